@@ -1,0 +1,145 @@
+//! One try at self-modification: how it was decided, and how it ended.
+
+use super::{BlobId, Entry, Proposal, RunId, VariantId};
+use std::fmt;
+
+/// Why this parent and this entry: recorded before the work starts, never drawn again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// Number of the attempt.
+    pub attempt: VariantId,
+    /// Round of the loop, from 1 (DGM's generation).
+    pub round: u32,
+    /// The chosen parent.
+    pub parent: VariantId,
+    /// What to learn from.
+    pub entry: Entry,
+    /// Name of the policy and its selection, such as `dgm/score_child_prop`.
+    pub policy: String,
+    /// Selection probabilities of all eligible parents at that time, in order of number.
+    pub weights: Vec<(VariantId, f64)>,
+    /// The process that decided.
+    pub run: RunId,
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
+}
+
+/// A cheap gate that a child must pass before it is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Gate {
+    /// The parent changed something.
+    Changed,
+    /// What it left is a usable source tree.
+    Usable,
+    /// No other variant has the same tree.
+    New,
+    /// The child starts.
+    Starts,
+    /// The child solves one trivial edit task.
+    Edits,
+}
+
+impl Gate {
+    /// Returns the name used in database and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Usable => "usable",
+            Self::New => "new",
+            Self::Starts => "starts",
+            Self::Edits => "edits",
+        }
+    }
+
+    /// Returns the gate of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::Changed,
+            Self::Usable,
+            Self::New,
+            Self::Starts,
+            Self::Edits,
+        ]
+        .into_iter()
+        .find(|gate| gate.name() == name)
+    }
+}
+
+/// Why an attempt made no child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// The diagnosing model gave no usable proposal.
+    NoProposal,
+    /// The child failed a gate.
+    Gate(Gate),
+    /// Sandbox, engine or provider failed more often than is retried.
+    Infrastructure,
+}
+
+impl Failure {
+    /// Returns the name used in database and JSON, such as `gate:starts`.
+    pub fn encode(self) -> String {
+        match self {
+            Self::NoProposal => "no_proposal".to_owned(),
+            Self::Gate(gate) => format!("gate:{}", gate.name()),
+            Self::Infrastructure => "infrastructure".to_owned(),
+        }
+    }
+
+    /// Reads what [`Self::encode`] wrote.
+    pub fn decode(text: &str) -> Option<Self> {
+        match text {
+            "no_proposal" => Some(Self::NoProposal),
+            "infrastructure" => Some(Self::Infrastructure),
+            other => Gate::from_name(other.strip_prefix("gate:")?).map(Self::Gate),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoProposal => "no usable proposal",
+            Self::Gate(Gate::Changed) => "changed nothing",
+            Self::Gate(Gate::Usable) => "left an unusable source tree",
+            Self::Gate(Gate::New) => "made an agent that exists already",
+            Self::Gate(Gate::Starts) => "does not start",
+            Self::Gate(Gate::Edits) => "cannot do a trivial edit",
+            Self::Infrastructure => "infrastructure failed",
+        })
+    }
+}
+
+/// How an attempt ended. At most one per attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptEnd {
+    /// Number of the attempt.
+    pub attempt: VariantId,
+    /// None: there is a child of that number. Otherwise why not, with details for a reader.
+    pub failure: Option<(Failure, String)>,
+    /// What the parent printed while it edited itself.
+    pub log: Option<BlobId>,
+    /// The model calls of the modification.
+    pub transcript: Option<BlobId>,
+    /// Unified diff of the change, also of one that failed a gate.
+    pub patch: Option<BlobId>,
+    /// What the gates printed.
+    pub gate_log: Option<BlobId>,
+    /// The process and the execution whose result this is.
+    pub run: RunId,
+    /// Execution of the job within that process.
+    pub execution: u32,
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
+}
+
+/// Everything known of one attempt: a fold of its facts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// Why it was made.
+    pub decision: Decision,
+    /// What the diagnosing model answered, with the evidence it was given.
+    pub proposal: Option<(Proposal, BlobId)>,
+    /// How it ended; none while it runs or after a crash, until it is redone.
+    pub end: Option<AttemptEnd>,
+}

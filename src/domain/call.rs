@@ -1,0 +1,86 @@
+//! A model call on the books: its intent before the request leaves, its settlement after.
+
+use super::{Role, RunId, TaskId, Tokens, Usd, VariantId};
+
+/// Ordinal of a model call in the archive, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub u64);
+
+/// What a call was made for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CallSubject {
+    /// An attempt at self-modification (roles diagnose and modify).
+    Attempt(VariantId),
+    /// An evaluation of a variant on a task, repeat k (role solve).
+    Evaluation(VariantId, TaskId, u32),
+}
+
+/// A call that may leave: durable before the request is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallIntent {
+    /// Ordinal of the call.
+    pub id: CallId,
+    /// The process that makes it.
+    pub run: RunId,
+    /// Which execution of the job within that process, from 1; a redone job has a new one.
+    pub execution: u32,
+    /// What it is for.
+    pub subject: CallSubject,
+    /// Role of the model.
+    pub role: Role,
+    /// Name of the model as configured.
+    pub model: String,
+    /// What the call can cost at most.
+    pub at_most: Usd,
+    /// Tokens the call can use at most.
+    pub at_most_tokens: u64,
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallStatus {
+    /// The provider answered.
+    Answered,
+    /// The provider refused the request (an error of the request, such as context length).
+    Refused,
+    /// The provider failed.
+    Failed,
+    /// The caller went away before the answer came.
+    Abandoned,
+}
+
+impl CallStatus {
+    /// Returns the name used in database and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Abandoned => "abandoned",
+        }
+    }
+
+    /// Returns the status of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Answered, Self::Refused, Self::Failed, Self::Abandoned]
+            .into_iter()
+            .find(|status| status.name() == name)
+    }
+}
+
+/// What a call used in the end. At most one per intent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallSettlement {
+    /// The call.
+    pub id: CallId,
+    /// How it ended.
+    pub status: CallStatus,
+    /// Tokens used.
+    pub tokens: Tokens,
+    /// Money spent.
+    pub cost: Usd,
+    /// From request to the end of the answer.
+    pub latency_ms: u64,
+}

@@ -1,0 +1,86 @@
+//! One run of one variant on one task, and its outcome.
+
+use super::{BlobId, Outcome, RunId, TaskId, VariantId};
+
+/// Identity of an evaluation: at most one settled result exists for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EvaluationKey {
+    /// The variant.
+    pub variant: VariantId,
+    /// The task.
+    pub task: TaskId,
+    /// Which repeat, from 0.
+    pub repeat: u32,
+}
+
+/// Why an evaluation was made, which decides where it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Part of a stage (from 0) of the evolution; guides selection.
+    Stage(u32),
+    /// Asked for by `dgm eval`; shown, but never guides selection.
+    Extra,
+}
+
+/// How long the parts of an evaluation took, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// Agent sandbox, from creation to removal.
+    pub agent_ms: u64,
+    /// Verifier sandbox, from creation to removal.
+    pub verifier_ms: u64,
+}
+
+/// A settled evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// What was evaluated.
+    pub key: EvaluationKey,
+    /// Why.
+    pub purpose: Purpose,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether it counts as 1 in a score (a time-out or budget outcome can).
+    pub passed: bool,
+    /// The verifier's reward.
+    pub reward: Option<f64>,
+    /// One sentence for a reader, such as the verifier's error.
+    pub detail: String,
+    /// Digest of the task as it was.
+    pub task_digest: String,
+    /// What the agent printed.
+    pub agent_log: Option<BlobId>,
+    /// What the verifier printed.
+    pub verifier_log: Option<BlobId>,
+    /// The agent's change as a unified diff.
+    pub patch: Option<BlobId>,
+    /// The model calls, in order.
+    pub transcript: Option<BlobId>,
+    /// The model reported a context overflow that the agent did not handle.
+    pub context_overflow: bool,
+    /// Where the time went.
+    pub timing: Timing,
+    /// The process whose execution this is.
+    pub run: RunId,
+    /// Execution of the job within that process.
+    pub execution: u32,
+    /// Unix time in milliseconds when it was settled.
+    pub at_ms: i64,
+}
+
+/// An execution that did not count and is redone or given up: a fact, but not a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The evaluation, or the attempt.
+    pub subject: super::CallSubject,
+    /// What happened.
+    pub outcome: Outcome,
+    /// For a reader.
+    pub detail: String,
+    /// The process.
+    pub run: RunId,
+    /// Execution of the job within that process.
+    pub execution: u32,
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
+}

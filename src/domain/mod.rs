@@ -1,0 +1,34 @@
+//! The words of the field as plain data: variants, attempts, tasks, outcomes, money.
+//!
+//! Invariant: no I/O, no async, no serialization; imports nothing of this crate. Formats
+//! that reach a disk or a user are owned by the modules that write them.
+
+mod attempt;
+mod blob;
+mod call;
+mod cost;
+mod entry;
+mod evaluation;
+mod fact;
+mod file_tree;
+mod id;
+mod outcome;
+mod proposal;
+mod role;
+mod score;
+mod variant;
+
+pub use attempt::{Attempt, AttemptEnd, Decision, Failure, Gate};
+pub use blob::BlobId;
+pub use call::{CallId, CallIntent, CallSettlement, CallStatus, CallSubject};
+pub use cost::{Tokens, Usd};
+pub use entry::{Entry, Pattern};
+pub use evaluation::{Evaluation, EvaluationKey, Fault, Purpose, Timing};
+pub use fact::{Fact, RunEnd, RunStart};
+pub use file_tree::{Change, FileEntry, FileTree, PathError, TreePath};
+pub use id::{CommitId, RunId, TaskId, TreeId, VariantId};
+pub use outcome::{Outcome, Redo};
+pub use proposal::Proposal;
+pub use role::Role;
+pub use score::Tally;
+pub use variant::{Standing, Variant, Verdict};

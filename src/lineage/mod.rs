@@ -1,0 +1,230 @@
+//! The archive as an immutable value: the fold of its facts, light enough to keep in memory.
+//!
+//! Invariant: `fold(prefix)` then `fold(rest)` equals `fold(all)`; the order of facts that do
+//! not depend on each other does not matter. Standings, scores and totals are computed here
+//! and stored nowhere.
+
+mod spend;
+mod tree;
+
+pub use spend::{Spend, SubjectSpend};
+pub use tree::{Row, walk};
+
+use crate::domain::{
+    Attempt, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Outcome, Purpose, RunEnd,
+    RunStart, Standing, Tally, TaskId, Variant, VariantId, Verdict,
+};
+use std::collections::BTreeMap;
+
+/// Everything a decision can depend on.
+#[derive(Clone, Debug, Default)]
+pub struct Lineage {
+    variants: BTreeMap<VariantId, Variant>,
+    verdicts: BTreeMap<VariantId, Verdict>,
+    attempts: BTreeMap<VariantId, Attempt>,
+    evaluations: BTreeMap<EvaluationKey, Evaluation>,
+    faults: Vec<Fault>,
+    runs: Vec<(RunStart, Option<RunEnd>)>,
+    spend: Spend,
+}
+
+impl Lineage {
+    /// Returns the fold of the facts.
+    pub fn from_facts(facts: impl IntoIterator<Item = Fact>) -> Self {
+        let mut lineage = Self::default();
+        for fact in facts {
+            lineage.apply(&fact);
+        }
+        lineage
+    }
+
+    /// Adds one fact.
+    pub fn apply(&mut self, fact: &Fact) {
+        match fact {
+            Fact::RunStarted(start) => self.runs.push((start.clone(), None)),
+            Fact::RunEnded(end) => {
+                if let Some(run) = self.runs.iter_mut().find(|(start, _)| start.run == end.run) {
+                    run.1 = Some(end.clone());
+                }
+            }
+            Fact::Decided(decision) => {
+                let attempt = Attempt {
+                    decision: decision.clone(),
+                    proposal: None,
+                    end: None,
+                };
+                self.attempts.insert(decision.attempt, attempt);
+            }
+            Fact::Proposed {
+                attempt,
+                proposal,
+                exchange,
+            } => {
+                if let Some(attempt) = self.attempts.get_mut(attempt) {
+                    attempt.proposal = Some((proposal.clone(), exchange.clone()));
+                }
+            }
+            Fact::AttemptEnded(end) => {
+                if let Some(attempt) = self.attempts.get_mut(&end.attempt) {
+                    attempt.end = Some(end.clone());
+                }
+            }
+            Fact::VariantMade(variant) => {
+                self.variants.insert(variant.id, variant.clone());
+            }
+            Fact::Evaluated(evaluation) => {
+                self.evaluations
+                    .insert(evaluation.key.clone(), evaluation.clone());
+            }
+            Fact::Faulted(fault) => self.faults.push(fault.clone()),
+            Fact::Judged {
+                variant, verdict, ..
+            } => {
+                self.verdicts.insert(*variant, verdict.clone());
+            }
+            Fact::CallIntended(intent) => self.spend.intend(intent),
+            Fact::CallSettled(settlement) => self.spend.settle(settlement),
+        }
+    }
+
+    /// Returns the variant of that number.
+    pub fn variant(&self, id: VariantId) -> Option<&Variant> {
+        self.variants.get(&id)
+    }
+
+    /// Returns all variants in order of number.
+    pub fn variants(&self) -> impl Iterator<Item = &Variant> {
+        self.variants.values()
+    }
+
+    /// Returns where a variant stands.
+    pub fn standing(&self, id: VariantId) -> Standing {
+        match self.verdicts.get(&id) {
+            Some(verdict) => Standing::Judged(verdict.clone()),
+            None => Standing::Evaluating,
+        }
+    }
+
+    /// Returns whether a variant is in the pool of parents.
+    pub fn is_admitted(&self, id: VariantId) -> bool {
+        self.verdicts.get(&id) == Some(&Verdict::Admitted)
+    }
+
+    /// Returns the attempt of that number.
+    pub fn attempt(&self, id: VariantId) -> Option<&Attempt> {
+        self.attempts.get(&id)
+    }
+
+    /// Returns all attempts in order of number.
+    pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+        self.attempts.values()
+    }
+
+    /// Returns the attempts that had this variant as parent.
+    pub fn attempts_of(&self, parent: VariantId) -> impl Iterator<Item = &Attempt> {
+        self.attempts
+            .values()
+            .filter(move |attempt| attempt.decision.parent == parent)
+    }
+
+    /// Returns the number of a variant's children that are in the pool of parents.
+    pub fn admitted_children(&self, parent: VariantId) -> usize {
+        self.variants
+            .values()
+            .filter(|variant| variant.parent == Some(parent) && self.is_admitted(variant.id))
+            .count()
+    }
+
+    /// Returns the settled evaluation of that key.
+    pub fn evaluation(&self, key: &EvaluationKey) -> Option<&Evaluation> {
+        self.evaluations.get(key)
+    }
+
+    /// Returns a variant's settled evaluations in order of task and repeat.
+    pub fn evaluations_of(&self, id: VariantId) -> impl Iterator<Item = &Evaluation> {
+        let first = EvaluationKey {
+            variant: id,
+            task: TaskId::new(""),
+            repeat: 0,
+        };
+        self.evaluations
+            .range(first..)
+            .take_while(move |(key, _)| key.variant == id)
+            .map(|(_, evaluation)| evaluation)
+    }
+
+    /// Returns all settled evaluations.
+    pub fn evaluations(&self) -> impl Iterator<Item = &Evaluation> {
+        self.evaluations.values()
+    }
+
+    /// Returns the score that guides selection: resolved of counted over all stages.
+    pub fn score(&self, id: VariantId) -> Tally {
+        self.evaluations_of(id)
+            .filter(|evaluation| matches!(evaluation.purpose, Purpose::Stage(_)))
+            .map(tally)
+            .sum()
+    }
+
+    /// Returns the score on one stage.
+    pub fn stage_score(&self, id: VariantId, stage: u32) -> Tally {
+        self.evaluations_of(id)
+            .filter(|evaluation| evaluation.purpose == Purpose::Stage(stage))
+            .map(tally)
+            .sum()
+    }
+
+    /// Returns the score over further evaluations, which never guide selection.
+    pub fn extra_score(&self, id: VariantId) -> Tally {
+        self.evaluations_of(id)
+            .filter(|evaluation| evaluation.purpose == Purpose::Extra)
+            .map(tally)
+            .sum()
+    }
+
+    /// Returns how often executions of a subject ended with this outcome without counting.
+    pub fn faults_of(&self, subject: &CallSubject, outcome: Outcome) -> usize {
+        self.faults
+            .iter()
+            .filter(|fault| fault.subject == *subject && fault.outcome == outcome)
+            .count()
+    }
+
+    /// Returns all executions that did not count.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// Returns the processes that wrote, in order, with how each ended.
+    pub fn runs(&self) -> &[(RunStart, Option<RunEnd>)] {
+        &self.runs
+    }
+
+    /// Returns the books.
+    pub fn spend(&self) -> &Spend {
+        &self.spend
+    }
+
+    /// Returns the admitted variant with the highest score: by mean, then by more counted
+    /// evaluations, then the older one.
+    pub fn best(&self) -> Option<VariantId> {
+        self.variants
+            .keys()
+            .copied()
+            .filter(|id| self.is_admitted(*id))
+            .max_by(|a, b| {
+                let (x, y) = (self.score(*a), self.score(*b));
+                x.mean()
+                    .total_cmp(&y.mean())
+                    .then(x.counted.cmp(&y.counted))
+                    .then(b.cmp(a))
+            })
+    }
+}
+
+fn tally(evaluation: &Evaluation) -> Tally {
+    Tally {
+        resolved: u32::from(evaluation.outcome.counts() && evaluation.passed),
+        counted: u32::from(evaluation.outcome.counts()),
+    }
+}

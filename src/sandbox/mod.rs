@@ -1,0 +1,192 @@
+//! Where untrusted code runs: one command in a fresh place, files in, files and a log out.
+//!
+//! Invariants: a sandbox has no network and never sees a key; it gets the files it is given
+//! and nothing else of this machine; everything in it is dead and gone when [`Sandbox::run`]
+//! returns or its future is dropped; what is left after a killed `dgm` is removed by
+//! [`Sandbox::reap`]. What comes out is data from a hostile place: bounded, regular files only.
+//!
+//! One call is one whole life (create, run, collect, remove). There is no session to keep
+//! open, so a backend may run it anywhere: nothing here assumes this machine.
+
+mod archive;
+pub mod docker;
+mod flow;
+pub mod local;
+
+use crate::domain::FileTree;
+use futures_util::future::BoxFuture;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+pub use archive::Collected;
+
+/// Place of the agent's own source inside a sandbox, read-only.
+pub const AGENT_DIR: &str = "/agent";
+/// Place of the gateway's socket inside a sandbox.
+pub const SOCKET_PATH: &str = "/run/dgm/model.sock";
+/// Writable place for the agent's own notes; sized, gone afterwards.
+pub const SCRATCH_DIR: &str = "/tmp/dgm-scratch";
+
+/// An agent's source to be mounted read-only at [`AGENT_DIR`].
+#[derive(Clone, Debug)]
+pub struct AgentSource {
+    /// Id of the tree (hexadecimal): equal ids are equal files, so a backend may cache.
+    pub id: String,
+    /// The files.
+    pub files: Arc<FileTree>,
+}
+
+/// Files to put at a place before the command starts.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// Absolute folder inside the sandbox.
+    pub at: String,
+    /// The files.
+    pub files: Arc<FileTree>,
+}
+
+/// Limits of one sandbox.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Memory in bytes, files in the sized file systems included.
+    pub memory: u64,
+    /// Processor cores.
+    pub cpus: f64,
+    /// Processes and threads.
+    pub processes: u32,
+    /// Bytes that the workspace, and again `/tmp`, can hold.
+    pub disk: u64,
+    /// Bytes of log that are kept; the rest is counted and dropped, its middle cut out.
+    pub log: u64,
+    /// Bytes of files that are collected at most.
+    pub collect: u64,
+    /// Files that are collected at most.
+    pub collect_files: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 2 << 30,
+            cpus: 1.0,
+            processes: 256,
+            disk: 512 << 20,
+            log: 1 << 20,
+            collect: 64 << 20,
+            collect_files: 20_000,
+        }
+    }
+}
+
+/// One run in a sandbox.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Name of the job, for labels and messages: letters, digits, `-`, `_`, `.` only.
+    pub job: String,
+    /// Image name; a backend without images ignores it (the caller has checked that it may).
+    pub image: Option<String>,
+    /// The agent, if this run has one.
+    pub agent: Option<AgentSource>,
+    /// Files delivered before the start.
+    pub placed: Vec<Placed>,
+    /// Absolute folder: created if missing, writable, current directory of the command.
+    pub workdir: String,
+    /// Further absolute folders that must exist and be writable (such as `/logs/verifier`).
+    pub writable: Vec<String>,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Environment of the command, beside `PATH`, `HOME` and `TMPDIR`.
+    pub env: Vec<(String, String)>,
+    /// Folder on this machine that holds the gateway's socket `model.sock`, seen inside as
+    /// the folder of [`SOCKET_PATH`].
+    pub socket_dir: Option<PathBuf>,
+    /// Time for the command. When it is over every process inside is killed; what the command
+    /// left is still collected.
+    pub deadline: Duration,
+    /// Absolute folders whose files are collected after every process inside is dead.
+    pub collect: Vec<String>,
+    /// Limits.
+    pub limits: Limits,
+}
+
+/// How the command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with this code (128 + n: by signal n).
+    Code(i32),
+    /// Its time was over.
+    TimedOut,
+    /// The memory limit ended it.
+    OutOfMemory,
+}
+
+/// What a run left.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// How the command ended.
+    pub exit: Exit,
+    /// Standard output and error of the command, in the order they came, cut to the limit.
+    pub log: Vec<u8>,
+    /// Bytes that the command printed in all.
+    pub log_total: u64,
+    /// Collected folders, one for each of [`Spec::collect`], in that order.
+    pub collected: Vec<Collected>,
+    /// Wall time of the whole life, from creation to removal.
+    pub took: Duration,
+}
+
+/// Why a run could not be done: never the fault of what ran inside.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The backend cannot be used on this machine at all.
+    #[error("{what}")]
+    Unavailable {
+        /// What is wrong.
+        what: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// This image is not there.
+    #[error("image `{image}` is not there")]
+    NoImage {
+        /// Its name.
+        image: String,
+    },
+    /// The run was stopped from outside.
+    #[error("stopped")]
+    Cancelled,
+    /// The backend failed this time; another try may succeed.
+    #[error("{what}")]
+    Failed {
+        /// What was being done.
+        what: String,
+        /// The cause.
+        #[source]
+        source: anyhow::Error,
+    },
+}
+
+/// A backend. Callers may run many at once; a backend takes them as they come.
+pub trait Sandbox: Send + Sync {
+    /// Returns the backend's name as in the configuration.
+    fn name(&self) -> &'static str;
+
+    /// Returns whether each run starts from the image that its spec names.
+    fn has_images(&self) -> bool;
+
+    /// Checks that the backend works here, with these images.
+    fn check<'a>(&'a self, images: &'a [String]) -> BoxFuture<'a, Result<(), SandboxError>>;
+
+    /// Runs one spec to its end. `cancel` stops it; dropping the future stops it as well.
+    fn run<'a>(
+        &'a self,
+        spec: Spec,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'a, Result<Ended, SandboxError>>;
+
+    /// Removes what dead processes of this archive left behind; returns how many things.
+    /// The caller holds the archive's lock, so whatever carries its label is left over.
+    fn reap(&self) -> BoxFuture<'_, Result<usize, SandboxError>>;
+}

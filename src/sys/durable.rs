@@ -1,0 +1,57 @@
+//! Durable writes: temporary file, fsync, rename, fsync of the folder.
+//!
+//! Invariant: every durable write of the program (file, git objects with their ref, database
+//! transaction) is enclosed by [`crash_point`] calls, before and after. So a test can end
+//! the process before and after the n-th write, for every n, and look whether a resumed run
+//! loses or repeats anything. Renaming last means that a file is there whole or not at all.
+
+#![expect(clippy::disallowed_methods, reason = "this module owns durable writes")]
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Environment variable that names the crash point at which the process aborts (from 1).
+pub const CRASH_AT: &str = "DGM_CRASH_AT";
+
+static PASSED: AtomicU64 = AtomicU64::new(0);
+
+/// Passes a crash point: aborts the process here if a test asked for it.
+pub fn crash_point() {
+    static CRASH: OnceLock<Option<u64>> = OnceLock::new();
+    let crash_at = CRASH.get_or_init(|| std::env::var(CRASH_AT).ok()?.parse().ok());
+    if let Some(crash_at) = crash_at
+        && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == *crash_at
+    {
+        std::process::abort();
+    }
+}
+
+/// Writes a file so that after a crash it is there whole or not at all.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    crash_point();
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    sync_folder(folder)?;
+    crash_point();
+    Ok(())
+}
+
+/// Makes the entries of a folder durable.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Creates a folder and its parents, durably.
+pub fn create_dir_all(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
+        Some(_) | None => Ok(()),
+    }
+}

@@ -1,0 +1,6 @@
+//! The operating system, once: durable writes, the clock, the writer's lock, signals.
+
+pub mod clock;
+pub mod durable;
+pub mod lock;
+pub mod shutdown;
