@@ -129,6 +129,10 @@ impl Policy for Dgm {
         Some(&self.settings.stages)
     }
 
+    fn orders_rounds(&self) -> bool {
+        self.settings.barrier
+    }
+
     fn admission(&self) -> Option<&Admission> {
         Some(&self.settings.admission)
     }
