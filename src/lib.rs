@@ -8,6 +8,7 @@
 //! 2. nothing is lost, nothing is counted twice;
 //! 3. every number can be explained.
 
+pub mod archive;
 pub mod benchmark;
 pub mod domain;
 pub mod lineage;
