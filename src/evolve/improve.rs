@@ -4,7 +4,7 @@ use super::event::{Event, ImproveEnd};
 use super::gates::{GateEnd, inspect, try_out};
 use crate::agent::{AgentJob, Manifest, Place, run_agent};
 use crate::domain::{Failure, FileTree, Proposal, Role, VariantId};
-use crate::model::Metered;
+use crate::model::{CallError, Denied, Metered, ModelError};
 use crate::propose::{Evidence, ProposeError, diagnose, instruction};
 use crate::sandbox::{AgentSource, Limits, SandboxError};
 use std::sync::Arc;
@@ -127,14 +127,7 @@ async fn propose(
         asked = diagnose(metered, &job.evidence, DIAGNOSE_RETRIES) => asked,
         () = cancel.cancelled() => return Err(GateEnd::Cancelled),
     };
-    let (proposal, exchange) = asked.map_err(|error| match error {
-        ProposeError::Unreadable { .. } | ProposeError::Refused { .. } => {
-            GateEnd::Failed(Failure::NoProposal, error.to_string())
-        }
-        ProposeError::Budget => GateEnd::Failed(Failure::NoProposal, error.to_string()),
-        ProposeError::Provider { .. } => GateEnd::Infra(error.to_string()),
-        ProposeError::Cancelled => GateEnd::Cancelled,
-    })?;
+    let (proposal, exchange) = asked.map_err(|error| why_not(&error))?;
     let (done, recorded) = oneshot::channel();
     let event =
         Event::Proposed { attempt: job.attempt, proposal: proposal.clone(), exchange, done };
@@ -142,4 +135,17 @@ async fn propose(
         return Err(GateEnd::Cancelled);
     }
     Ok(proposal)
+}
+
+fn why_not(error: &ProposeError) -> GateEnd {
+    match error {
+        ProposeError::Call(CallError::Denied(Denied::Stopping)) => GateEnd::Cancelled,
+        ProposeError::Call(CallError::Model(ModelError::Failed { .. })) => {
+            GateEnd::Infra(format!("model provider: {error}"))
+        }
+        ProposeError::Unusable { .. }
+        | ProposeError::Call(
+            CallError::Denied(Denied::Budget { .. }) | CallError::Model(ModelError::Refused { .. }),
+        ) => GateEnd::Failed(Failure::NoProposal, error.to_string()),
+    }
 }
