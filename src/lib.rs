@@ -10,9 +10,11 @@
 
 pub mod benchmark;
 pub mod domain;
+pub mod gateway;
 pub mod lineage;
 pub mod model;
 pub mod policy;
+pub mod propose;
 pub mod sandbox;
 pub mod stats;
 pub mod sys;
