@@ -43,3 +43,8 @@ pub mod evaluate;
 pub mod evolve;
 
 pub mod config;
+
+// What people and scripts see.
+pub mod view;
+
+pub mod cli;
