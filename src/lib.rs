@@ -14,3 +14,4 @@ pub mod lineage;
 pub mod sandbox;
 pub mod stats;
 pub mod sys;
+pub mod view;
