@@ -11,6 +11,7 @@
 pub mod benchmark;
 pub mod domain;
 pub mod lineage;
+pub mod policy;
 pub mod sandbox;
 pub mod stats;
 pub mod sys;
