@@ -8,7 +8,9 @@
 //! 2. nothing is lost, nothing is counted twice;
 //! 3. every number can be explained.
 
+pub mod archive;
 pub mod benchmark;
+pub mod cli;
 pub mod domain;
 pub mod lineage;
 pub mod policy;

@@ -12,6 +12,7 @@ mod figure;
 mod json;
 mod line;
 mod page;
+pub mod patch;
 pub mod show;
 mod style;
 mod table;
