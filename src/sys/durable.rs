@@ -31,9 +31,15 @@ pub fn crash_point() {
 
 /// Writes a file so that after a crash it is there whole or not at all.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_via(path.parent().unwrap_or(Path::new(".")), path, bytes)
+}
+
+/// Writes a file as [`write`] does, with the temporary file in a folder of its own on the
+/// same file system: where there are very many folders, leftovers are then found at once.
+pub fn write_via(temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     crash_point();
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(temporary)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;

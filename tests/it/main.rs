@@ -1,1 +1,9 @@
-fn main() {}
+//! Tests that need real things: processes, git, sandboxes, containers.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot set itself up has to stop"
+)]
+
+mod archive;
