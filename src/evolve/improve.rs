@@ -5,7 +5,7 @@ use super::gates::{GateEnd, inspect, try_out};
 use crate::agent::{AgentJob, Manifest, Place, run_agent};
 use crate::domain::{Failure, FileTree, Proposal, Role, VariantId};
 use crate::model::{CallError, Denied, Metered, ModelError};
-use crate::propose::{Evidence, ProposeError, diagnose, instruction};
+use crate::propose::{CONVENTIONS, Evidence, ProposeError, diagnose, instruction};
 use crate::sandbox::{AgentSource, Limits, SandboxError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +74,7 @@ pub(super) async fn improve(
         agent: job.parent.clone(),
         manifest,
         role: Role::Modify,
-        instruction: instruction(&proposal),
+        instruction: instruction(&proposal, CONVENTIONS),
         workspace: job.parent.files.clone(),
         workdir: WORKDIR.to_owned(),
         env: Vec::new(),

@@ -83,7 +83,7 @@ impl Recorder {
     }
 
     pub(super) fn reader(&self) -> &Reader {
-        self.writer.reader()
+        &self.writer
     }
 
     /// Sends progress; nobody has to listen.
@@ -169,12 +169,12 @@ impl Recorder {
                 }
                 Event::Settle(settlement, done) => {
                     facts.push(Fact::CallSettled(settlement));
-                    answers.push(Box::new(move || drop(done.send(()))));
+                    answers.push(Box::new(move || done.send(()).unwrap_or_default()));
                 }
                 Event::Proposed { attempt, proposal, exchange, done } => {
                     let exchange = self.writer.put_blob(&exchange)?;
                     facts.push(Fact::Proposed { attempt, proposal, exchange });
-                    answers.push(Box::new(move || drop(done.send(()))));
+                    answers.push(Box::new(move || done.send(()).unwrap_or_default()));
                 }
             }
         }
