@@ -27,9 +27,15 @@ pub(super) fn folder(runtime: &Path, agent: &AgentSource) -> io::Result<PathBuf>
     for (path, file) in agent.files.iter() {
         let path = making.path().join(path.as_str());
         if let Some(parent) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(parent)?;
         }
-        let mut made = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let mut made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
         made.write_all(&file.bytes)?;
         // Set, not asked for at creation: the sandbox's user must be able to read it whatever
         // this process's umask is.

@@ -1,11 +1,17 @@
 //! The connection to the engine, and its errors in the user's words.
 
 use crate::sandbox::SandboxError;
-use bollard::Docker;
 use bollard::errors::Error;
+use bollard::{API_DEFAULT_VERSION, Docker};
+use std::time::Duration;
 
 /// Oldest API that the sandbox is tested with (Docker 20.10).
 const OLDEST_API: (u32, u32) = (1, 41);
+
+/// Where the engine listens unless it is told otherwise.
+const USUAL_HOST: &str = "unix:///var/run/docker.sock";
+/// Time for the engine to begin an answer. Streams may then last as long as they like.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A container engine that answered.
 #[derive(Clone, Debug)]
@@ -24,9 +30,12 @@ impl Engine {
     pub async fn connect() -> Result<Self, SandboxError> {
         let host = std::env::var("DOCKER_HOST").ok();
         let host = host.as_deref().filter(|host| !host.is_empty());
-        if let Some(host) = host
-            && !host.starts_with("unix://")
-        {
+        Self::connect_to(host.unwrap_or(USUAL_HOST)).await
+    }
+
+    /// Connects to the engine at a `unix://` address.
+    pub async fn connect_to(host: &str) -> Result<Self, SandboxError> {
+        if !host.starts_with("unix://") {
             return Err(SandboxError::Unavailable {
                 what: format!("`DOCKER_HOST` is `{host}`, an engine on another machine"),
                 hint: "agent and model socket reach a container through folders of this machine: \
@@ -34,24 +43,24 @@ impl Engine {
                     .to_owned(),
             });
         }
-        let place = host.unwrap_or("unix:///var/run/docker.sock");
-        let docker = Docker::connect_with_unix_defaults().map_err(|error| silent(place, &error))?;
+        let docker = Docker::connect_with_unix(host, TIMEOUT.as_secs(), API_DEFAULT_VERSION)
+            .map_err(|error| silent(host, &error))?;
         // Asked for its side effect, too: should bollard begin to put its own API version into
         // its requests, an older engine would refuse them without this.
         let docker = docker
             .negotiate_version()
             .await
-            .map_err(|error| silent(place, &error))?;
+            .map_err(|error| silent(host, &error))?;
         let version = docker
             .version()
             .await
-            .map_err(|error| silent(place, &error))?;
-        let info = docker.info().await.map_err(|error| silent(place, &error))?;
+            .map_err(|error| silent(host, &error))?;
+        let info = docker.info().await.map_err(|error| silent(host, &error))?;
         let api = version.api_version.unwrap_or_default();
         if api_number(&api).is_some_and(|number| number < OLDEST_API) {
             let (major, minor) = OLDEST_API;
             return Err(SandboxError::Unavailable {
-                what: format!("the engine at `{place}` speaks API {api}, {major}.{minor} is needed"),
+                what: format!("the engine at `{host}` speaks API {api}, {major}.{minor} is needed"),
                 hint: "update it to Docker 20.10 or newer".to_owned(),
             });
         }
@@ -71,7 +80,7 @@ fn api_number(api: &str) -> Option<(u32, u32)> {
 }
 
 /// Returns the error for an engine that did not answer.
-fn silent(place: &str, error: &Error) -> SandboxError {
+fn silent(host: &str, error: &Error) -> SandboxError {
     let cause = root_cause(error);
     let hint = if cause.to_lowercase().contains("permission denied") {
         "you may not use its socket: join the group `docker`, or run as root"
@@ -80,7 +89,7 @@ fn silent(place: &str, error: &Error) -> SandboxError {
          `--sandbox local`, which needs none"
     };
     SandboxError::Unavailable {
-        what: format!("no container engine answers at `{place}`: {cause}"),
+        what: format!("no container engine answers at `{host}`: {cause}"),
         hint: hint.to_owned(),
     }
 }

@@ -213,7 +213,10 @@ mod tests {
     #[test]
     fn a_base_that_cannot_be_pulled_is_told_apart_from_a_step_that_failed() {
         let lines = |line: &str| VecDeque::from([line.to_owned()]);
-        let base = build_failure(&lines("Step 1/3 : FROM debian:bookworm-slim"), "no such host");
+        let base = build_failure(
+            &lines("Step 1/3 : FROM debian:bookworm-slim"),
+            "no such host",
+        );
         assert!(base.to_string().contains("sandbox/make-base"), "{base}");
         let step = build_failure(&lines("Step 2/3 : RUN false"), "returned 1");
         assert!(!step.to_string().contains("make-base"), "{step}");

@@ -16,6 +16,7 @@ use bollard::query_parameters::{
     StartContainerOptions, WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt as _;
+use std::convert::Infallible;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -65,7 +66,10 @@ async fn create(
             Ok(created.id)
         }
         Err(error) if is_missing(&error) => Err(SandboxError::NoImage { image }),
-        Err(error) => Err(failed(format!("could not create a container for `{}`", spec.job))(error)),
+        Err(error) => Err(failed(format!(
+            "could not create a container for `{}`",
+            spec.job
+        ))(error)),
     }
 }
 
@@ -87,7 +91,10 @@ async fn live(engine: &Engine, spec: &Spec, id: &str) -> Result<(Intake, Seen), 
         .docker
         .start_container(id, None::<StartContainerOptions>)
         .await
-        .map_err(failed(format!("could not start the container of `{}`", spec.job)))?;
+        .map_err(failed(format!(
+            "could not start the container of `{}`",
+            spec.job
+        )))?;
     let (intake, drained) = drain(streams, spec).await?;
     let mut seen = Seen::default();
     match drained {
@@ -130,26 +137,25 @@ async fn drain(
         if let Err(error) = input.shutdown().await {
             tracing::debug!("the input of a container did not end: {error}");
         }
-        input
+        // Never closed before the output has ended: an engine may take that for a client
+        // that has gone.
+        std::future::pending::<Infallible>().await
     };
     tokio::pin!(feed);
-    // Kept until the end: the engine may take a closed connection for a detached client.
-    let mut fed = None;
     let mut intake = Intake::new(spec, flow::GRACE);
     let mut phase = Instant::now();
     let mut started = false;
     loop {
         let next = async {
             tokio::select! {
-                input = &mut feed, if fed.is_none() => Step::Fed(input),
-                item = output.next() => Step::Item(item),
+                never = &mut feed => match never {},
+                item = output.next() => item,
             }
         };
         match timeout_at(phase + intake.limit(spec.deadline), next).await {
             Err(_) => return Ok((intake, Drained::Late)),
-            Ok(Step::Fed(input)) => fed = Some(input),
-            Ok(Step::Item(None)) => return Ok((intake, Drained::Ended)),
-            Ok(Step::Item(Some(item))) => {
+            Ok(None) => return Ok((intake, Drained::Ended)),
+            Ok(Some(item)) => {
                 let item = item.map_err(failed(format!("lost the container of `{}`", spec.job)))?;
                 if take(&mut intake, &item) == Want::Nothing {
                     return Ok((intake, Drained::Full));
@@ -161,12 +167,6 @@ async fn drain(
             }
         }
     }
-}
-
-/// What came first.
-enum Step<I> {
-    Fed(I),
-    Item(Option<Result<LogOutput, Error>>),
 }
 
 fn take(intake: &mut Intake, item: &LogOutput) -> Want {
