@@ -2,8 +2,9 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     reason = "a test that cannot set itself up has to stop"
 )]
 
 mod archive;
+mod docker_sandbox;
+mod sandbox_suite;
