@@ -7,6 +7,7 @@ CONTENT = ("content", "file_text", "contents", "text", "new_content")
 OLD = ("old_str", "old_string", "old_text", "old", "search", "find")
 NEW = ("new_str", "new_string", "new_text", "new", "replace", "replacement")
 SHELL = ("command", "cmd", "script")
+SEARCH = ("pattern", "query", "regex")
 VERBS = {
     "view": ("view", "read", "open", "cat", "show"),
     "write": ("write", "create", "overwrite", "save"),
@@ -66,6 +67,8 @@ def uses_of(function, parameters):
     name = function.get("name") or ""
     path, content = first(parameters, PATH), first(parameters, CONTENT)
     old, new = first(parameters, OLD), first(parameters, NEW)
+    if first(parameters, SEARCH):
+        return
     verb = next((key for key in parameters if parameters[key].get("enum")), None)
     if path and verb:
         for value in parameters[verb]["enum"]:

@@ -1,5 +1,8 @@
 """Runs a shell command in the workspace."""
 
+import os
+import signal
+
 from agent import settings
 
 SPEC = {
@@ -15,18 +18,25 @@ SPEC = {
 
 def run(arguments):
     import subprocess  # slow to import, and many runs never need it
+    import tempfile
 
-    try:
-        done = subprocess.run(
+    # A file instead of a pipe: a process left in the background keeps a pipe open.
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
             ["sh", "-c", arguments["command"]],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
-            timeout=settings.COMMAND_SECONDS,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired:
-        return "Error: the command took longer than %d seconds." % settings.COMMAND_SECONDS
-    output = done.stdout.decode("utf-8", "replace")
-    if done.returncode:
-        output += "\n[exit status %d]" % done.returncode
-    return output or "(no output)"
+        try:
+            status = process.wait(settings.COMMAND_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return "Error: the command took longer than %d seconds." % settings.COMMAND_SECONDS
+        output.seek(0)
+        text = output.read().decode("utf-8", "replace")
+    if status:
+        text += "\n[exit status %d]" % status
+    return text or "(no output)"
