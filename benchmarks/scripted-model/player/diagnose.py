@@ -44,7 +44,7 @@ def answer(conversation, here):
         (
             (symptom, fitting)
             for symptom in symptoms(evidence) + ["idea"]
-            for fitting in [[i for i in possible if i["symptom"] == symptom]]
+            for fitting in [[i for i in possible if symptom in i["symptoms"]]]
             if fitting
         ),
         ("idea", possible),

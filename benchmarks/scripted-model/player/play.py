@@ -18,6 +18,7 @@ CUTS = 2
 
 PLAN = re.compile(r"\bwrite (down )?a plan\b", re.I)
 LOOK = re.compile(r"\blook around\b|\blist the files\b|\bexplore\b", re.I)
+CARRY_ON = re.compile(r"\bdo not stop before\b", re.I)
 VERIFY = re.compile(r"\brun (the|its|all) (\w+ )?tests\b|\bverify\b", re.I)
 FAILURE = re.compile(r"\bFAIL|Traceback|\w+Error\b|\bnot ok\b|exit (?:status|code)[: ]+[1-9]")
 CLIPPED = re.compile(r"^.*\[[^\]\n]*(?:clipped|truncated|omitted|shortened)[^\]\n]*\].*\n?", re.M)
@@ -149,9 +150,8 @@ class Player:
     def work_on(self, path):
         if not self.located(path):
             return self.look_or_guess(path)
-        others = [other for other in self.changed if other != path]
-        if others and path not in self.files and not self.talk.said(announce(path)):
-            return say("`%s` is done. %s" % (others[-1], announce(path)))
+        if self.stops_before(path):
+            return say("One file is done. " + announce(path))
         if self.goal.exists(path) and path not in self.files:
             return self.do("view", path)
         if self.cuts >= CUTS:
@@ -161,6 +161,11 @@ class Player:
         if wanted is None:
             return self.stop("I do not find the place to change in `%s`, so I stop." % path)
         return self.change(path, file, wanted)
+
+    def stops_before(self, path):
+        """Says whether the model, with one file done, only says that another comes next."""
+        started = path in self.files or self.talk.said(announce(path))
+        return self.changed and not started and not CARRY_ON.search(self.talk.system)
 
     def located(self, path):
         return self.goal.known or not self.goal.exists(path) or self.talk.shown(path) or any(
