@@ -9,7 +9,7 @@ import json
 from player.conversation import Conversation
 
 # Characters of a reply: its text and the arguments of its tool calls together.
-REPLY_LIMIT = 1500
+REPLY_LIMIT = 1600
 
 # Characters of all messages of a request together.
 CONTEXT_LIMIT = 24000

@@ -4,13 +4,13 @@ import os
 
 SPEC = {
     "name": "editor",
-    "description": "View a file, create one, or overwrite one with new content.",
+    "description": "View a file, or write all of it: create one or overwrite one.",
     "parameters": {
         "type": "object",
         "properties": {
             "command": {"type": "string", "enum": ["view", "create", "overwrite"]},
-            "path": {"type": "string", "description": "Relative to the workspace."},
-            "content": {"type": "string", "description": "The whole file, to write it."},
+            "path": {"type": "string"},
+            "content": {"type": "string"},
         },
         "required": ["command", "path"],
     },
