@@ -7,3 +7,5 @@
 )]
 
 mod archive;
+mod cli_read;
+mod support;
