@@ -2,7 +2,6 @@
 //! start is [`plan`]'s, what an end means is [`settle`](super::settle)'s and the
 //! [`Recorder`]'s.
 
-use super::books::ChannelBooks;
 use super::event::{Event, JobEnd};
 use super::plan::{JobKey, Step, Volatile, plan};
 use super::record::{Ended, Recorder};
@@ -11,7 +10,7 @@ use super::{EngineSettings, Progress};
 use crate::agent::Place;
 use crate::archive::Writer;
 use crate::benchmark::Suite;
-use crate::domain::{Decision, Fact, RunEnd, RunId, RunStart};
+use crate::domain::{Decision, Fact, Purpose, RunEnd, RunId, RunStart};
 use crate::policy::{Expansion, Policy};
 use crate::sys::clock::now_ms;
 use crate::sys::shutdown::{Level, Shutdown};
@@ -67,7 +66,7 @@ pub struct Engine {
     volatile: Volatile,
     events: mpsc::UnboundedReceiver<Event>,
     jobs: JoinSet<JobEnd>,
-    job_of: HashMap<Id, (JobKey, u32)>,
+    job_of: HashMap<Id, Started>,
     cancel: CancellationToken,
     run: RunId,
 }
@@ -122,7 +121,6 @@ impl Engine {
                 parts.suite,
                 parts.models,
                 settings,
-                ChannelBooks::new(sender.clone()),
                 sender,
                 cancel,
             ),
@@ -200,14 +198,15 @@ impl Engine {
                     let execution = self.recorder.next_execution(JobKey::Improve(id));
                     let job = self.starter.improve(&self.recorder, id, execution)?;
                     let handle = self.jobs.spawn(job);
-                    self.started(handle.id(), JobKey::Improve(id), execution);
+                    let job = JobKey::Improve(id);
+                    self.started(handle.id(), Started { job, purpose: None, execution });
                 }
                 Step::Evaluate(key, purpose) => {
-                    let job_key = JobKey::Evaluate(key.clone());
-                    let execution = self.recorder.next_execution(job_key.clone());
-                    let job = self.starter.evaluate(&self.recorder, key, purpose, execution)?;
-                    let handle = self.jobs.spawn(job);
-                    self.started(handle.id(), job_key, execution);
+                    let job = JobKey::Evaluate(key.clone());
+                    let execution = self.recorder.next_execution(job.clone());
+                    let run = self.starter.evaluate(&self.recorder, key, purpose, execution)?;
+                    let handle = self.jobs.spawn(run);
+                    self.started(handle.id(), Started { job, purpose: Some(purpose), execution });
                 }
                 Step::Wait => return Ok(None),
                 Step::Stop(reason) => return Ok(Some(reason)),
@@ -216,10 +215,10 @@ impl Engine {
         Ok(None)
     }
 
-    fn started(&mut self, id: Id, job: JobKey, execution: u32) {
-        self.volatile.waiting.remove(&job);
-        self.volatile.running.insert(job.clone());
-        self.job_of.insert(id, (job, execution));
+    fn started(&mut self, id: Id, started: Started) {
+        self.volatile.waiting.remove(&started.job);
+        self.volatile.running.insert(started.job.clone());
+        self.job_of.insert(id, started);
         self.recorder.tell_status(self.jobs.len());
     }
 
@@ -245,14 +244,15 @@ impl Engine {
             Ok((id, end)) => (id, Ok(end)),
             Err(error) => (error.id(), Err(error)),
         };
-        let Some((job, execution)) = self.job_of.remove(&id) else {
+        let Some(started) = self.job_of.remove(&id) else {
             anyhow::bail!("a job ended that was never started");
         };
+        let job = started.job.clone();
         self.volatile.running.remove(&job);
         let ended = match ended {
             Ok(end) => self.recorder.end(end)?,
             // A panic is our own defect: the job counts as failed infrastructure.
-            Err(error) => self.recorder.crashed(&job, execution, &error.to_string())?,
+            Err(error) => self.recorder.crashed(&started, &error.to_string())?,
         };
         match ended {
             Ended::Recorded => {}
@@ -272,6 +272,13 @@ impl Engine {
         self.recorder.tell_status(self.jobs.len());
         Ok(())
     }
+}
+
+/// A job that runs.
+pub(super) struct Started {
+    pub job: JobKey,
+    pub purpose: Option<Purpose>,
+    pub execution: u32,
 }
 
 async fn sleep_until(moment: Option<Instant>) {

@@ -99,7 +99,7 @@ fn judge(end: &AgentEnd, metered: &Metered) -> Option<GateEnd> {
     if let Some(what) = metered.provider_failure() {
         return Some(GateEnd::Infra(format!("model provider: {what}")));
     }
-    let gate = if metered.calls() == 0 { Gate::Starts } else { Gate::Edits };
+    let gate = if metered.requests() == 0 { Gate::Starts } else { Gate::Edits };
     Some(GateEnd::Failed(Failure::Gate(gate), describe(end)))
 }
 

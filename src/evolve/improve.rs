@@ -4,8 +4,8 @@ use super::event::{Event, ImproveEnd};
 use super::gates::{GateEnd, inspect, try_out};
 use crate::agent::{AgentJob, Manifest, Place, run_agent};
 use crate::domain::{Failure, FileTree, Proposal, Role, VariantId};
-use crate::model::Metered;
-use crate::propose::{Evidence, ProposeError, diagnose, instruction};
+use crate::model::{CallError, Denied, Metered, ModelError};
+use crate::propose::{CONVENTIONS, Evidence, ProposeError, diagnose, instruction};
 use crate::sandbox::{AgentSource, Limits, SandboxError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +74,7 @@ pub(super) async fn improve(
         agent: job.parent.clone(),
         manifest,
         role: Role::Modify,
-        instruction: instruction(&proposal),
+        instruction: instruction(&proposal, CONVENTIONS),
         workspace: job.parent.files.clone(),
         workdir: WORKDIR.to_owned(),
         env: Vec::new(),
@@ -127,14 +127,7 @@ async fn propose(
         asked = diagnose(metered, &job.evidence, DIAGNOSE_RETRIES) => asked,
         () = cancel.cancelled() => return Err(GateEnd::Cancelled),
     };
-    let (proposal, exchange) = asked.map_err(|error| match error {
-        ProposeError::Unreadable { .. } | ProposeError::Refused { .. } => {
-            GateEnd::Failed(Failure::NoProposal, error.to_string())
-        }
-        ProposeError::Budget => GateEnd::Failed(Failure::NoProposal, error.to_string()),
-        ProposeError::Provider { .. } => GateEnd::Infra(error.to_string()),
-        ProposeError::Cancelled => GateEnd::Cancelled,
-    })?;
+    let (proposal, exchange) = asked.map_err(|error| why_not(&error))?;
     let (done, recorded) = oneshot::channel();
     let event =
         Event::Proposed { attempt: job.attempt, proposal: proposal.clone(), exchange, done };
@@ -142,4 +135,17 @@ async fn propose(
         return Err(GateEnd::Cancelled);
     }
     Ok(proposal)
+}
+
+fn why_not(error: &ProposeError) -> GateEnd {
+    match error {
+        ProposeError::Call(CallError::Denied(Denied::Stopping)) => GateEnd::Cancelled,
+        ProposeError::Call(CallError::Model(ModelError::Failed { .. })) => {
+            GateEnd::Infra(format!("model provider: {error}"))
+        }
+        ProposeError::Unusable { .. }
+        | ProposeError::Call(
+            CallError::Denied(Denied::Budget { .. }) | CallError::Model(ModelError::Refused { .. }),
+        ) => GateEnd::Failed(Failure::NoProposal, error.to_string()),
+    }
 }

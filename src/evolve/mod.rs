@@ -18,9 +18,12 @@ mod improve;
 mod notes;
 mod plan;
 mod progress;
+mod record;
 mod settle;
 mod settings;
+mod start;
 
 pub use dispatcher::{Engine, Finished, Parts};
 pub use progress::Progress;
 pub use settings::EngineSettings;
+pub use start::RoleModels;

@@ -4,6 +4,7 @@
 //! in-memory lineage is changed only by facts that are durable.
 
 use super::Progress;
+use super::dispatcher::Started;
 use super::event::{End, Event, ImproveEnd, JobEnd};
 use super::gates::GateEnd;
 use super::notes;
@@ -82,7 +83,7 @@ impl Recorder {
     }
 
     pub(super) fn reader(&self) -> &Reader {
-        self.writer.reader()
+        &self.writer
     }
 
     /// Sends progress; nobody has to listen.
@@ -168,12 +169,12 @@ impl Recorder {
                 }
                 Event::Settle(settlement, done) => {
                     facts.push(Fact::CallSettled(settlement));
-                    answers.push(Box::new(move || drop(done.send(()))));
+                    answers.push(Box::new(move || done.send(()).unwrap_or_default()));
                 }
                 Event::Proposed { attempt, proposal, exchange, done } => {
                     let exchange = self.writer.put_blob(&exchange)?;
                     facts.push(Fact::Proposed { attempt, proposal, exchange });
-                    answers.push(Box::new(move || drop(done.send(()))));
+                    answers.push(Box::new(move || done.send(()).unwrap_or_default()));
                 }
             }
         }
@@ -385,20 +386,26 @@ impl Recorder {
     }
 
     /// Records that a job's own task panicked.
-    pub(super) fn crashed(&mut self, job: &JobKey, execution: u32, detail: &str) -> anyhow::Result<Ended> {
-        let end = match job {
-            JobKey::Improve(_) => End::Improved(Box::new(ImproveEnd {
+    pub(super) fn crashed(&mut self, started: &Started, detail: &str) -> anyhow::Result<Ended> {
+        let end = match started.purpose {
+            None => End::Improved(Box::new(ImproveEnd {
                 log: Vec::new(),
                 change: None,
                 gate_log: Vec::new(),
                 result: GateEnd::Infra(detail.to_owned()),
             })),
-            JobKey::Evaluate(_) => End::Evaluated(
-                Purpose::Extra,
-                Box::new(EvaluateEnd::without_answer(Outcome::InfraError, detail.to_owned())),
-            ),
+            Some(purpose) => {
+                let end = EvaluateEnd::without_answer(Outcome::InfraError, detail.to_owned());
+                End::Evaluated(purpose, Box::new(end))
+            }
         };
-        self.end(JobEnd { job: job.clone(), execution, transcript: Vec::new(), overflow: false, end })
+        self.end(JobEnd {
+            job: started.job.clone(),
+            execution: started.execution,
+            transcript: Vec::new(),
+            overflow: false,
+            end,
+        })
     }
 
     fn fault(
