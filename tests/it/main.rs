@@ -6,5 +6,7 @@
 )]
 
 mod archive;
+mod cli_read;
 mod docker_sandbox;
 mod sandbox_suite;
+mod support;
