@@ -23,7 +23,9 @@ pub(super) async fn open(
 ) -> anyhow::Result<Place> {
     let runtime = runtime_dir(id)?;
     let sandbox: Arc<dyn Sandbox> = match backend {
-        Backend::Docker => Arc::new(DockerSandbox::connect(id.to_owned(), runtime.clone())?),
+        Backend::Docker => {
+            Arc::new(DockerSandbox::connect(id.to_owned(), runtime.clone()).await?)
+        }
         Backend::Local => Arc::new(LocalSandbox::new(runtime.clone())),
     };
     sandbox.check(images).await?;
