@@ -1,1 +1,3 @@
-fn main() {}
+//! Integration tests that need real things.
+
+mod local_sandbox;
