@@ -54,6 +54,7 @@ cd -- "$work" || cannot "enter $work"
 read -r begun idle </proc/uptime || cannot 'read /proc/uptime'
 printf 'dgm-run 1 %s\n' "$begun"
 (
+  unset OLDPWD
   shift "$collect"
   while [ "$vars" -gt 0 ]; do
     export "$1"

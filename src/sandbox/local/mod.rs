@@ -177,7 +177,7 @@ impl Ready {
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", LAUNCH, "dgm-launch"])
-            .arg((spec.limits.disk / 512 + 2048).to_string())
+            .arg((view::largest(spec) / 512 + 2048).to_string())
             .arg(address_space.to_string())
             .args([self.runtime.filter(0), self.runtime.filter(1)])
             .arg(group.doors().len().to_string())

@@ -95,7 +95,9 @@ pub(super) fn arguments(
     list.mount("--ro-bind", sources.etc, "/etc");
     list.add(&["--proc", "/proc", "--dev", "/dev"]);
     list.memory(SHARED_MEMORY, "/dev/shm");
-    list.add(&["--remount-ro", "/dev"]);
+    // The kernel lets the machine's root write `/proc/sys` without any capability, whatever
+    // its number inside; bubblewrap leaves that open where this program runs as root.
+    list.add(&["--remount-ro", "/dev", "--remount-ro", "/proc"]);
     for top in tops(spec)? {
         list.memory(spec.limits.disk, &top);
     }
@@ -113,6 +115,11 @@ pub(super) fn arguments(
     }
     list.add(&["--remount-ro", "/", "--chdir", "/", "--"]);
     Ok(list.0)
+}
+
+/// Returns the bytes that the largest writable file system can hold.
+pub(super) fn largest(spec: &Spec) -> u64 {
+    spec.limits.disk.max(SHARED_MEMORY)
 }
 
 /// Returns the folders below the root that get a file system of their own.
