@@ -64,6 +64,10 @@ pub struct Task {
     pub cpus: Option<f64>,
     /// Memory asked for, in bytes.
     pub memory: Option<u64>,
+    /// Whether a reward counts only if the verifier seals it: it is given a secret at
+    /// `/tests/seal`, which it takes away before it starts anything else, and leaves at
+    /// `/logs/verifier/seal`.
+    pub sealed: bool,
     /// `tests/`.
     pub tests: Hidden,
     /// `solution/`; none: the task has no reference solution.
@@ -134,6 +138,7 @@ impl Task {
             tests_expected: manifest.tests_expected,
             cpus: manifest.cpus,
             memory: manifest.memory,
+            sealed: manifest.sealed,
             tests: Hidden(Arc::new(tests)),
             solution: solution.map(|files| Hidden(Arc::new(files))),
             solution_env: manifest.solution_env,

@@ -122,7 +122,7 @@ fn manifest(exercise: &Exercise, rules: &Rules) -> String {
         "schema_version = \"1.4\"\nartifacts = {artifacts}\n\n\
          [task]\nname = {name}\ndescription = {blurb}\nkeywords = {keywords}\n\n\
          [metadata.dgm]\nworkspace = \"environment/workspace\"\nimage = {image}\n\
-         local = false\nanswer = {answer}\npass_mark = 1.0\ntests_expected = {count}\n\
+         local = false\nanswer = {answer}\npass_mark = 1.0\ntests_expected = {count}\nsealed = true\n\
          language = {language}\nmode = {mode}\nexercise = {slug}\n\n\
          [agent]\ntimeout_sec = {AGENT_SECONDS:?}\n\n\
          [verifier]\ntimeout_sec = {VERIFIER_SECONDS:?}\nenvironment_mode = \"separate\"\n\n\

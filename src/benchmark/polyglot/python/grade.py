@@ -7,6 +7,8 @@ process does or says is enough by itself:
 - The reward is made here, in a process that never loads the solution. A solution can reach
   neither its memory nor its life: this process is not dumpable, and the tests run under a
   filter that forbids signals to others and tracing. Everything they start dies with them.
+- The reward carries a seal that `dgm` delivers with the tests and this process takes away
+  before anything else: a reward that something else writes does not count.
 - A pass needs each test by name in the report of the run, passed; no end of the process by
   itself (`os._exit(0)`) and no text that it prints can stand in for that.
 - A solution that passes is run a second time on tests of the same names which must all fail.
@@ -47,6 +49,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def main():
+    seal = take_seal()
     plan = json.loads((TESTS / "grade.json").read_text())
     hidden = {name: (TESTS / "files" / name).read_bytes() for name in plan["tests"]}
     wanted = {name: tests_in(source) for name, source in hidden.items()}
@@ -57,7 +60,18 @@ def main():
     solution = {name: read_file(pathlib.Path.cwd() / name) for name in plan["solution"]}
     reward, why = grade(plan, solution, hidden, wanted)
     print(f"reward {reward}: {why}", flush=True)
-    leave(reward)
+    leave(reward, seal)
+
+
+def take_seal():
+    """Takes the seal away, if there is one: Harbor's own runs have none."""
+    file = TESTS / "seal"
+    try:
+        seal = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    file.unlink()
+    return seal
 
 
 def grade(plan, solution, hidden, wanted):
@@ -308,7 +322,7 @@ def read_file(path, most=MOST_FILE):
         os.close(file)
 
 
-def leave(reward):
+def leave(reward, seal):
     """Writes the reward where nothing else is left."""
     for entry in os.scandir(LOGS):
         if entry.is_dir(follow_symlinks=False):
@@ -316,11 +330,14 @@ def leave(reward):
         else:
             os.unlink(entry.path)
     # A folder that resists is moved aside: what decides is that its name is free.
-    for name in ("reward.json", "reward.txt"):
+    for name in ("reward.json", "reward.txt", "seal"):
         if os.path.lexists(LOGS / name):
             os.rename(LOGS / name, LOGS / f"left-by-the-solution-{name}")
     with open(LOGS / "reward.txt", "x") as file:
         file.write(f"{reward}\n")
+    if seal:
+        with open(LOGS / "seal", "xb") as file:
+            file.write(seal)
 
 
 main()

@@ -4,13 +4,15 @@
 //! this version does not run is refused by name: a task that runs otherwise than its author
 //! meant gives numbers that mean nothing.
 
+mod environment;
+mod own;
+
 use super::fault::LoadError;
-use super::glob;
 use super::reader::{Section, Source};
+use environment::{Environment, network, variables};
+use own::Own;
 use std::time::Duration;
 
-/// Where Harbor's tasks work by convention; taken where a task names no folder.
-const DEFAULT_WORKDIR: &str = "/app";
 /// Harbor's default for a verifier.
 const DEFAULT_VERIFIER_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -25,6 +27,7 @@ pub(super) struct Manifest {
     pub answer: Vec<String>,
     pub pass_mark: f64,
     pub tests_expected: Option<u64>,
+    pub sealed: bool,
     pub agent_timeout: Option<Duration>,
     pub verifier_timeout: Duration,
     pub env: Vec<(String, String)>,
@@ -33,25 +36,6 @@ pub(super) struct Manifest {
     pub cpus: Option<f64>,
     pub memory: Option<u64>,
     pub warnings: Vec<String>,
-}
-
-/// What `[environment]` says.
-struct Environment {
-    image: Option<String>,
-    workdir: String,
-    cpus: Option<f64>,
-    memory: Option<u64>,
-    env: Vec<(String, String)>,
-}
-
-/// What `[metadata.dgm]` says.
-struct Own {
-    workspace: String,
-    image: Option<String>,
-    local: bool,
-    answer: Vec<String>,
-    pass_mark: f64,
-    tests_expected: Option<u64>,
 }
 
 /// What `[verifier]` says.
@@ -72,13 +56,13 @@ impl Manifest {
         let mut warnings = Vec::new();
         root_keys(&root, &mut warnings)?;
         let name = task_name(&root, &mut warnings)?;
-        let environment = environment(&root, &mut warnings)?;
+        let environment = Environment::read(&root, &mut warnings)?;
         let agent_timeout = agent_timeout(&root, &mut warnings)?;
         let verifier = verifier(&root, &mut warnings)?;
         let solution = root.section("solution")?;
         let solution_env = variables(&solution, "env", &mut warnings)?;
         solution.warn_of_unknown(&mut warnings);
-        let own = own(&root, &environment, &mut warnings)?;
+        let own = Own::read(&root, &environment, &mut warnings)?;
         artifacts(&root, &environment.workdir, &mut warnings)?;
         root.warn_of_unknown(&mut warnings);
         Ok(Self {
@@ -90,6 +74,7 @@ impl Manifest {
             answer: own.answer,
             pass_mark: own.pass_mark,
             tests_expected: own.tests_expected,
+            sealed: own.sealed,
             agent_timeout,
             verifier_timeout: verifier.timeout,
             env: environment.env,
@@ -153,198 +138,6 @@ pub(super) fn is_full_name(name: &str) -> bool {
             .is_some_and(|(org, name)| part(org) && part(name))
 }
 
-fn environment(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<Environment, LoadError> {
-    let section = root.section("environment")?;
-    section.knows(&["build_timeout_sec", "storage_mb", "storage"]);
-    if let Some(os) = section.string("os")?
-        && !os.eq_ignore_ascii_case("linux")
-    {
-        let todo = "only `linux` tasks can run";
-        return Err(section.unsupported("os", format!("`{os}`"), todo));
-    }
-    let hardware = "run it with Harbor on a machine that has it";
-    for key in ["gpus", "gpu_types", "tpu"] {
-        if section.has_content(key) {
-            return Err(section.unsupported(key, "special hardware", hardware));
-        }
-    }
-    for (key, what, todo) in [
-        (
-            "mcp_servers",
-            "a tool server beside the task",
-            "run it with Harbor",
-        ),
-        (
-            "healthcheck",
-            "a service that must be up first",
-            "run it with Harbor",
-        ),
-        (
-            "skills_dir",
-            "a folder of skills",
-            "put what the agent needs into the instruction",
-        ),
-    ] {
-        if section.has_content(key) {
-            return Err(section.unsupported(key, what, todo));
-        }
-    }
-    network(&section, true, warnings)?;
-    let cpus = section.number("cpus")?;
-    if cpus.is_some_and(|cpus| cpus <= 0.0) {
-        return Err(section.wrong("cpus", "must be above 0"));
-    }
-    let read = Environment {
-        image: image(&section, "docker_image")?,
-        workdir: workdir(&section)?,
-        cpus,
-        memory: memory(&section, warnings)?,
-        env: variables(&section, "env", warnings)?,
-    };
-    section.warn_of_unknown(warnings);
-    Ok(read)
-}
-
-/// Refuses a network. Harbor's default is a public one; a task that says nothing runs
-/// without, because nothing in a sandbox has one, and the warning says so.
-fn network(
-    section: &Section<'_>,
-    is_baseline: bool,
-    warnings: &mut Vec<String>,
-) -> Result<(), LoadError> {
-    let todo = "put everything the task needs into its image or workspace and write \
-                `network_mode = \"no-network\"`";
-    let mode = section.string("network_mode")?;
-    match mode {
-        Some("no-network") => {}
-        Some(mode @ ("public" | "allowlist")) => {
-            return Err(section.unsupported("network_mode", format!("`{mode}`"), todo));
-        }
-        Some(other) => {
-            let why = format!("`{other}` is none of `no-network`, `public`, `allowlist`");
-            return Err(section.wrong("network_mode", why));
-        }
-        None => {}
-    }
-    if section.has_content("allowed_hosts") {
-        return Err(section.unsupported("allowed_hosts", "a network", todo));
-    }
-    if !is_baseline {
-        return Ok(());
-    }
-    match section.boolean("allow_internet")? {
-        Some(true) => Err(section.unsupported("allow_internet", "a network", todo)),
-        Some(false) => Ok(()),
-        None if mode.is_some() => Ok(()),
-        None => {
-            warnings.push(
-                "task.toml: `environment.network_mode` is not given: the task runs without \
-                 network, where Harbor gives it one"
-                    .to_owned(),
-            );
-            Ok(())
-        }
-    }
-}
-
-fn image(section: &Section<'_>, key: &'static str) -> Result<Option<String>, LoadError> {
-    let Some(name) = section.string(key)? else {
-        return Ok(None);
-    };
-    let good = name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.len() <= 255
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "._-/:@".contains(c));
-    if good {
-        Ok(Some(name.to_owned()))
-    } else {
-        Err(section.wrong(
-            key,
-            format!("`{}` is not an image's name", name.escape_debug()),
-        ))
-    }
-}
-
-/// Folders inside a sandbox that have a meaning of their own.
-const TAKEN: [&str; 12] = [
-    "/tests",
-    "/solution",
-    "/logs",
-    "/agent",
-    "/run",
-    "/proc",
-    "/sys",
-    "/dev",
-    "/etc",
-    "/usr",
-    "/bin",
-    "/lib",
-];
-
-fn workdir(section: &Section<'_>) -> Result<String, LoadError> {
-    let Some(folder) = section.string("workdir")? else {
-        return Ok(DEFAULT_WORKDIR.to_owned());
-    };
-    let inner = folder.strip_prefix('/').unwrap_or("");
-    if crate::domain::TreePath::new(inner).is_err() {
-        let why = format!("`{}` is not an absolute folder", folder.escape_debug());
-        return Err(section.wrong("workdir", why));
-    }
-    let first = inner.split('/').next().unwrap_or("");
-    if TAKEN.iter().any(|taken| taken[1..] == *first) || folder == "/tmp" {
-        let why = format!("`{folder}` has another meaning in a sandbox; take such as `/app`");
-        return Err(section.wrong("workdir", why));
-    }
-    Ok(folder.to_owned())
-}
-
-/// Both spellings. Harbor drops an integer `memory` without a word; this says so.
-fn memory(section: &Section<'_>, warnings: &mut Vec<String>) -> Result<Option<u64>, LoadError> {
-    let given = section.count("memory_mb")?;
-    let Some(old) = section.get("memory") else {
-        return Ok(given.map(|mb| mb << 20));
-    };
-    let spot = section.spot("memory");
-    if old.get_ref().is_integer() {
-        warnings.push(format!(
-            "{spot}: a bare number is ignored, as Harbor does; write `memory_mb` instead"
-        ));
-        return Ok(given.map(|mb| mb << 20));
-    }
-    let text = section.string("memory")?.unwrap_or("");
-    let Some(mb) = size_in_mb(text) else {
-        let why = format!(
-            "`{text}` is not a size: write a number and `K`, `M` or `G`, such as `4G`, \
-             or use `memory_mb`"
-        );
-        return Err(section.wrong("memory", why));
-    };
-    if given.is_some_and(|given| given != mb) {
-        let why = format!("`{text}` and `memory_mb` say different things; keep `memory_mb`");
-        return Err(section.wrong("memory", why));
-    }
-    Ok(Some(mb << 20))
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "checked to be between 0 and 2^40 before"
-)]
-fn size_in_mb(text: &str) -> Option<u64> {
-    let text = text.trim().to_ascii_uppercase();
-    let unit = text.chars().next_back()?;
-    let factor = match unit {
-        'G' => 1024.0,
-        'M' => 1.0,
-        'K' => 1.0 / 1024.0,
-        _ => return None,
-    };
-    let mb = text[..text.len() - 1].parse::<f64>().ok()? * factor;
-    (mb.is_finite() && (0.0..=1_099_511_627_776.0).contains(&mb)).then_some(mb as u64)
-}
-
 fn agent_timeout(
     root: &Section<'_>,
     warnings: &mut Vec<String>,
@@ -405,105 +198,6 @@ fn verifier(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<Verifier, 
     Ok(read)
 }
 
-/// Reads variables. Harbor fills in `${VAR}` from the machine it runs on; no sandbox of
-/// ours sees anything of that, so only a written default can be used.
-fn variables(
-    section: &Section<'_>,
-    key: &'static str,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<(String, String)>, LoadError> {
-    let mut pairs = section.pairs(key)?;
-    for (name, value) in &mut pairs {
-        let good_name = !name.is_empty()
-            && !name.starts_with(|c: char| c.is_ascii_digit())
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !good_name || value.contains('\0') {
-            let why = format!("`{}` is not a variable", name.escape_debug());
-            return Err(section.wrong(key, why));
-        }
-        let Some(inner) = value
-            .strip_prefix("${")
-            .and_then(|rest| rest.strip_suffix('}'))
-        else {
-            continue;
-        };
-        let Some((_, default)) = inner.split_once(":-") else {
-            let what = format!("`{name} = {value}`, a value from this machine,");
-            let todo = "write the value itself: nothing of this machine is seen in a sandbox";
-            return Err(section.unsupported(key, what, todo));
-        };
-        let spot = section.spot(key);
-        warnings.push(format!(
-            "{spot}: `{name}` takes its default `{default}`, never this machine's value"
-        ));
-        *value = default.to_owned();
-    }
-    Ok(pairs)
-}
-
-fn own(
-    root: &Section<'_>,
-    environment: &Environment,
-    warnings: &mut Vec<String>,
-) -> Result<Own, LoadError> {
-    let section = root.section("metadata")?.section("dgm")?;
-    section.knows(&["language", "mode", "exercise"]);
-    let Some(workspace) = section.string("workspace")? else {
-        return Err(LoadError::Unsupported {
-            spot: section.spot("workspace"),
-            what: "a task that needs an image of its own".to_owned(),
-            todo: "this version runs tasks whose files lie in a folder that \
-                   `[metadata.dgm] workspace` names",
-        });
-    };
-    let workspace = workspace.trim_end_matches('/');
-    if !workspace.starts_with("environment/") || crate::domain::TreePath::new(workspace).is_err() {
-        let why = format!(
-            "`{}` is not a folder below `environment/`, where the task's digest covers it",
-            workspace.escape_debug()
-        );
-        return Err(section.wrong("workspace", why));
-    }
-    let answer = answer(&section, warnings)?;
-    let pass_mark = section.number("pass_mark")?.unwrap_or(1.0);
-    if pass_mark <= 0.0 {
-        return Err(section.wrong("pass_mark", "must be above 0: doing nothing would pass"));
-    }
-    let read = Own {
-        workspace: workspace.to_owned(),
-        image: image(&section, "image")?,
-        local: section.boolean("local")?.unwrap_or(false),
-        answer,
-        pass_mark,
-        tests_expected: section.count("tests_expected")?,
-    };
-    if read.image.is_none() && environment.image.is_none() && !read.local {
-        let why = "is missing and `local` is not set: the task could run nowhere; \
-                   name an image, or write `local = true`";
-        return Err(section.wrong("image", why));
-    }
-    section.warn_of_unknown(warnings);
-    Ok(read)
-}
-
-fn answer(section: &Section<'_>, warnings: &mut Vec<String>) -> Result<Vec<String>, LoadError> {
-    let patterns = section.strings("answer")?.unwrap_or_default();
-    for pattern in &patterns {
-        if let Some(fault) = glob::fault(pattern) {
-            let why = format!("pattern `{}` {fault}", pattern.escape_debug());
-            return Err(section.wrong("answer", why));
-        }
-    }
-    if patterns.is_empty() {
-        warnings.push(
-            "task.toml: `metadata.dgm.answer` is not given: every file that the agent leaves \
-             is there when the tests run"
-                .to_owned(),
-        );
-    }
-    Ok(patterns.into_iter().map(str::to_owned).collect())
-}
-
 /// Accepts artifacts that the answer holds anyway: files of the workspace.
 fn artifacts(
     root: &Section<'_>,
@@ -543,7 +237,8 @@ fn artifacts(
 
 #[cfg(test)]
 mod tests {
-    use super::{Manifest, size_in_mb};
+    use super::Manifest;
+    use super::environment::size_in_mb;
 
     /// Puts lines into the table that a good `task.toml` has, in place of some of its own.
     fn error(head: &str, own: &str, tail: &str) -> String {
