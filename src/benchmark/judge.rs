@@ -135,11 +135,9 @@ fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<f64, Str
         if ended.exit == Exit::OutOfMemory {
             return format!("{why}; it ran out of memory");
         }
-        if logs.truncated {
-            return format!("{why}; it left more files than are read");
-        }
         match logs.refused.first() {
             Some(refused) => format!("{why}; {refused}"),
+            None if logs.truncated => format!("{why}; not all of what it left was read"),
             None => why,
         }
     })

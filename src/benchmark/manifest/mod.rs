@@ -359,6 +359,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table of cases")]
     fn says_what_is_wrong_with_the_environment() {
         for (line, message) in [
             (

@@ -1,4 +1,17 @@
 //! `[metadata.dgm]`: what `dgm` wants to know beyond Harbor's keys.
+//!
+//! | key | means | default |
+//! | --- | --- | --- |
+//! | `workspace` | folder below `environment/` whose files the agent starts with | required |
+//! | `image` | image for backends that have images | `environment.docker_image` |
+//! | `local` | whether it may run in the local sandbox, without an image | `false` |
+//! | `answer` | patterns of the paths that are taken from the agent | all |
+//! | `pass_mark` | reward from which on the task counts as resolved | 1.0 |
+//! | `tests_expected` | number of tests that must have run | not known |
+//! | `sealed` | whether the verifier seals its reward, see [`Task::sealed`] | `false` |
+//! | `language`, `mode`, `exercise` | where an imported task comes from | |
+//!
+//! [`Task::sealed`]: crate::benchmark::Task::sealed
 
 use super::environment::{Environment, image};
 use crate::benchmark::fault::LoadError;
