@@ -47,6 +47,8 @@ pub struct EvaluateEnd {
     pub agent_log: Vec<u8>,
     /// What the verifier printed.
     pub verifier_log: Vec<u8>,
+    /// Digest of the task as it was.
+    pub task_digest: String,
     /// The files before and after, if the agent changed any.
     pub change: Option<(Arc<FileTree>, FileTree)>,
     /// Where the time went.
@@ -54,12 +56,14 @@ pub struct EvaluateEnd {
 }
 
 impl EvaluateEnd {
-    fn without_answer(outcome: Outcome, detail: String) -> Self {
+    /// Returns an end without anything from an agent.
+    pub fn without_answer(outcome: Outcome, detail: String) -> Self {
         Self {
             outcome,
             passed: false,
             reward: None,
             detail,
+            task_digest: String::new(),
             agent_log: Vec::new(),
             verifier_log: Vec::new(),
             change: None,
@@ -70,6 +74,16 @@ impl EvaluateEnd {
 
 /// Runs one evaluation to its end. Never fails: a failure is an outcome.
 pub async fn evaluate(
+    place: &Place,
+    job: &EvaluateJob,
+    metered: Arc<Metered>,
+    cancel: CancellationToken,
+) -> EvaluateEnd {
+    let end = run(place, job, metered, cancel).await;
+    EvaluateEnd { task_digest: job.task.digest.clone(), ..end }
+}
+
+async fn run(
     place: &Place,
     job: &EvaluateJob,
     metered: Arc<Metered>,

@@ -51,15 +51,15 @@ pub(super) fn decide(facts: &Facts) -> Verdict {
         Exit::TimedOut => {
             return verdict(Outcome::Timeout, passed, reward, "the agent's time was over".to_owned());
         }
-        Exit::OutOfMemory if !passed => {
+        Exit::OutOfMemory => {
             let detail = "the agent ran out of memory".to_owned();
             return verdict(Outcome::AgentError, false, reward, detail);
         }
-        Exit::Code(code) if code != 0 && !facts.out_of_budget && !passed => {
+        Exit::Code(code) if code != 0 && !facts.out_of_budget => {
             let detail = format!("the agent ended with exit code {code}");
             return verdict(Outcome::AgentError, false, reward, detail);
         }
-        Exit::Code(_) | Exit::OutOfMemory => {}
+        Exit::Code(_) => {}
     }
     if facts.out_of_budget {
         let detail = "the job's allowance ran out".to_owned();
@@ -102,8 +102,9 @@ mod tests {
             (Facts { verifier: broken(), ..facts() }, Outcome::VerifierError, false),
             (Facts { answer_fault: Some("link".to_owned()), ..facts() }, Outcome::AgentError, false),
             (Facts { exit: Exit::Code(1), ..facts() }, Outcome::AgentError, false),
-            // A pass is a pass, however the agent ended.
-            (Facts { exit: Exit::Code(1), verifier: ok(), ..facts() }, Outcome::Resolved, true),
+            // A crash is the agent's fault even where its change would pass: the reward is kept
+            // for a reader, the score is 0.
+            (Facts { exit: Exit::Code(1), verifier: ok(), ..facts() }, Outcome::AgentError, false),
             (Facts { exit: Exit::OutOfMemory, ..facts() }, Outcome::AgentError, false),
             (Facts { exit: Exit::TimedOut, ..facts() }, Outcome::Timeout, false),
             (Facts { exit: Exit::TimedOut, verifier: ok(), ..facts() }, Outcome::Timeout, true),

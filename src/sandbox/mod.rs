@@ -168,6 +168,18 @@ pub enum SandboxError {
     },
 }
 
+/// Returns an error with its causes in one line, to be recorded.
+pub fn describe(error: &SandboxError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}
+
 /// A backend. Callers may run many at once; a backend takes them as they come.
 pub trait Sandbox: Send + Sync {
     /// Returns the backend's name as in the configuration.
