@@ -7,7 +7,9 @@
 
 mod archive;
 mod cli_read;
+mod docker_polyglot;
 mod docker_sandbox;
+mod local_benchmark;
 mod local_sandbox;
 mod sandbox_suite;
 mod support;
