@@ -1,62 +1,88 @@
-//! Folders of this machine that hold an agent's files, for containers to see read-only.
+//! Folders of this machine that hold agents' files, for containers to see read-only.
 //!
-//! Invariant: a folder has its name only once it is whole, so equal ids share one folder
-//! whoever made it, and a process killed while making one leaves nothing that is mistaken
-//! for an agent.
+//! Invariant: they lie in one folder of this process, `docker…-<pid>` in the archive's runtime
+//! folder, which is removed with its owner. One that carries another process's number is left
+//! over once the archive's lock is held ([`reap`]).
 
+use crate::domain::FileTree;
 use crate::sandbox::AgentSource;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::collections::VecDeque;
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use tempfile::TempDir;
 
-/// Returns the folder with the agent's files, made if it is not there yet.
-pub(super) fn folder(runtime: &Path, agent: &AgentSource) -> io::Result<PathBuf> {
-    if agent.id.is_empty() || !agent.id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return Err(io::Error::other("the agent's id is not hexadecimal"));
+/// Agents whose files are kept for the next container.
+const KEPT: usize = 32;
+/// How the names of our folders begin.
+const PREFIX: &str = "docker";
+
+/// The agents' folders.
+#[derive(Debug)]
+pub(super) struct Agents {
+    folder: TempDir,
+    kept: tokio::sync::Mutex<VecDeque<(String, Arc<TempDir>)>>,
+}
+
+impl Agents {
+    /// Makes the folder that all lie in.
+    pub(super) fn make(runtime: &Path) -> io::Result<Self> {
+        fs::create_dir_all(runtime)?;
+        let suffix = format!("-{}", std::process::id());
+        let folder = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .suffix(&suffix)
+            .tempdir_in(runtime)?;
+        Ok(Self {
+            folder,
+            kept: tokio::sync::Mutex::default(),
+        })
     }
-    let folders = runtime.join("agents");
-    let place = folders.join(&agent.id);
-    if place.is_dir() {
-        return Ok(place);
+
+    /// Returns a folder with the agent's files, written unless it is there already. It stays
+    /// for as long as somebody holds it.
+    pub(super) async fn get(&self, agent: &AgentSource) -> io::Result<Arc<TempDir>> {
+        // Held while writing: whoever wants the same agent meanwhile waits for it.
+        let mut kept = self.kept.lock().await;
+        if let Some(at) = kept.iter().position(|(id, _)| *id == agent.id)
+            && let Some((id, folder)) = kept.remove(at)
+        {
+            kept.push_back((id, Arc::clone(&folder)));
+            return Ok(folder);
+        }
+        let folder = Arc::new(tempfile::tempdir_in(self.folder.path())?);
+        let (written, files) = (Arc::clone(&folder), Arc::clone(&agent.files));
+        tokio::task::spawn_blocking(move || write(written.path(), &files)).await??;
+        kept.push_back((agent.id.clone(), Arc::clone(&folder)));
+        if kept.len() > KEPT {
+            kept.pop_front();
+        }
+        Ok(folder)
     }
-    fs::create_dir_all(&folders)?;
-    let making = tempfile::Builder::new()
-        .prefix(".making-")
-        .tempdir_in(&folders)?;
-    for (path, file) in agent.files.iter() {
-        let path = making.path().join(path.as_str());
+}
+
+/// Writes the files so that the sandbox's user can read them, whatever our umask is.
+fn write(folder: &Path, files: &FileTree) -> io::Result<()> {
+    for (path, file) in files.iter() {
+        let path = folder.join(path.as_str());
         if let Some(parent) = path.parent() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o755)
-                .create(parent)?;
+            fs::create_dir_all(parent)?;
         }
         let mut made = OpenOptions::new()
             .write(true)
             .create_new(true)
             .open(&path)?;
         made.write_all(&file.bytes)?;
-        // Set, not asked for at creation: the sandbox's user must be able to read it whatever
-        // this process's umask is.
         let mode = if file.executable { 0o755 } else { 0o644 };
-        made.set_permissions(fs::Permissions::from_mode(mode))?;
+        made.set_permissions(Permissions::from_mode(mode))?;
     }
-    open_to_all(making.path())?;
-    let made = making.keep();
-    match fs::rename(&made, &place) {
-        Ok(()) => Ok(place),
-        // Another job was faster; its folder holds the same files.
-        Err(_) if place.is_dir() => {
-            fs::remove_dir_all(&made)?;
-            Ok(place)
-        }
-        Err(error) => Err(error),
-    }
+    open_to_all(folder)
 }
 
 fn open_to_all(folder: &Path) -> io::Result<()> {
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+    fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
@@ -64,4 +90,83 @@ fn open_to_all(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes what other processes left in the runtime folder; returns how many folders.
+pub(super) fn reap(runtime: &Path) -> io::Result<usize> {
+    let own = format!("-{}", std::process::id());
+    let mut removed = 0;
+    let entries = match fs::read_dir(runtime) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(PREFIX) && !name.ends_with(&own) {
+            fs::remove_dir_all(entry.path())?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Agents, KEPT, reap};
+    use crate::domain::{FileTree, TreePath};
+    use crate::sandbox::AgentSource;
+    use std::fs;
+    use std::sync::Arc;
+
+    fn agent(id: &str) -> AgentSource {
+        let mut files = FileTree::new();
+        let path = TreePath::new("bin/run").expect("a good path");
+        files.insert(path, id.as_bytes(), true);
+        AgentSource {
+            id: id.to_owned(),
+            files: Arc::new(files),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_agent_is_written_once_and_stays_while_it_is_held() {
+        let runtime = tempfile::tempdir().expect("a temporary folder");
+        let agents = Agents::make(runtime.path()).expect("a folder");
+        let first = agents.get(&agent("a")).await.expect("written");
+        let again = agents.get(&agent("a")).await.expect("there");
+        assert_eq!(first.path(), again.path());
+        drop(again);
+        for number in 0..=KEPT {
+            drop(
+                agents
+                    .get(&agent(&number.to_string()))
+                    .await
+                    .expect("written"),
+            );
+        }
+        let text = fs::read_to_string(first.path().join("bin/run"));
+        assert_eq!(text.expect("still there"), "a");
+        let path = first.path().to_owned();
+        drop(first);
+        assert!(!path.exists());
+        drop(agents);
+        let left = fs::read_dir(runtime.path()).expect("the folder").count();
+        assert_eq!(left, 0);
+    }
+
+    #[test]
+    fn only_leftovers_of_other_processes_are_removed() {
+        let runtime = tempfile::tempdir().expect("a temporary folder");
+        let agents = Agents::make(runtime.path()).expect("a folder");
+        for name in ["dockerx-0", "local0-0", "socket"] {
+            fs::create_dir(runtime.path().join(name)).expect("a folder");
+        }
+        assert_eq!(reap(runtime.path()).expect("readable"), 1);
+        assert!(agents.folder.path().exists());
+        assert!(runtime.path().join("local0-0").exists());
+        let missing = runtime.path().join("missing");
+        assert_eq!(reap(&missing).expect("nothing there"), 0);
+    }
 }
