@@ -4,7 +4,7 @@
 //! In turns, in one program, with 1, 2 and 4 in flight:
 //! - `plain`: the engine's create, start, wait and remove of a container that does nothing,
 //!   with the engine's defaults but without network;
-//! - `alike`: the same with the isolation that the sandbox asks for;
+//! - `alike`: the same with the isolation and limits that the sandbox asks for;
 //! - `sandbox`: `DockerSandbox::run` with a command that does nothing and no files.
 //!
 //! Each round's ratios compare neighbors in time, so that other load on the machine falls on
@@ -53,7 +53,7 @@ async fn main() -> anyhow::Result<()> {
                 let runs: Vec<anyhow::Result<()>> = stream::iter(0..PER_ROUND)
                     .map(|_| async {
                         match kind {
-                            0 => bare(&docker, HostConfig::default()).await,
+                            0 => bare(&docker, plain()).await,
                             1 => bare(&docker, alike()).await,
                             _ => hardened(&sandbox).await,
                         }
@@ -115,40 +115,49 @@ async fn hardened(sandbox: &DockerSandbox) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the sandbox's isolation, as `sandbox::docker` asks for it.
-fn alike() -> HostConfig {
-    let options = "rw,exec,nosuid,nodev,size=536870912,uid=1000,gid=1000,mode=0755";
-    let tmpfs = ["/tmp", "/app"].map(|folder| (folder.to_owned(), options.to_owned()));
-    HostConfig {
-        cap_drop: Some(vec!["ALL".to_owned()]),
-        security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
-        readonly_rootfs: Some(true),
-        tmpfs: Some(tmpfs.into()),
-        ipc_mode: Some("none".to_owned()),
-        memory: Some(2 << 30),
-        memory_swap: Some(2 << 30),
-        nano_cpus: Some(1_000_000_000),
-        pids_limit: Some(264),
-        log_config: Some(HostConfigLogConfig {
-            typ: Some("none".to_owned()),
-            config: None,
-        }),
-        init: Some(true),
-        ..HostConfig::default()
-    }
-}
-
-async fn bare(docker: &Docker, host_config: HostConfig) -> anyhow::Result<()> {
-    let body = ContainerCreateBody {
+/// Returns a container with the engine's defaults.
+fn plain() -> ContainerCreateBody {
+    ContainerCreateBody {
         image: Some(IMAGE.to_owned()),
         cmd: Some(vec!["true".to_owned()]),
         user: Some("1000:1000".to_owned()),
         host_config: Some(HostConfig {
             network_mode: Some("none".to_owned()),
-            ..host_config
+            ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
-    };
+    }
+}
+
+/// Returns a container with the sandbox's isolation, as `sandbox::docker` asks for it.
+fn alike() -> ContainerCreateBody {
+    let options = "rw,exec,nosuid,nodev,size=536870912,uid=1000,gid=1000,mode=0755";
+    let tmpfs = ["/tmp", "/app"].map(|folder| (folder.to_owned(), options.to_owned()));
+    ContainerCreateBody {
+        network_disabled: Some(true),
+        host_config: Some(HostConfig {
+            network_mode: Some("none".to_owned()),
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
+            readonly_rootfs: Some(true),
+            tmpfs: Some(tmpfs.into()),
+            ipc_mode: Some("none".to_owned()),
+            memory: Some(2 << 30),
+            memory_swap: Some(2 << 30),
+            nano_cpus: Some(1_000_000_000),
+            pids_limit: Some(264),
+            log_config: Some(HostConfigLogConfig {
+                typ: Some("none".to_owned()),
+                config: None,
+            }),
+            init: Some(true),
+            ..HostConfig::default()
+        }),
+        ..plain()
+    }
+}
+
+async fn bare(docker: &Docker, body: ContainerCreateBody) -> anyhow::Result<()> {
     let created = docker
         .create_container(None::<CreateContainerOptions>, body)
         .await?;

@@ -7,18 +7,18 @@
 //! The engine itself is trusted: whoever may use its socket is root on this machine. The
 //! socket is therefore never seen inside.
 
-mod agent;
 mod container;
 mod engine;
+mod files;
 pub mod image;
 mod reap;
 mod run;
 
 use super::{Ended, Sandbox, SandboxError, Spec, flow};
 use crate::sys::clock;
-use agent::Agents;
 use container::Setting;
 pub use engine::Engine;
+use files::Files;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 pub use reap::{ARCHIVE_LABEL, CREATED_LABEL, JOB_LABEL};
@@ -38,7 +38,7 @@ struct Inner {
     engine: Engine,
     archive: String,
     runtime: PathBuf,
-    agents: Agents,
+    files: Files,
     /// Volumes that images declare, asked once for each image.
     volumes: Mutex<HashMap<String, Arc<[String]>>>,
     /// What the engine has warned of; said once.
@@ -62,7 +62,7 @@ impl DockerSandbox {
             what: format!("could not find `{}`", runtime.display()),
             source: source.into(),
         })?;
-        let agents = Agents::make(&runtime).map_err(|source| SandboxError::Failed {
+        let files = Files::make(&runtime).map_err(|source| SandboxError::Failed {
             what: format!("could not use the folder `{}`", runtime.display()),
             source: source.into(),
         })?;
@@ -70,7 +70,7 @@ impl DockerSandbox {
             engine,
             archive,
             runtime,
-            agents,
+            files,
             volumes: Mutex::default(),
             warned: Mutex::default(),
         };
@@ -147,7 +147,7 @@ impl Sandbox for DockerSandbox {
                 ..
             } = &*self.inner;
             let containers = reap::reap(engine, archive).await?;
-            let folders = agent::reap(runtime).map_err(|source| SandboxError::Failed {
+            let folders = files::reap(runtime).map_err(|source| SandboxError::Failed {
                 what: format!("could not clean the folder `{}`", runtime.display()),
                 source: source.into(),
             })?;
@@ -170,7 +170,7 @@ impl Inner {
         // Held until the container is gone.
         let agent = match &spec.agent {
             Some(agent) => {
-                let folder = self.agents.get(agent).await;
+                let folder = self.files.agent(agent).await;
                 Some(folder.map_err(|error| unusable(error.into()))?)
             }
             None => None,
@@ -181,6 +181,7 @@ impl Inner {
             created: clock::now_ms(),
             cpus: self.engine.cpus,
             agent: agent.as_ref().map(|folder| folder.path()),
+            hosts: &self.files.hosts(),
             volumes: &volumes,
             command: flow::argv(spec, "sh"),
         };

@@ -1,4 +1,4 @@
-//! Folders of this machine that hold agents' files, for containers to see read-only.
+//! Files of this machine that containers see read-only: agents, and an `/etc/hosts`.
 //!
 //! Invariant: they lie in one folder of this process, `docker…-<pid>` in the archive's runtime
 //! folder, which is removed with its owner. One that carries another process's number is left
@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -18,16 +18,18 @@ use tempfile::TempDir;
 const KEPT: usize = 32;
 /// How the names of our folders begin.
 const PREFIX: &str = "docker";
+/// A container without network gets no `/etc/hosts` from the engine, and images have none.
+const HOSTS: &str = "127.0.0.1 localhost sandbox\n::1 localhost\n";
 
-/// The agents' folders.
+/// The folder of this process.
 #[derive(Debug)]
-pub(super) struct Agents {
+pub(super) struct Files {
     folder: TempDir,
     kept: tokio::sync::Mutex<VecDeque<(String, Arc<TempDir>)>>,
 }
 
-impl Agents {
-    /// Makes the folder that all lie in.
+impl Files {
+    /// Makes the folder.
     pub(super) fn make(runtime: &Path) -> io::Result<Self> {
         fs::create_dir_all(runtime)?;
         let suffix = format!("-{}", std::process::id());
@@ -35,15 +37,21 @@ impl Agents {
             .prefix(PREFIX)
             .suffix(&suffix)
             .tempdir_in(runtime)?;
+        put(&folder.path().join("hosts"), HOSTS.as_bytes(), false)?;
         Ok(Self {
             folder,
             kept: tokio::sync::Mutex::default(),
         })
     }
 
+    /// Returns the file that becomes `/etc/hosts`.
+    pub(super) fn hosts(&self) -> PathBuf {
+        self.folder.path().join("hosts")
+    }
+
     /// Returns a folder with the agent's files, written unless it is there already. It stays
     /// for as long as somebody holds it.
-    pub(super) async fn get(&self, agent: &AgentSource) -> io::Result<Arc<TempDir>> {
+    pub(super) async fn agent(&self, agent: &AgentSource) -> io::Result<Arc<TempDir>> {
         // Held while writing: whoever wants the same agent meanwhile waits for it.
         let mut kept = self.kept.lock().await;
         if let Some(at) = kept.iter().position(|(id, _)| *id == agent.id)
@@ -63,22 +71,23 @@ impl Agents {
     }
 }
 
-/// Writes the files so that the sandbox's user can read them, whatever our umask is.
 fn write(folder: &Path, files: &FileTree) -> io::Result<()> {
     for (path, file) in files.iter() {
         let path = folder.join(path.as_str());
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
-        let mut made = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)?;
-        made.write_all(&file.bytes)?;
-        let mode = if file.executable { 0o755 } else { 0o644 };
-        made.set_permissions(Permissions::from_mode(mode))?;
+        put(&path, &file.bytes, file.executable)?;
     }
     open_to_all(folder)
+}
+
+/// Writes a file so that the sandbox's user can read it, whatever our umask is.
+fn put(path: &Path, bytes: &[u8], executable: bool) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(bytes)?;
+    let mode = if executable { 0o755 } else { 0o644 };
+    file.set_permissions(Permissions::from_mode(mode))
 }
 
 fn open_to_all(folder: &Path) -> io::Result<()> {
@@ -114,7 +123,7 @@ pub(super) fn reap(runtime: &Path) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Agents, KEPT, reap};
+    use super::{Files, KEPT, reap};
     use crate::domain::{FileTree, TreePath};
     use crate::sandbox::AgentSource;
     use std::fs;
@@ -133,14 +142,14 @@ mod tests {
     #[tokio::test]
     async fn an_agent_is_written_once_and_stays_while_it_is_held() {
         let runtime = tempfile::tempdir().expect("a temporary folder");
-        let agents = Agents::make(runtime.path()).expect("a folder");
-        let first = agents.get(&agent("a")).await.expect("written");
-        let again = agents.get(&agent("a")).await.expect("there");
+        let files = Files::make(runtime.path()).expect("a folder");
+        let first = files.agent(&agent("a")).await.expect("written");
+        let again = files.agent(&agent("a")).await.expect("there");
         assert_eq!(first.path(), again.path());
         drop(again);
         for number in 0..=KEPT {
             drop(
-                agents
+                files
                     .get(&agent(&number.to_string()))
                     .await
                     .expect("written"),
@@ -151,7 +160,7 @@ mod tests {
         let path = first.path().to_owned();
         drop(first);
         assert!(!path.exists());
-        drop(agents);
+        drop(files);
         let left = fs::read_dir(runtime.path()).expect("the folder").count();
         assert_eq!(left, 0);
     }
@@ -159,12 +168,12 @@ mod tests {
     #[test]
     fn only_leftovers_of_other_processes_are_removed() {
         let runtime = tempfile::tempdir().expect("a temporary folder");
-        let agents = Agents::make(runtime.path()).expect("a folder");
+        let files = Files::make(runtime.path()).expect("a folder");
         for name in ["dockerx-0", "local0-0", "socket"] {
             fs::create_dir(runtime.path().join(name)).expect("a folder");
         }
         assert_eq!(reap(runtime.path()).expect("readable"), 1);
-        assert!(agents.folder.path().exists());
+        assert!(files.folder.path().exists());
         assert!(runtime.path().join("local0-0").exists());
         let missing = runtime.path().join("missing");
         assert_eq!(reap(&missing).expect("nothing there"), 0);
