@@ -121,7 +121,7 @@ class Player:
     # What to do next.
 
     def step(self):
-        if PLAN.search(self.talk.system) and not self.spoke():
+        if self.plans():
             return say("My plan: open the files, make the change, then say that it is done.")
         for path in self.goal.reads:
             if path not in self.files and path not in (self.command or ""):
@@ -131,8 +131,11 @@ class Player:
                 return self.work_on(path)
         return self.finish()
 
-    def spoke(self):
-        return any(role == "assistant" for role, _ in self.talk.messages)
+    def plans(self):
+        """Says whether the model first answers with a plan, and with nothing but a plan."""
+        spoke = any(role == "assistant" for role, _ in self.talk.messages)
+        asked = PLAN.search(self.talk.system) and not CARRY_ON.search(self.talk.system)
+        return asked and not spoke
 
     def wanted(self, path):
         """Returns the content that the model aims at; its first draft may hold a mistake."""
