@@ -26,6 +26,8 @@ mod layout;
 mod reader;
 mod reap;
 mod resolve;
+#[cfg(test)]
+mod round_trip;
 mod tree_object;
 mod writer;
 
@@ -36,6 +38,7 @@ pub use error::{ArchiveError, Cause, Result};
 pub use layout::{FORMAT, Layout};
 pub use reader::Reader;
 pub use resolve::resolve;
+pub use tree_object::check_files;
 pub use writer::Writer;
 
 use std::path::Path;
