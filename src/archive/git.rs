@@ -146,7 +146,9 @@ impl Git {
         let parent = parent.map(|parent| self.commit(parent)).transpose()?;
         durable::crash_point();
         let odb = self.repo.odb().map_err(fault)?;
-        let root = tree_object::encode(tree, &mut |kind, bytes| odb.write(kind, bytes))?;
+        let root = tree_object::encode(tree, &mut |kind, bytes| {
+            odb.write(kind, bytes).map_err(fault)
+        })?;
         let commit = self
             .repo
             .find_tree(root)

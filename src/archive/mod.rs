@@ -23,6 +23,7 @@ mod encode;
 mod error;
 mod git;
 mod layout;
+mod lock;
 mod reader;
 mod reap;
 mod resolve;

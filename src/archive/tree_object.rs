@@ -20,12 +20,12 @@ const MAX_ATTRIBUTE_LINE: usize = 2048;
 const FOLDER: &str = "40000";
 
 /// What is done with each object: it is stored or only hashed.
-pub(super) type Sink<'a> =
-    dyn FnMut(ObjectType, &[u8]) -> std::result::Result<Oid, git2::Error> + 'a;
+pub(super) type Sink<'a> = dyn FnMut(ObjectType, &[u8]) -> Result<Oid> + 'a;
 
 /// Hashes objects without storing them.
-pub(super) fn hash(kind: ObjectType, bytes: &[u8]) -> std::result::Result<Oid, git2::Error> {
+pub(super) fn hash(kind: ObjectType, bytes: &[u8]) -> Result<Oid> {
     Oid::hash_object(kind, bytes)
+        .map_err(|error| ArchiveError::git_read(Path::new("files to hash"), error))
 }
 
 /// Refuses files that git, on any platform, would not hold safely: names that could pass for
@@ -112,7 +112,6 @@ struct Entry<'a> {
 /// Paths come in order, so all files of a folder follow each other: a folder is complete as
 /// soon as a path leaves it. No recursion, because an agent chooses how deep folders nest.
 pub(super) fn encode(tree: &FileTree, sink: &mut Sink<'_>) -> Result<Oid> {
-    let fault = |error| ArchiveError::git_write(Path::new("agents.git"), error);
     let mut root = Vec::new();
     let mut open: Vec<Open<'_>> = Vec::new();
     for (path, file) in tree.iter() {
@@ -129,7 +128,7 @@ pub(super) fn encode(tree: &FileTree, sink: &mut Sink<'_>) -> Result<Oid> {
             entries: Vec::new(),
         }));
         let mode = if file.executable { "100755" } else { "100644" };
-        let id = sink(ObjectType::Blob, &file.bytes).map_err(fault)?;
+        let id = sink(ObjectType::Blob, &file.bytes)?;
         let entries = open.last_mut().map_or(&mut root, |open| &mut open.entries);
         entries.push(Entry { name, mode, id });
     }
@@ -181,7 +180,6 @@ fn encode_folder(mut entries: Vec<Entry<'_>>, sink: &mut Sink<'_>) -> Result<Oid
         bytes.extend_from_slice(id.as_bytes());
     }
     sink(ObjectType::Tree, &bytes)
-        .map_err(|error| ArchiveError::git_write(Path::new("agents.git"), error))
 }
 
 /// Reads a stored tree back.
