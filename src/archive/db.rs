@@ -101,17 +101,18 @@ pub(super) fn create(layout: &Layout, id: &str, now_ms: i64) -> Result<()> {
 
 /// Returns the whole schema: the tables, and the triggers that keep facts from changing.
 pub(super) fn schema() -> String {
-    let mut schema = SCHEMA.to_owned();
-    for table in FACT_TABLES.into_iter().chain(["meta"]) {
-        for verb in ["UPDATE", "DELETE"] {
-            let name = verb.to_lowercase();
-            schema += &format!(
+    let triggers = FACT_TABLES
+        .into_iter()
+        .chain(["meta"])
+        .flat_map(|table| [(table, "UPDATE", "update"), (table, "DELETE", "delete")])
+        .map(|(table, verb, name)| {
+            format!(
                 "CREATE TRIGGER {table}_no_{name} BEFORE {verb} ON {table} \
-                 BEGIN SELECT RAISE(ABORT, 'facts are only appended'); END;\n"
-            );
-        }
-    }
-    schema
+                 BEGIN SELECT RAISE(ABORT, 'facts are only appended'); END;"
+            )
+        });
+    let parts: Vec<String> = [SCHEMA.to_owned()].into_iter().chain(triggers).collect();
+    parts.join("\n")
 }
 
 /// Opens the database for the one writer.
@@ -193,15 +194,17 @@ fn is_unwritable_folder(error: &rusqlite::Error) -> bool {
 
 fn escape_uri(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt as _;
-    let mut text = String::new();
-    for byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/._-~".contains(byte) {
-            text.push(char::from(*byte));
-        } else {
-            text += &format!("%{byte:02X}");
-        }
-    }
-    text
+    path.as_os_str()
+        .as_bytes()
+        .iter()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || b"/._-~".contains(byte) {
+                char::from(*byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }
 
 /// Returns the position of the next fact.

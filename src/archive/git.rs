@@ -10,7 +10,10 @@ use super::layout::Layout;
 use super::tree_object;
 use crate::domain::{CommitId, FileTree, TreeId, VariantId};
 use crate::sys::{clock, durable};
-use git2::{Config, ConfigLevel, ErrorCode, ObjectType, Oid, Repository, Signature, Time};
+use git2::{
+    Config, ConfigLevel, ErrorCode, ObjectType, Oid, Repository, RepositoryInitOptions, Signature,
+    Time,
+};
 use std::path::{Path, PathBuf};
 
 /// Where variants' refs are.
@@ -35,8 +38,14 @@ impl Git {
         let path = layout.agents();
         let fault = |error| ArchiveError::git_write(&path, error);
         durable::crash_point();
-        let repo = Repository::init_bare(&path).map_err(fault)?;
-        repo.set_head(MAIN).map_err(fault)?;
+        // The user's template could bring hooks; the default branch could have another name.
+        let mut options = RepositoryInitOptions::new();
+        options
+            .bare(true)
+            .external_template(false)
+            .initial_head("main")
+            .mkpath(true);
+        let repo = Repository::init_opts(&path, &options).map_err(fault)?;
         let mut config = repo.config().map_err(fault)?;
         config.set_i32("gc.auto", 0).map_err(fault)?;
         config.set_str("notes.displayRef", NOTES).map_err(fault)?;
@@ -46,26 +55,44 @@ impl Git {
                 .map_err(|error| ArchiveError::write(&folder, error))?;
         }
         sync_all(&path)?;
-        let settings = layout.git_settings();
-        durable::write(&settings, SETTINGS.as_bytes())
-            .map_err(|error| ArchiveError::write(&settings, error))?;
+        Self::write_settings(layout)?;
         durable::crash_point();
         Ok(())
     }
 
+    /// Writes the settings that make libgit2 sync what it writes.
+    pub(super) fn write_settings(layout: &Layout) -> Result<()> {
+        let settings = layout.git_settings();
+        durable::write(&settings, SETTINGS.as_bytes())
+            .map_err(|error| ArchiveError::write(&settings, error))
+    }
+
+    /// Returns whether git is kept from collecting garbage on its own.
+    pub(super) fn keeps_garbage(layout: &Layout) -> Result<bool> {
+        let path = layout.agents().join("config");
+        let config = Config::open(&path).map_err(|error| ArchiveError::git_read(&path, error))?;
+        Ok(config.get_i32("gc.auto").is_ok_and(|value| value == 0))
+    }
+
+    /// Keeps git from collecting garbage on its own.
+    pub(super) fn keep_garbage(layout: &Layout) -> Result<()> {
+        let path = layout.agents().join("config");
+        Config::open(&path)
+            .and_then(|mut config| config.set_i32("gc.auto", 0))
+            .map_err(|error| ArchiveError::git_write(&path, error))
+    }
+
     /// Opens the repository for the one writer.
     pub(super) fn open_writer(layout: &Layout) -> Result<Self> {
-        let settings = layout.git_settings();
         if !Self::syncs(layout) {
-            durable::write(&settings, SETTINGS.as_bytes())
-                .map_err(|error| ArchiveError::write(&settings, error))?;
+            Self::write_settings(layout)?;
         }
         let git = Self::open_reader(layout)?;
         let fault = |error| ArchiveError::git_write(&git.path, error);
         let mut config = Config::new().map_err(fault)?;
         for (file, level) in [
             (git.path.join("config"), ConfigLevel::Local),
-            (settings, ConfigLevel::App),
+            (layout.git_settings(), ConfigLevel::App),
         ] {
             config.add_file(&file, level, false).map_err(fault)?;
         }
@@ -241,6 +268,15 @@ impl Git {
             self.remove_ref(MAIN)?;
         }
         Ok(())
+    }
+
+    /// Returns what a ref points at.
+    pub(super) fn ref_target(&self, name: &str) -> Result<Option<Oid>> {
+        match self.repo.find_reference(name) {
+            Ok(reference) => Ok(reference.target()),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(ArchiveError::git_read(&self.path, error)),
+        }
     }
 
     fn remove_ref(&self, name: &str) -> Result<()> {

@@ -21,6 +21,7 @@ mod task;
 pub use answer::{AnswerFault, take_answer};
 pub use check::{CheckRow, Checked, check};
 pub use fault::{LoadError, Spot};
+pub use folder::read_folder;
 pub use judge::{Judgement, judge};
 pub use suite::{SelectError, Suite, SuiteError};
 pub use task::{Hidden, Task, VerifierMode};

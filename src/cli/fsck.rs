@@ -61,7 +61,7 @@ fn conclusion(open: usize, repaired: usize) -> String {
 fn check(finding: Finding) -> Check {
     let (name, state, advice) = match finding.severity {
         Severity::Leftover => ("leftover", State::Warn, "`dgm fsck --repair` removes it"),
-        Severity::Setting => ("setting", State::Warn, "`dgm fsck --repair` sets it"),
+        Severity::Derived => ("derived", State::Warn, "`dgm fsck --repair` puts it back"),
         Severity::Damage => (
             "damage",
             State::Missing,

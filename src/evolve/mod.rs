@@ -10,6 +10,7 @@
 //! - a job's end is recorded in one transaction, after everything it names is durable.
 
 mod books;
+mod comparable;
 mod dispatcher;
 mod event;
 mod evidence;
@@ -23,6 +24,7 @@ mod settle;
 mod settings;
 mod start;
 
+pub use comparable::{Incomparable, comparable, same_tasks};
 pub use dispatcher::{Engine, Finished, Parts};
 pub use progress::Progress;
 pub use settings::EngineSettings;

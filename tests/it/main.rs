@@ -2,10 +2,11 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     reason = "a test that cannot set itself up has to stop"
 )]
 
 mod archive;
 mod cli_read;
+mod docker_sandbox;
+mod sandbox_suite;
 mod support;

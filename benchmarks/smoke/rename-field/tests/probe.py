@@ -1,0 +1,17 @@
+"""Prints one line per check; the expected lines are in expected.txt."""
+
+import os
+import sys
+
+sys.path.append(os.getcwd())
+
+import letter
+import member
+import store
+
+ada = member.Member("Ada", email="ada@example.org")
+print("attribute: %s %s" % (ada.email, hasattr(ada, "mail")))
+print("label: %s" % ada.label())
+(bob,) = store.load(["Bob;bob@example.org\n"])
+print("store: %s %s" % (bob.name, bob.email))
+print("letter: %r" % letter.letter(bob, "hello"))

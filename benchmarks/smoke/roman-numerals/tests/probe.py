@@ -1,0 +1,16 @@
+"""Prints one line per check; the expected lines are in expected.txt."""
+
+import os
+import sys
+
+sys.path.append(os.getcwd())
+
+from roman import to_roman
+
+for number in (1, 4, 9, 14, 40, 90, 444, 1994, 2026, 3999):
+    print("%d: %s" % (number, to_roman(number)))
+for number in (0, 4000):
+    try:
+        print("outside %d: %s" % (number, to_roman(number)))
+    except ValueError:
+        print("outside %d: refused" % number)
