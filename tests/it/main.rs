@@ -8,5 +8,6 @@
 mod archive;
 mod cli_read;
 mod docker_sandbox;
+mod local_sandbox;
 mod sandbox_suite;
 mod support;
