@@ -19,10 +19,11 @@ use dgm::domain::{
     Proposal, Purpose, Role, RunId, RunStart, TaskId, Timing, Tokens, TreePath, Usd, Variant,
     VariantId, Verdict,
 };
+use dgm::lineage::Lineage;
 use std::path::{Path, PathBuf};
 
 /// The moment at which everything happened: 2025-06-15T15:06:40Z.
-pub(crate) const NOW: i64 = 1_750_000_000_000;
+const NOW: i64 = 1_750_000_000_000;
 
 const FIRST: [&str; 4] = ["edit-small", "long-file", "many-files", "red-test"];
 const SECOND: [&str; 2] = ["look-first", "rename"];
@@ -38,9 +39,13 @@ impl Grown {
         let folder = tempfile::tempdir().unwrap();
         let mut growth = Growth {
             writer: Writer::create(&folder.path().join("demo"), "seed = 1\n", NOW).unwrap(),
+            lineage: Lineage::default(),
+            facts: Vec::new(),
             calls: 0,
         };
         growth.grow();
+        // All at once: each transaction waits for the disk.
+        growth.writer.record(&growth.facts).unwrap();
         Self { folder }
     }
 
@@ -57,6 +62,8 @@ impl Grown {
 
 struct Growth {
     writer: Writer,
+    lineage: Lineage,
+    facts: Vec<Fact>,
     calls: u64,
 }
 
@@ -143,7 +150,8 @@ impl Growth {
     }
 
     fn record(&mut self, fact: Fact) {
-        self.writer.record(&[fact]).unwrap();
+        self.lineage.apply(&fact);
+        self.facts.push(fact);
     }
 
     fn blob(&self, text: &str) -> Option<BlobId> {
@@ -152,8 +160,7 @@ impl Growth {
 
     fn variant(&mut self, id: u32, parent: Option<u32>, summary: &str, code: &str) {
         let id = VariantId(id);
-        let lineage = self.writer.lineage().unwrap();
-        let parent = parent.map(|parent| lineage.variant(VariantId(parent)).unwrap());
+        let parent = parent.map(|parent| self.lineage.variant(VariantId(parent)).unwrap());
         let mut files = FileTree::new();
         for (path, text) in [
             ("agent.toml", "[agent]\nname = \"base\"\n"),
