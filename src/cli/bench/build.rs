@@ -5,7 +5,8 @@ use crate::cli::exit::Code;
 use crate::cli::ui::Ui;
 use crate::cli::{assets, block_on};
 use crate::domain::FileTree;
-use crate::sandbox::docker::{Built, Engine, build};
+use crate::sandbox::docker::Engine;
+use crate::sandbox::docker::image::{Built, build};
 
 /// Build the images that tasks run in
 ///
