@@ -218,7 +218,6 @@ async fn no_solution_cheats_its_way_to_a_reward() {
     for (what, text) in CHEATS {
         let judgement = world.judge("python__beer-song", "beer_song.py", text).await;
         let log = String::from_utf8_lossy(&judgement.log);
-        println!("{what}: {:?}\n{log}", judgement.reward);
         assert!(
             judgement.reward.as_ref().is_ok_and(|reward| *reward == 0.0)
                 || what == "forges what the sandbox hands out" && judgement.reward.is_err(),
