@@ -2,9 +2,10 @@
 //! start is [`plan`]'s, what an end means is [`settle`](super::settle)'s and the
 //! [`Recorder`]'s.
 
+use super::ends::Ended;
 use super::event::{Event, JobEnd};
 use super::plan::{JobKey, Step, Volatile, plan};
-use super::record::{Ended, Recorder};
+use super::record::Recorder;
 use super::start::{RoleModels, Starter};
 use super::{EngineSettings, Progress};
 use crate::agent::Place;

@@ -12,6 +12,7 @@
 mod books;
 mod comparable;
 mod dispatcher;
+mod ends;
 mod event;
 mod evidence;
 mod gates;

@@ -1,0 +1,324 @@
+//! What the recorder does with a job's end.
+//!
+//! Invariant: at most one result per job; an execution that does not count is a fault, which
+//! is kept as well.
+
+use super::dispatcher::Started;
+use super::event::{End, ImproveEnd, JobEnd};
+use super::gates::GateEnd;
+use super::notes;
+use super::plan::JobKey;
+use super::record::Recorder;
+use super::settle::{Settlement, settlement};
+use crate::archive::diff_trees;
+use crate::domain::{
+    AttemptEnd, BlobId, CallSubject, Evaluation, EvaluationKey, Fact, Failure, Fault, FileTree,
+    Gate, Outcome, Purpose, Variant, VariantId,
+};
+use crate::evaluate::EvaluateEnd;
+use crate::sys::clock::now_ms;
+use anyhow::Context as _;
+use std::time::Duration;
+
+/// What became of a job's end.
+pub(super) enum Ended {
+    /// It is recorded, or dropped because it was stopped by us.
+    Recorded,
+    /// It waits for attempts of lower number in its round.
+    Held,
+    /// It is recorded, and so are these, which had waited for it.
+    Released(Vec<JobKey>),
+    /// It is to be tried again after this time.
+    Again(Duration),
+}
+
+impl Recorder {
+    /// Records a job's end.
+    pub(super) fn end(&mut self, end: JobEnd) -> anyhow::Result<Ended> {
+        match (&end.job, end.end) {
+            (JobKey::Evaluate(key), End::Evaluated(purpose, evaluated)) => {
+                let meta = Meta {
+                    execution: end.execution,
+                    transcript: end.transcript,
+                    overflow: end.overflow,
+                };
+                self.end_evaluation(key.clone(), purpose, *evaluated, meta)
+            }
+            (JobKey::Improve(id), improved) => {
+                let id = *id;
+                let end = JobEnd {
+                    end: improved,
+                    ..end
+                };
+                if self.must_wait(id) {
+                    self.held.insert(id, end);
+                    return Ok(Ended::Held);
+                }
+                let ended = self.end_attempt(end)?;
+                self.release(id, ended)
+            }
+            (JobKey::Evaluate(_), End::Improved(_)) => {
+                anyhow::bail!("an evaluation ended as an attempt")
+            }
+        }
+    }
+
+    /// Attempts of one ordered round are recorded in order of number, so that which of two
+    /// equal children is the new one does not depend on timing.
+    fn must_wait(&self, id: VariantId) -> bool {
+        let Some(attempt) = self.lineage.attempt(id) else {
+            return false;
+        };
+        self.policy.orders_rounds()
+            && self.lineage.attempts().any(|other| {
+                other.decision.round == attempt.decision.round
+                    && other.decision.attempt < id
+                    && other.end.is_none()
+            })
+    }
+
+    fn release(&mut self, id: VariantId, ended: Ended) -> anyhow::Result<Ended> {
+        if !matches!(ended, Ended::Recorded) {
+            return Ok(ended);
+        }
+        let mut released = vec![JobKey::Improve(id)];
+        while let Some(next) = self
+            .held
+            .keys()
+            .copied()
+            .find(|next| !self.must_wait(*next))
+        {
+            let Some(end) = self.held.remove(&next) else {
+                break;
+            };
+            self.end_attempt(end)?;
+            released.push(JobKey::Improve(next));
+        }
+        Ok(Ended::Released(released))
+    }
+
+    fn end_evaluation(
+        &mut self,
+        key: EvaluationKey,
+        purpose: Purpose,
+        end: EvaluateEnd,
+        meta: Meta,
+    ) -> anyhow::Result<Ended> {
+        let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+        let earlier = self.lineage.faults_of(&subject, end.outcome);
+        match settlement(end.outcome, earlier, self.infra_retries) {
+            Settlement::Final => {}
+            Settlement::Again(after) => {
+                self.fault(subject, end.outcome, end.detail, meta.execution)?;
+                return Ok(Ended::Again(after));
+            }
+            Settlement::Drop => {
+                self.fault(subject, end.outcome, end.detail, meta.execution)?;
+                return Ok(Ended::Recorded);
+            }
+        }
+        self.evaluations += 1;
+        let patch = match &end.change {
+            Some((before, after)) => self.patch(before, after)?,
+            None => None,
+        };
+        let fact = Fact::Evaluated(Evaluation {
+            key,
+            purpose,
+            outcome: end.outcome,
+            passed: end.passed,
+            reward: end.reward,
+            detail: end.detail,
+            task_digest: end.task_digest,
+            agent_log: self.blob(&end.agent_log)?,
+            verifier_log: self.blob(&end.verifier_log)?,
+            patch,
+            transcript: self.blob(&meta.transcript)?,
+            context_overflow: meta.overflow,
+            timing: end.timing,
+            run: self.run,
+            execution: meta.execution,
+            at_ms: now_ms(),
+        });
+        self.record(vec![fact])?;
+        Ok(Ended::Recorded)
+    }
+
+    fn end_attempt(&mut self, end: JobEnd) -> anyhow::Result<Ended> {
+        let JobEnd {
+            job: JobKey::Improve(id),
+            end: End::Improved(improved),
+            ..
+        } = end
+        else {
+            anyhow::bail!("an attempt ended as an evaluation");
+        };
+        let ImproveEnd {
+            log,
+            change,
+            gate_log,
+            result,
+        } = *improved;
+        let (child, failure) = match result {
+            GateEnd::Child(files) => match self.same_tree(&files)? {
+                None => (Some(files), None),
+                Some(twin) => {
+                    let detail = format!("its source is the same as that of {twin}");
+                    (None, Some((Failure::Gate(Gate::New), detail)))
+                }
+            },
+            GateEnd::Failed(failure, detail) => (None, Some((failure, detail))),
+            GateEnd::Cancelled => {
+                return self.attempt_fault(id, Outcome::Cancelled, "stopped", end.execution);
+            }
+            GateEnd::Infra(detail) => {
+                let ended = self.attempt_fault(id, Outcome::InfraError, &detail, end.execution)?;
+                if matches!(ended, Ended::Again(_)) {
+                    return Ok(ended);
+                }
+                (None, Some((Failure::Infrastructure, detail)))
+            }
+        };
+        let patch = match &change {
+            Some((before, after)) => self.patch(before, after)?,
+            None => None,
+        };
+        let mut facts = vec![Fact::AttemptEnded(AttemptEnd {
+            attempt: id,
+            failure,
+            log: self.blob(&log)?,
+            transcript: self.blob(&end.transcript)?,
+            patch,
+            gate_log: self.blob(&gate_log)?,
+            run: self.run,
+            execution: end.execution,
+            at_ms: now_ms(),
+        })];
+        if let Some(files) = child {
+            facts.push(Fact::VariantMade(self.commit(id, &files)?));
+        }
+        self.record(facts)?;
+        Ok(Ended::Recorded)
+    }
+
+    /// Records that an execution of an attempt did not count.
+    fn attempt_fault(
+        &mut self,
+        id: VariantId,
+        outcome: Outcome,
+        detail: &str,
+        execution: u32,
+    ) -> anyhow::Result<Ended> {
+        let subject = CallSubject::Attempt(id);
+        let earlier = self.lineage.faults_of(&subject, outcome);
+        self.fault(subject, outcome, detail.to_owned(), execution)?;
+        Ok(match settlement(outcome, earlier, self.infra_retries) {
+            Settlement::Again(after) => Ended::Again(after),
+            Settlement::Final | Settlement::Drop => Ended::Recorded,
+        })
+    }
+
+    /// Records that a job's own task panicked.
+    pub(super) fn crashed(&mut self, started: &Started, detail: &str) -> anyhow::Result<Ended> {
+        let end = match started.purpose {
+            None => End::Improved(Box::new(ImproveEnd {
+                log: Vec::new(),
+                change: None,
+                gate_log: Vec::new(),
+                result: GateEnd::Infra(detail.to_owned()),
+            })),
+            Some(purpose) => {
+                let end = EvaluateEnd::without_answer(Outcome::InfraError, detail.to_owned());
+                End::Evaluated(purpose, Box::new(end))
+            }
+        };
+        self.end(JobEnd {
+            job: started.job.clone(),
+            execution: started.execution,
+            transcript: Vec::new(),
+            overflow: false,
+            end,
+        })
+    }
+
+    fn fault(
+        &mut self,
+        subject: CallSubject,
+        outcome: Outcome,
+        detail: String,
+        execution: u32,
+    ) -> anyhow::Result<()> {
+        let run = self.run;
+        let at_ms = now_ms();
+        self.record(vec![Fact::Faulted(Fault {
+            subject,
+            outcome,
+            detail,
+            run,
+            execution,
+            at_ms,
+        })])
+    }
+
+    /// Returns the variant with this source, if there is one.
+    fn same_tree(&self, files: &FileTree) -> anyhow::Result<Option<VariantId>> {
+        let tree = self.writer.tree_id(files)?;
+        Ok(self
+            .lineage
+            .variants()
+            .find(|variant| variant.tree == tree)
+            .map(|variant| variant.id))
+    }
+
+    fn commit(&self, id: VariantId, files: &FileTree) -> anyhow::Result<Variant> {
+        let attempt = self
+            .lineage
+            .attempt(id)
+            .context("an attempt ended that was not decided")?;
+        let (proposal, _) = attempt
+            .proposal
+            .as_ref()
+            .context("a child without a proposal")?;
+        let parent = self
+            .lineage
+            .variant(attempt.decision.parent)
+            .context("the parent of an attempt is not in the archive")?;
+        let entry = attempt.decision.entry.encode();
+        let message = notes::commit_message(id, parent.id, &entry, proposal);
+        let created_ms = now_ms();
+        let (commit, tree) =
+            self.writer
+                .commit_variant(id, files, Some(&parent.commit), &message, created_ms)?;
+        Ok(Variant {
+            id,
+            commit,
+            tree,
+            parent: Some(parent.id),
+            generation: parent.generation + 1,
+            summary: proposal.title(),
+            created_ms,
+        })
+    }
+
+    fn patch(&self, before: &FileTree, after: &FileTree) -> anyhow::Result<Option<BlobId>> {
+        if before.change_to(after).is_empty() {
+            return Ok(None);
+        }
+        let patch = diff_trees(before, after)?;
+        Ok(Some(self.writer.put_blob(patch.as_bytes())?))
+    }
+
+    fn blob(&self, bytes: &[u8]) -> anyhow::Result<Option<BlobId>> {
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.writer.put_blob(bytes)?))
+    }
+}
+
+/// What goes with an evaluation beside its end.
+struct Meta {
+    execution: u32,
+    transcript: Vec<u8>,
+    overflow: bool,
+}
