@@ -18,7 +18,7 @@ pub(super) async fn completions(
 ) -> Response {
     let request = match body.map_err(unread).and_then(|body| read(&body)) {
         Ok(request) => request,
-        Err(refusal) => return refusal,
+        Err((status, message)) => return error(status, "invalid_request_error", &message),
     };
     let is_stream = request["stream"] == true;
     let with_usage = request["stream_options"]["include_usage"] == true;
@@ -30,39 +30,34 @@ pub(super) async fn completions(
 }
 
 /// Reads a body as a request with messages.
-fn read(body: &[u8]) -> Result<Value, Response> {
-    let refuse = |message: &str| {
-        error(StatusCode::BAD_REQUEST, "invalid_request_error", message)
-    };
+fn read(body: &[u8]) -> Result<Value, (StatusCode, String)> {
+    let bad = |message: String| (StatusCode::BAD_REQUEST, message);
     let request: Value = serde_json::from_slice(body)
-        .map_err(|error| refuse(&format!("the body is no JSON: {error}")))?;
+        .map_err(|error| bad(format!("the body is no JSON: {error}")))?;
     let messages = request
         .get("messages")
         .and_then(Value::as_array)
-        .ok_or_else(|| refuse("the body has no list `messages`"))?;
+        .ok_or_else(|| bad("the body has no list `messages`".to_owned()))?;
     if messages.is_empty() {
-        return Err(refuse("`messages` is empty"));
+        return Err(bad("`messages` is empty".to_owned()));
     }
     let odd = messages
         .iter()
         .position(|message| !message["role"].is_string());
     match odd {
-        Some(index) => Err(refuse(&format!("`messages[{index}]` has no `role`"))),
+        Some(index) => Err(bad(format!("`messages[{index}]` has no `role`"))),
         None => Ok(request),
     }
 }
 
-fn unread(rejection: BytesRejection) -> Response {
+fn unread(rejection: BytesRejection) -> (StatusCode, String) {
     let status = rejection.into_response().status();
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         let message = format!("the body is larger than {} MiB", BODY_LIMIT >> 20);
-        return error(status, "invalid_request_error", &message);
+        return (status, message);
     }
-    error(
-        StatusCode::BAD_REQUEST,
-        "invalid_request_error",
-        "the body could not be read",
-    )
+    let message = "the body could not be read".to_owned();
+    (StatusCode::BAD_REQUEST, message)
 }
 
 fn refuse(error: &CallError) -> Response {

@@ -6,11 +6,16 @@ use serde_json::{Map, Value};
 
 /// Most characters of one field.
 const LONGEST_FIELD: usize = 50_000;
+/// Most bytes of an answer that is looked at.
+const LONGEST_ANSWER: usize = 1 << 20;
 /// Most candidates for the object that are looked at.
 const MOST_CANDIDATES: usize = 1000;
 
 /// Reads the first JSON object of the text, bare, fenced or between prose, as a proposal.
 pub(super) fn proposal(text: &str) -> Result<Proposal, String> {
+    if text.len() > LONGEST_ANSWER {
+        return Err("it is far too long".to_owned());
+    }
     let fields = first_object(text).ok_or("it holds no complete JSON object")?;
     Ok(Proposal {
         log_summarization: string(&fields, "log_summarization")?,

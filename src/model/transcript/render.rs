@@ -3,6 +3,7 @@
 use crate::model::clip;
 use crate::model::reply::content_text;
 use serde_json::Value;
+use std::fmt::Write as _;
 
 /// Part of the text that one message may take, as a divisor.
 const SHARE: usize = 16;
@@ -34,13 +35,13 @@ pub fn render(transcript: &[u8], max_chars: usize) -> String {
 
 fn render_call(call: &Value, longest: usize, text: &mut String) {
     if let Some(cut) = call.get("cut") {
-        let line = format!("[… {} calls, {} bytes cut …]\n", cut["calls"], cut["bytes"]);
-        text.push_str(&line);
+        let (calls, bytes) = (&cut["calls"], &cut["bytes"]);
+        let _infallible = writeln!(text, "[… {calls} calls, {bytes} bytes cut …]");
         return;
     }
     if let Some(dropped) = call["dropped"].as_u64() {
         let kept = call["kept"].as_u64().unwrap_or(0);
-        text.push_str(&format!("[history: {kept} kept, {dropped} dropped]\n"));
+        let _infallible = writeln!(text, "[history: {kept} kept, {dropped} dropped]");
     }
     for message in call["new_messages"].as_array().into_iter().flatten() {
         render_message(message, longest, text);
@@ -73,7 +74,11 @@ fn header(call: &Value) -> String {
         word(call["finish"].as_str().unwrap_or("unknown")),
         count("input"),
         count("output"),
-        if tokens["estimated"] == true { " estimated" } else { "" },
+        if tokens["estimated"] == true {
+            " estimated"
+        } else {
+            ""
+        },
     )
 }
 
@@ -106,10 +111,8 @@ fn render_message(message: &Value, longest: usize, text: &mut String) {
             Ok(value) => value.to_string(),
             Err(_cut_off) => arguments.replace('\n', "\\n"),
         };
-        text.push_str(&format!(
-            "tool_call {name} {}\n",
-            clip(&arguments, longest).replace('\n', " ")
-        ));
+        let arguments = clip(&arguments, longest).replace('\n', " ");
+        let _infallible = writeln!(text, "tool_call {name} {arguments}");
     }
 }
 
