@@ -4,19 +4,16 @@ use super::protocol::{BODY_LIMIT, answer, error};
 use super::stream;
 use crate::model::{CallError, Denied, Metered, ModelError};
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
+use axum::extract::{FromRequest as _, Request, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Answers one request. Dropped when the client goes away, which abandons the call.
-pub(super) async fn completions(
-    State(metered): State<Arc<Metered>>,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let request = match body.map_err(unread).and_then(|body| read(&body)) {
+pub(super) async fn completions(State(metered): State<Arc<Metered>>, request: Request) -> Response {
+    let request = match receive(request).await {
         Ok(request) => request,
         Err((status, message)) => return error(status, "invalid_request_error", &message),
     };
@@ -27,6 +24,17 @@ pub(super) async fn completions(
         Ok(reply) => answer(StatusCode::OK, &reply.body),
         Err(error) => refuse(&error),
     }
+}
+
+async fn receive(request: Request) -> Result<Value, (StatusCode, String)> {
+    let said = request.headers().get(header::CONTENT_LENGTH);
+    let said = said.and_then(|length| length.to_str().ok()?.parse().ok());
+    if said.is_some_and(|length: u64| length > BODY_LIMIT as u64) {
+        // Known before the first byte of it has come.
+        return Err(too_large());
+    }
+    let body = Bytes::from_request(request, &()).await.map_err(unread)?;
+    read(&body)
 }
 
 /// Reads a body as a request with messages.
@@ -51,13 +59,16 @@ fn read(body: &[u8]) -> Result<Value, (StatusCode, String)> {
 }
 
 fn unread(rejection: BytesRejection) -> (StatusCode, String) {
-    let status = rejection.into_response().status();
-    if status == StatusCode::PAYLOAD_TOO_LARGE {
-        let message = format!("the body is larger than {} MiB", BODY_LIMIT >> 20);
-        return (status, message);
+    if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return too_large();
     }
     let message = "the body could not be read".to_owned();
     (StatusCode::BAD_REQUEST, message)
+}
+
+fn too_large() -> (StatusCode, String) {
+    let message = format!("the body is larger than {} MiB", BODY_LIMIT >> 20);
+    (StatusCode::PAYLOAD_TOO_LARGE, message)
 }
 
 fn refuse(error: &CallError) -> Response {

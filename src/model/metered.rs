@@ -496,8 +496,10 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_is_not_tried_again_and_overflows_are_counted() {
         let script = r#"cat > request.json
-            grep -q short request.json && answer='{"choices":[{"message":{"content":"ok"}}]}'
-            echo "${answer:-{\"error\":{\"code\":\"context_length_exceeded\"}\}}""#;
+            if grep -q short request.json
+            then echo '{"choices":[{"message":{"content":"ok"}}]}'
+            else echo '{"error":{"code":"context_length_exceeded"}}'
+            fi"#;
         let program = Program::new(script);
         let (metered, books) = program.metered();
         for (content, overflows, unhandled) in [

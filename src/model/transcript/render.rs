@@ -111,13 +111,22 @@ fn render_message(message: &Value, longest: usize, text: &mut String) {
             Ok(value) => value.to_string(),
             Err(_cut_off) => arguments.replace('\n', "\\n"),
         };
-        let arguments = clip(&arguments, longest).replace('\n', " ");
+        let arguments = clip(&harmless(&arguments), longest).replace('\n', " ");
         let _infallible = writeln!(text, "tool_call {name} {arguments}");
     }
 }
 
+/// Returns the text without what would move a terminal's cursor or hide a line.
+fn harmless(text: &str) -> String {
+    let kept = |c: char| c == '\n' || c == '\t' || !c.is_control();
+    text.chars()
+        .map(|c| if kept(c) { c } else { '\u{fffd}' })
+        .collect()
+}
+
 fn push(label: &str, content: &str, longest: usize, text: &mut String) {
-    let clipped = clip(content.trim_end(), longest);
+    let content = harmless(content.trim_end());
+    let clipped = clip(&content, longest);
     text.push_str(label);
     text.push_str(": ");
     let mut lines = clipped.lines();
