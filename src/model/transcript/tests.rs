@@ -193,7 +193,7 @@ fn a_long_transcript_keeps_head_and_tail_and_says_so() {
 #[test]
 fn a_huge_message_is_shortened_and_says_so() {
     let mut recorder = Recorder::default();
-    let huge = "x".repeat(3 << 20);
+    let huge = "x".repeat(1 << 20);
     record(
         &mut recorder,
         &json!({"messages": [{"role": "user", "content": huge}]}),
