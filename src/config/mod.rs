@@ -11,4 +11,4 @@ pub use load::{ConfigError, parse};
 pub use raw::{
     Raw, RawBenchmark, RawBudget, RawEvolve, RawModel, RawModels, RawPolicy, RawSandbox, RawStage,
 };
-pub use resolve::{Overrides, Settings};
+pub use resolve::{Backend, Overrides, Settings};

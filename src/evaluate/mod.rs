@@ -47,6 +47,8 @@ pub struct EvaluateEnd {
     pub agent_log: Vec<u8>,
     /// What the verifier printed.
     pub verifier_log: Vec<u8>,
+    /// Digest of the task as it was.
+    pub task_digest: String,
     /// The files before and after, if the agent changed any.
     pub change: Option<(Arc<FileTree>, FileTree)>,
     /// Where the time went.
@@ -54,12 +56,14 @@ pub struct EvaluateEnd {
 }
 
 impl EvaluateEnd {
-    fn without_answer(outcome: Outcome, detail: String) -> Self {
+    /// Returns an end without anything from an agent.
+    pub fn without_answer(outcome: Outcome, detail: String) -> Self {
         Self {
             outcome,
             passed: false,
             reward: None,
             detail,
+            task_digest: String::new(),
             agent_log: Vec::new(),
             verifier_log: Vec::new(),
             change: None,
@@ -70,6 +74,19 @@ impl EvaluateEnd {
 
 /// Runs one evaluation to its end. Never fails: a failure is an outcome.
 pub async fn evaluate(
+    place: &Place,
+    job: &EvaluateJob,
+    metered: Arc<Metered>,
+    cancel: CancellationToken,
+) -> EvaluateEnd {
+    let end = run(place, job, metered, cancel).await;
+    EvaluateEnd {
+        task_digest: job.task.digest.clone(),
+        ..end
+    }
+}
+
+async fn run(
     place: &Place,
     job: &EvaluateJob,
     metered: Arc<Metered>,
@@ -103,15 +120,30 @@ pub async fn evaluate(
     let answer = take_answer(&job.task, &job.task.workspace, &agent.workspace);
     let judgement = match &answer {
         Ok(change) if !change.is_empty() => {
-            end.change = Some((job.task.workspace.clone(), job.task.workspace.changed_by(change)));
+            end.change = Some((
+                job.task.workspace.clone(),
+                job.task.workspace.changed_by(change),
+            ));
             match judge_answer(place, job, change, &name, &cancel).await {
                 Ok(judgement) => Some(judgement),
-                Err(error) => return EvaluateEnd { change: end.change, ..failed(&error) },
+                Err(error) => {
+                    return EvaluateEnd {
+                        change: end.change,
+                        ..failed(&error)
+                    };
+                }
             }
         }
         Ok(_) | Err(_) => None,
     };
-    finish(end, &agent, answer.as_ref().err().map(ToString::to_string), judgement, job, &metered)
+    finish(
+        end,
+        &agent,
+        answer.as_ref().err().map(ToString::to_string),
+        judgement,
+        job,
+        &metered,
+    )
 }
 
 async fn judge_answer(
@@ -122,7 +154,15 @@ async fn judge_answer(
     cancel: &CancellationToken,
 ) -> Result<Judgement, SandboxError> {
     let limits = limits(&job.task, job.limits);
-    judge(place.sandbox.as_ref(), &job.task, change, &format!("{name}-v"), limits, cancel.clone()).await
+    judge(
+        place.sandbox.as_ref(),
+        &job.task,
+        change,
+        &format!("{name}-v"),
+        limits,
+        cancel.clone(),
+    )
+    .await
 }
 
 fn finish(
@@ -159,10 +199,9 @@ fn failed(error: &SandboxError) -> EvaluateEnd {
         }
         SandboxError::Unavailable { .. }
         | SandboxError::NoImage { .. }
-        | SandboxError::Failed { .. } => EvaluateEnd::without_answer(
-            Outcome::InfraError,
-            crate::sandbox::describe(error),
-        ),
+        | SandboxError::Failed { .. } => {
+            EvaluateEnd::without_answer(Outcome::InfraError, crate::sandbox::describe(error))
+        }
     }
 }
 
@@ -180,7 +219,13 @@ fn job_name(key: &EvaluationKey) -> String {
         .task
         .as_str()
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
         .collect();
     format!("e{}-{task}-{}", key.variant.0, key.repeat)
 }

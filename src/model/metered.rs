@@ -44,6 +44,7 @@ pub struct Metered {
 #[derive(Default)]
 struct Seen {
     recorder: Recorder,
+    requests: u64,
     out_of_budget: bool,
     provider_failure: Option<String>,
     overflows: u64,
@@ -126,6 +127,11 @@ impl Metered {
         };
         line.end(&result);
         result
+    }
+
+    /// Returns how many requests came, whatever became of them.
+    pub fn requests(&self) -> u64 {
+        self.seen().requests
     }
 
     /// Returns whether a call was denied because an allowance or a budget is used up.
@@ -257,6 +263,7 @@ impl Metered {
 
     fn note(&self, line: &Line<'_>, result: Option<&Result<Reply, CallError>>) {
         let mut seen = self.seen();
+        seen.requests += 1;
         match result {
             Some(Err(CallError::Denied(Denied::Budget { .. }))) => seen.out_of_budget = true,
             Some(Err(CallError::Model(ModelError::Failed { what, .. }))) => {

@@ -52,13 +52,24 @@ impl Dgm {
     fn position(&self, lineage: &Lineage) -> Position {
         let last = lineage.attempts().last();
         let round = last.map_or(0, |attempt| attempt.decision.round);
-        let in_round = lineage.attempts().filter(|a| a.decision.round == round).count();
+        let in_round = lineage
+            .attempts()
+            .filter(|a| a.decision.round == round)
+            .count();
         let in_round = u32::try_from(in_round).unwrap_or(u32::MAX);
         let next = VariantId(last.map_or(1, |attempt| attempt.decision.attempt.0 + 1));
         if round == 0 || in_round >= self.settings.attempts {
-            Position { next, round: round + 1, in_round: 0 }
+            Position {
+                next,
+                round: round + 1,
+                in_round: 0,
+            }
         } else {
-            Position { next, round, in_round }
+            Position {
+                next,
+                round,
+                in_round,
+            }
         }
     }
 
@@ -68,13 +79,21 @@ impl Dgm {
             return Action::Stop(format!("all {} rounds are done", self.settings.rounds));
         }
         let slots = self.settings.attempts;
-        let last = if self.settings.barrier { slots } else { position.in_round + 1 };
+        let last = if self.settings.barrier {
+            slots
+        } else {
+            position.in_round + 1
+        };
         let mut expansions = Vec::new();
         for slot in position.in_round..last {
             let attempt = VariantId(position.next.0 + (slot - position.in_round));
             let mut rng = generator(self.settings.seed, attempt);
-            let weights =
-                probabilities(lineage, self.settings.selection, slot as usize, slots as usize);
+            let weights = probabilities(
+                lineage,
+                self.settings.selection,
+                slot as usize,
+                slots as usize,
+            );
             let chances: Vec<f64> = weights.iter().map(|(_, weight)| *weight).collect();
             let Some(index) = weighted_index(&chances, &mut rng) else {
                 return Action::Stop("no variant can be a parent".to_owned());
@@ -83,7 +102,13 @@ impl Dgm {
             let Some(entry) = choose_entry(lineage, parent, &mut rng) else {
                 return Action::Stop(format!("{parent} has no evaluation to learn from"));
             };
-            expansions.push(Expansion { attempt, round: position.round, parent, entry, weights });
+            expansions.push(Expansion {
+                attempt,
+                round: position.round,
+                parent,
+                entry,
+                weights,
+            });
         }
         Action::Expand(expansions)
     }
@@ -97,13 +122,16 @@ impl Policy for Dgm {
     fn decide(&self, seen: &Seen<'_>) -> Action {
         let mut waiting = false;
         for variant in seen.lineage.variants() {
-            if seen.lineage.is_admitted(variant.id) || seen.lineage.standing(variant.id).reason().is_some() {
+            if seen.lineage.is_admitted(variant.id)
+                || seen.lineage.standing(variant.id).reason().is_some()
+            {
                 continue;
             }
             match self.settings.stages.next(seen.lineage, variant.id) {
                 Next::Missing(missing) => {
-                    if let Some((key, purpose)) =
-                        missing.into_iter().find(|(key, _)| !seen.busy.contains(key))
+                    if let Some((key, purpose)) = missing
+                        .into_iter()
+                        .find(|(key, _)| !seen.busy.contains(key))
                     {
                         return Action::Evaluate(key, purpose);
                     }
@@ -113,7 +141,11 @@ impl Policy for Dgm {
                 Next::Finished => waiting = true,
             }
         }
-        let open = seen.lineage.attempts().filter(|attempt| attempt.end.is_none()).count();
+        let open = seen
+            .lineage
+            .attempts()
+            .filter(|attempt| attempt.end.is_none())
+            .count();
         let seed_known = seen.lineage.is_admitted(VariantId::SEED);
         let barred = self.settings.barrier && (waiting || open > 0);
         if !seed_known || barred || open >= self.settings.width as usize {
@@ -127,6 +159,10 @@ impl Policy for Dgm {
 
     fn stages(&self) -> Option<&Stages> {
         Some(&self.settings.stages)
+    }
+
+    fn orders_rounds(&self) -> bool {
+        self.settings.barrier
     }
 
     fn admission(&self) -> Option<&Admission> {

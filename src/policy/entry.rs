@@ -46,7 +46,9 @@ pub fn choose_entry(lineage: &Lineage, parent: VariantId, rng: &mut StdRng) -> O
     if overflow && chance() {
         return Some(Entry::Pattern(Pattern::ContextLength));
     }
-    let tasks = [unresolved, empty, resolved].into_iter().find(|tasks| !tasks.is_empty())?;
+    let tasks = [unresolved, empty, resolved]
+        .into_iter()
+        .find(|tasks| !tasks.is_empty())?;
     let index = rng.random_range(0..tasks.len());
     Some(Entry::Task(tasks[index].clone()))
 }

@@ -68,6 +68,10 @@ impl Policy for EvalPolicy {
         None
     }
 
+    fn orders_rounds(&self) -> bool {
+        false
+    }
+
     fn admission(&self) -> Option<&Admission> {
         None
     }

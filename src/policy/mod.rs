@@ -74,6 +74,10 @@ pub trait Policy: Send + Sync {
     /// judge variants.
     fn stages(&self) -> Option<&Stages>;
 
+    /// Returns whether the attempts of one round are recorded in order of number, so that a
+    /// run with many workers records what one with a single worker would.
+    fn orders_rounds(&self) -> bool;
+
     /// Returns whether a variant whose evaluation is finished becomes a parent.
     fn admission(&self) -> Option<&Admission>;
 }

@@ -18,7 +18,12 @@ pub enum Selection {
 
 impl Selection {
     /// All methods.
-    pub const ALL: [Self; 4] = [Self::ScoreChildProp, Self::ScoreProp, Self::Random, Self::Best];
+    pub const ALL: [Self; 4] = [
+        Self::ScoreChildProp,
+        Self::ScoreProp,
+        Self::Random,
+        Self::Best,
+    ];
 
     /// Returns the name used in the configuration.
     pub fn name(self) -> &'static str {
@@ -32,7 +37,9 @@ impl Selection {
 
     /// Returns the method of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|selection| selection.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|selection| selection.name() == name)
     }
 }
 
@@ -51,7 +58,10 @@ pub fn probabilities(
         .collect();
     let weight = |id: VariantId| match selection {
         Selection::ScoreChildProp => {
-            #[expect(clippy::cast_precision_loss, reason = "a variant has fewer than 2^53 children")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a variant has fewer than 2^53 children"
+            )]
             let children = lineage.admitted_children(id) as f64;
             sigmoid(lineage.score(id).mean()) / (1.0 + children)
         }
@@ -83,8 +93,12 @@ fn best_weights(lineage: &Lineage, pool: &[VariantId], slot: usize, slots: usize
     });
     order.truncate(slots);
     match order.get(slot) {
-        Some(chosen) => (0..pool.len()).map(|i| f64::from(u8::from(i == *chosen))).collect(),
-        None => (0..pool.len()).map(|i| f64::from(u8::from(order.contains(&i)))).collect(),
+        Some(chosen) => (0..pool.len())
+            .map(|i| f64::from(u8::from(i == *chosen)))
+            .collect(),
+        None => (0..pool.len())
+            .map(|i| f64::from(u8::from(order.contains(&i))))
+            .collect(),
     }
 }
 

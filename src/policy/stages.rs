@@ -35,7 +35,11 @@ impl Stages {
     fn keys(&self, variant: VariantId, stage: usize) -> impl Iterator<Item = EvaluationKey> {
         let repeats = self.repeats;
         self.stages[stage].tasks.iter().flat_map(move |task| {
-            (0..repeats).map(move |repeat| EvaluationKey { variant, task: task.clone(), repeat })
+            (0..repeats).map(move |repeat| EvaluationKey {
+                variant,
+                task: task.clone(),
+                repeat,
+            })
         })
     }
 
@@ -64,7 +68,11 @@ impl Stages {
     /// Returns how many evaluations of the first stage gave no measurement.
     pub fn unmeasured(&self, lineage: &Lineage, variant: VariantId) -> usize {
         self.keys(variant, 0)
-            .filter(|key| lineage.evaluation(key).is_none_or(|found| !found.outcome.counts()))
+            .filter(|key| {
+                lineage
+                    .evaluation(key)
+                    .is_none_or(|found| !found.outcome.counts())
+            })
             .count()
     }
 
