@@ -127,3 +127,6 @@ fn open(socket_dir: &Path, path: &Path) -> io::Result<UnixListener> {
     fs::set_permissions(path, Permissions::from_mode(0o666))?;
     Ok(listener)
 }
+
+#[cfg(test)]
+mod tests;

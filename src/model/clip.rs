@@ -79,7 +79,7 @@ mod tests {
         let clipped = clip(&text, 108);
         assert_eq!(
             clipped,
-            "line 0\nline 1\nline 2\nline 3\n[… 730 characters cut …]\nline 97\nline 98\nline 99\n"
+            "line 0\nline 1\nline 2\nline 3\n[… 738 characters cut …]\nline 97\nline 98\nline 99\n"
         );
     }
 

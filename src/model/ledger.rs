@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// The account of one job.
 pub(super) struct Ledger {
@@ -85,7 +86,13 @@ impl Ledger {
         receiver.await.unwrap_or(Err(Denied::Stopping))
     }
 
-    /// Waits until every settlement on its way is recorded.
+    /// Returns a token that [`Self::settled`] waits for: a call that has not come to its
+    /// settlement yet.
+    pub(super) fn begin(&self) -> TaskTrackerToken {
+        self.settling.token()
+    }
+
+    /// Waits until no call is under way and every settlement is recorded.
     pub(super) async fn settled(&self) {
         self.settling.close();
         self.settling.wait().await;

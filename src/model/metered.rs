@@ -118,6 +118,8 @@ impl Metered {
     /// and its limit of output tokens can only lower the configured one. Dropping the future
     /// ends the call: it is settled as abandoned.
     pub async fn complete(&self, request: &Value) -> Result<Reply, CallError> {
+        // Declared first, so that it goes last: after the settlement is on its way.
+        let _under_way = self.ledger.begin();
         let mut line = Line::begin(self, request);
         let result = match self.prepare(request) {
             Ok(body) => self.ask(&body, &mut line.tries).await,
@@ -157,7 +159,7 @@ impl Metered {
         self.seen().recorder.to_bytes()
     }
 
-    /// Waits until the settlements of all calls that have ended are recorded.
+    /// Waits until no call is under way and all their settlements are recorded.
     pub async fn settled(&self) {
         self.ledger.settled().await;
     }
@@ -358,4 +360,293 @@ fn json_len(value: &Value) -> u64 {
     }
     let mut count = Count(0);
     serde_json::to_writer(&mut count, value).map_or(u64::MAX, |()| count.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Allowance, CallError};
+    use crate::domain::{CallStatus, Tokens, Usd};
+    use crate::model::fixture::{HELLO, Program, Remembered, Row, metered, request};
+    use crate::model::{Denied, Model, ModelError, ModelSettings, Price, transcript};
+    use futures_util::FutureExt as _;
+    use serde_json::{Value, json};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn the_intent_is_durable_before_the_program_starts() {
+        let program = Program::new("test -e marker || exit 9\n");
+        let path = program.path("model.sh");
+        let script = format!("test -e marker || exit 9\n{HELLO}");
+        crate::sys::durable::write(&path, script.as_bytes()).expect("the script can be written");
+        let books = Arc::new(Remembered::marking(program.path("marker")));
+        let metered = metered(program.model(), books.clone(), Allowance::default());
+        metered.complete(&request("hi")).await.expect("a reply");
+        assert_eq!(books.endings(), [CallStatus::Answered]);
+        let rows = books.rows();
+        let [Row::Intended(_, intent), Row::Settled(settlement)] = rows.as_slice() else {
+            panic!("{rows:?}")
+        };
+        assert_eq!(intent.model, "test-model");
+        assert!(intent.at_most_tokens > 1000, "{intent:?}");
+        assert_eq!((settlement.tokens.input, settlement.tokens.output), (10, 2));
+    }
+
+    #[tokio::test]
+    async fn what_leaves_is_decided_here() {
+        let script = format!("cat > request.json\n{HELLO}");
+        let program = Program::new(&script);
+        let (metered, _) = program.metered();
+        let mut sent = request("hi");
+        sent["model"] = json!("gpt-expensive");
+        sent["stream"] = json!(true);
+        sent["stream_options"] = json!({"include_usage": true});
+        sent["max_tokens"] = json!(1_000_000);
+        sent["temperature"] = json!(0.5);
+        metered.complete(&sent).await.expect("a reply");
+        let got = std::fs::read(program.path("request.json")).expect("it was written");
+        let got: Value = serde_json::from_slice(&got).expect("it is JSON");
+        assert_eq!(
+            got,
+            json!({
+                "model": "test-model",
+                "messages": sent["messages"],
+                "max_completion_tokens": 1000,
+                "temperature": 0.5,
+            })
+        );
+        for odd in [json!(7), json!({}), json!({"messages": [], "n": 2})] {
+            let error = metered.complete(&odd).await.expect_err("refused");
+            assert!(
+                matches!(
+                    error,
+                    CallError::Model(ModelError::Refused { status: 400, .. })
+                ),
+                "{error:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn every_try_is_booked() {
+        // Fails twice, then answers.
+        let script = format!("echo x >> tries; test $(wc -l < tries) -ge 3 || exit 1\n{HELLO}");
+        let program = Program::new(&script);
+        let (metered, books) = program.metered();
+        metered.complete(&request("hi")).await.expect("a reply");
+        let (failed, answered) = (CallStatus::Failed, CallStatus::Answered);
+        assert_eq!(books.endings(), [failed, failed, answered]);
+        assert_eq!(metered.provider_failure(), None);
+        let text = transcript::render(&metered.transcript_bytes(), 10_000);
+        assert!(
+            text.contains("[call 1] finish=stop tokens=10/2 tries=3"),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_failure_that_stays_is_told_and_booked_at_its_bound() {
+        let program = Program::new("exit 1");
+        let settings = ModelSettings {
+            price: Some(Price::PerMillion {
+                input: Usd(1_000_000),
+                output: Usd(1_000_000),
+            }),
+            ..program.settings()
+        };
+        let model = Model::new(settings).expect("the settings are right");
+        let books = Arc::new(Remembered::default());
+        let metered = metered(model, books.clone(), Allowance::default());
+        metered
+            .complete(&request("hi"))
+            .await
+            .expect_err("it fails");
+        assert_eq!(books.endings(), [CallStatus::Failed; 3]);
+        let failure = metered.provider_failure().expect("the provider failed");
+        assert_eq!(failure, "`/bin/sh` ended with exit code 1");
+        // What the program did before it failed is not known: the most it can have cost.
+        for rows in books.rows().chunks(2) {
+            let [Row::Intended(_, intent), Row::Settled(settlement)] = rows else {
+                panic!("{rows:?}")
+            };
+            assert_eq!(settlement.cost, intent.at_most);
+            assert_eq!(settlement.tokens.total(), intent.at_most_tokens);
+            assert!(settlement.cost > Usd(1000));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_that_used_nothing_costs_nothing() {
+        let script = r#"echo '{"error":{"type":"server_error"}}'"#;
+        let program = Program::new(script);
+        let books = Arc::new(Remembered::default());
+        let allowance = Allowance {
+            calls: Some(1),
+            ..Allowance::default()
+        };
+        let metered = metered(program.model(), books.clone(), allowance);
+        for _ in 0..2 {
+            let error = metered
+                .complete(&request("hi"))
+                .await
+                .expect_err("it fails");
+            assert!(matches!(error, CallError::Model(ModelError::Failed { .. })));
+        }
+        assert_eq!(books.endings(), [CallStatus::Failed; 6]);
+        assert!(!metered.is_out_of_budget());
+        for row in books.rows() {
+            if let Row::Settled(settlement) = row {
+                assert_eq!((settlement.tokens, settlement.cost), Default::default());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_not_tried_again_and_overflows_are_counted() {
+        let script = r#"cat > request.json
+            if grep -q short request.json
+            then echo '{"choices":[{"message":{"content":"ok"}}]}'
+            else echo '{"error":{"code":"context_length_exceeded"}}'
+            fi"#;
+        let program = Program::new(script);
+        let (metered, books) = program.metered();
+        for (content, overflows, unhandled) in [
+            ("long", 1, false),
+            ("short", 1, false),
+            ("long", 2, false),
+            ("long", 3, true),
+            ("short", 3, true),
+        ] {
+            let result = metered.complete(&request(content)).await;
+            assert_eq!(result.is_ok(), content == "short", "{result:?}");
+            assert_eq!(metered.context_overflows(), overflows);
+            assert_eq!(metered.has_unhandled_overflow(), unhandled);
+        }
+        let (refused, answered) = (CallStatus::Refused, CallStatus::Answered);
+        assert_eq!(
+            books.endings(),
+            [refused, answered, refused, refused, answered]
+        );
+    }
+
+    #[tokio::test]
+    async fn an_allowance_holds_under_concurrency() {
+        let program = Program::new(HELLO);
+        let books = Arc::new(Remembered::default());
+        let allowance = Allowance {
+            calls: Some(5),
+            ..Allowance::default()
+        };
+        let metered = metered(program.model(), books.clone(), allowance);
+        let sent = request("hi");
+        let calls = (0..20).map(|_| metered.complete(&sent));
+        let results = futures_util::future::join_all(calls).await;
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 5);
+        assert_eq!(books.endings(), [CallStatus::Answered; 5]);
+        assert!(metered.is_out_of_budget());
+        let error = metered.complete(&sent).await.expect_err("used up");
+        assert_eq!(
+            error.to_object()["message"],
+            "the job's allowance of 5 model calls is used up"
+        );
+    }
+
+    #[tokio::test]
+    async fn tokens_and_money_are_reserved_and_given_back() {
+        let program = Program::new(HELLO);
+        let settings = ModelSettings {
+            price: Some(Price::PerMillion {
+                input: Usd(1_000_000),
+                output: Usd(1_000_000),
+            }),
+            ..program.settings()
+        };
+        // One call can use at most some 1,100 tokens and micro-dollars, and uses 12.
+        for allowance in [
+            Allowance {
+                tokens: Some(1200),
+                ..Allowance::default()
+            },
+            Allowance {
+                cost: Some(Usd(1200)),
+                ..Allowance::default()
+            },
+        ] {
+            let model = Model::new(settings.clone()).expect("the settings are right");
+            let metered = metered(model, Arc::new(Remembered::default()), allowance);
+            let sent = request("hi");
+            let (first, second) = tokio::join!(metered.complete(&sent), metered.complete(&sent));
+            let denied = [first, second].into_iter().filter_map(Result::err);
+            let denied: Vec<CallError> = denied.collect();
+            assert!(
+                matches!(
+                    denied.as_slice(),
+                    [CallError::Denied(Denied::Budget { .. })]
+                ),
+                "{denied:?}"
+            );
+            metered
+                .complete(&sent)
+                .await
+                .expect("the reservation is free again");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_books_can_deny() {
+        let program = Program::new(HELLO);
+        let what = "the run's budget of $1.0000 is used up".to_owned();
+        let books = Arc::new(Remembered::denying_from(2, Denied::Budget { what }));
+        let metered = metered(program.model(), books.clone(), Allowance::default());
+        metered.complete(&request("hi")).await.expect("a reply");
+        let error = metered.complete(&request("hi")).await.expect_err("denied");
+        assert_eq!(error.to_object()["type"], "budget_exceeded");
+        assert!(metered.is_out_of_budget());
+        assert_eq!(books.endings(), [CallStatus::Answered]);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_call_is_settled_as_abandoned() {
+        let program = Program::new("echo > started; sleep 300");
+        let (metered, books) = program.metered();
+        let sent = request("hi");
+        let started = async {
+            while !program.path("started").exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            _ = metered.complete(&sent) => panic!("it hangs"),
+            () = started => {}
+        }
+        metered.settled().await;
+        assert_eq!(books.endings(), [CallStatus::Abandoned]);
+        let rows = books.rows();
+        let [Row::Intended(_, intent), Row::Settled(settlement)] = rows.as_slice() else {
+            panic!("{rows:?}")
+        };
+        assert_eq!(settlement.tokens.total(), intent.at_most_tokens);
+        let text = transcript::render(&metered.transcript_bytes(), 10_000);
+        assert!(text.contains("[call 1] error=abandoned"), "{text}");
+        // The job can go on.
+        metered.settled().await;
+    }
+
+    #[tokio::test]
+    async fn a_call_dropped_before_it_left_used_nothing() {
+        let program = Program::new("echo > started; sleep 300");
+        let books = Arc::new(Remembered::marking(program.path("marker")));
+        let metered = metered(program.model(), books.clone(), Allowance::default());
+        let sent = request("hi");
+        // The caller asks, and is gone before the books have answered.
+        let answer = metered.complete(&sent).now_or_never();
+        assert_eq!(answer, None);
+        metered.settled().await;
+        assert_eq!(books.endings(), [CallStatus::Abandoned]);
+        let Some(Row::Settled(settlement)) = books.rows().pop() else {
+            panic!("the last row settles")
+        };
+        assert_eq!(settlement.tokens, Tokens::default());
+        assert!(!program.path("started").exists());
+    }
 }

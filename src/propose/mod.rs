@@ -93,3 +93,6 @@ impl Exchange {
         message
     }
 }
+
+#[cfg(test)]
+mod tests;

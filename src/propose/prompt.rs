@@ -123,8 +123,9 @@ fn short_runs(runs: &[Run]) -> String {
 }
 
 fn outcome(run: &Run) -> String {
-    match clip(run.detail.trim(), 1000) {
-        detail if detail.is_empty() => run.outcome.to_string(),
+    // On one line: a verifier's words could look like a section of ours.
+    match clip(&run.detail.replace(['\n', '\r'], " "), 1000).trim() {
+        "" => run.outcome.to_string(),
         detail => format!("{}: {detail}", run.outcome),
     }
 }

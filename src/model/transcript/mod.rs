@@ -18,3 +18,6 @@ mod render;
 
 pub(super) use record::Recorder;
 pub use render::render;
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,8 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    fn with_half(half: usize) -> Self {
+    /// Returns one with this many bytes for the oldest lines, and again for the newest.
+    pub(super) fn with_half(half: usize) -> Self {
         Self {
             known: Vec::new(),
             hashes: RandomState::new(),

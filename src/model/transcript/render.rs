@@ -3,6 +3,7 @@
 use crate::model::clip;
 use crate::model::reply::content_text;
 use serde_json::Value;
+use std::fmt::Write as _;
 
 /// Part of the text that one message may take, as a divisor.
 const SHARE: usize = 16;
@@ -34,13 +35,13 @@ pub fn render(transcript: &[u8], max_chars: usize) -> String {
 
 fn render_call(call: &Value, longest: usize, text: &mut String) {
     if let Some(cut) = call.get("cut") {
-        let line = format!("[… {} calls, {} bytes cut …]\n", cut["calls"], cut["bytes"]);
-        text.push_str(&line);
+        let (calls, bytes) = (&cut["calls"], &cut["bytes"]);
+        let _infallible = writeln!(text, "[… {calls} calls, {bytes} bytes cut …]");
         return;
     }
     if let Some(dropped) = call["dropped"].as_u64() {
         let kept = call["kept"].as_u64().unwrap_or(0);
-        text.push_str(&format!("[history: {kept} kept, {dropped} dropped]\n"));
+        let _infallible = writeln!(text, "[history: {kept} kept, {dropped} dropped]");
     }
     for message in call["new_messages"].as_array().into_iter().flatten() {
         render_message(message, longest, text);
@@ -110,15 +111,22 @@ fn render_message(message: &Value, longest: usize, text: &mut String) {
             Ok(value) => value.to_string(),
             Err(_cut_off) => arguments.replace('\n', "\\n"),
         };
-        text.push_str(&format!(
-            "tool_call {name} {}\n",
-            clip(&arguments, longest).replace('\n', " ")
-        ));
+        let arguments = clip(&harmless(&arguments), longest).replace('\n', " ");
+        let _infallible = writeln!(text, "tool_call {name} {arguments}");
     }
 }
 
+/// Returns the text without what would move a terminal's cursor or hide a line.
+fn harmless(text: &str) -> String {
+    let kept = |c: char| c == '\n' || c == '\t' || !c.is_control();
+    text.chars()
+        .map(|c| if kept(c) { c } else { '\u{fffd}' })
+        .collect()
+}
+
 fn push(label: &str, content: &str, longest: usize, text: &mut String) {
-    let clipped = clip(content.trim_end(), longest);
+    let content = harmless(content.trim_end());
+    let clipped = clip(&content, longest);
     text.push_str(label);
     text.push_str(": ");
     let mut lines = clipped.lines();
