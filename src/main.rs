@@ -1,3 +1,5 @@
 //! The `dgm` program; everything is in the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    dgm::cli::main()
+}

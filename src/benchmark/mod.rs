@@ -5,6 +5,26 @@
 //! that no agent has been in. Nothing a verifier does not say is made up: no reward is a
 //! verifier error, never a zero.
 
+mod answer;
+mod check;
+mod digest;
+mod fault;
+#[cfg(test)]
+mod fixture;
+mod folder;
+mod glob;
+mod judge;
+mod manifest;
+pub mod polyglot;
+mod reader;
+mod reward;
+mod suite;
 mod task;
 
+pub use answer::{AnswerFault, take_answer};
+pub use check::{CheckRow, Checked, check};
+pub use fault::{LoadError, Spot};
+pub use folder::read_folder;
+pub use judge::{Judgement, judge};
+pub use suite::{SelectError, Suite, SuiteError};
 pub use task::{Hidden, Task, VerifierMode};

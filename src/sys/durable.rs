@@ -7,8 +7,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "this module owns durable writes")]
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,9 +32,18 @@ pub fn crash_point() {
 
 /// Writes a file so that after a crash it is there whole or not at all.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_via(path.parent().unwrap_or(Path::new(".")), path, bytes)
+}
+
+/// Writes a file as [`write`] does, with the temporary file in a folder of its own on the
+/// same file system: where there are very many folders, leftovers are then found at once.
+pub fn write_via(temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     crash_point();
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    // The default of temporary files is a mode that nobody else can read.
+    let mut file = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(temporary)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
@@ -54,4 +64,19 @@ pub fn create_dir_all(folder: &Path) -> io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Moves a finished folder to its place, which must not exist or be empty: after a crash it
+/// is there whole or not at all.
+pub fn publish(draft: &Path, place: &Path) -> io::Result<()> {
+    crash_point();
+    // Its many files are made durable at once; each on its own would take seconds.
+    rustix::fs::syncfs(File::open(draft)?)?;
+    fs::rename(draft, place)?;
+    match place.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent)?,
+        Some(_) | None => sync_folder(Path::new("."))?,
+    }
+    crash_point();
+    Ok(())
 }

@@ -1,3 +1,15 @@
-//! Integration tests that need real things.
+//! Tests that need real things: processes, git, sandboxes, containers.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot set itself up has to stop"
+)]
+
+mod archive;
+mod cli_read;
+mod docker_polyglot;
+mod docker_sandbox;
+mod local_benchmark;
 mod local_sandbox;
+mod sandbox_suite;
+mod support;

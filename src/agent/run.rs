@@ -1,0 +1,182 @@
+//! One run of an agent in a sandbox, with its gateway.
+
+use super::Manifest;
+use crate::domain::{FileTree, Role, TreePath};
+use crate::gateway::Gateway;
+use crate::model::Metered;
+use crate::sandbox::{
+    AGENT_DIR, AgentSource, Collected, Exit, Limits, Placed, SCRATCH_DIR, SOCKET_PATH, Sandbox,
+    SandboxError, Spec,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Folder inside the sandbox that holds the instruction.
+const TASK_DIR: &str = "/tmp/dgm-task";
+
+/// Where agents are run: a backend, and a folder for the sockets of this process.
+#[derive(Clone)]
+pub struct Place {
+    /// The backend.
+    pub sandbox: Arc<dyn Sandbox>,
+    /// Short path of a folder that only this user can enter.
+    pub sockets: PathBuf,
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Place({}, {})",
+            self.sandbox.name(),
+            self.sockets.display()
+        )
+    }
+}
+
+/// What an agent is to do.
+#[derive(Clone, Debug)]
+pub struct AgentJob {
+    /// Name of the job, for labels.
+    pub job: String,
+    /// Image, for backends that have images.
+    pub image: Option<String>,
+    /// The agent.
+    pub agent: AgentSource,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Its role.
+    pub role: Role,
+    /// What it is asked.
+    pub instruction: String,
+    /// The files it starts with.
+    pub workspace: Arc<FileTree>,
+    /// Where they lie.
+    pub workdir: String,
+    /// Further environment.
+    pub env: Vec<(String, String)>,
+    /// Its time.
+    pub deadline: Duration,
+    /// Its limits.
+    pub limits: Limits,
+}
+
+/// What an agent left.
+#[derive(Clone, Debug)]
+pub struct AgentEnd {
+    /// How it ended.
+    pub exit: Exit,
+    /// What it printed.
+    pub log: Vec<u8>,
+    /// Its workspace afterwards.
+    pub workspace: Collected,
+    /// Wall time of the sandbox.
+    pub took: Duration,
+}
+
+/// Runs an agent to its end; its model calls go through `metered`.
+pub async fn run_agent(
+    place: &Place,
+    job: AgentJob,
+    metered: Arc<Metered>,
+    cancel: CancellationToken,
+) -> Result<AgentEnd, SandboxError> {
+    let socket_dir = SocketDir::create(&place.sockets)?;
+    let gateway = Gateway::serve(socket_dir.path.clone(), metered).map_err(|source| {
+        SandboxError::Failed {
+            what: format!("could not open the gateway's socket for `{}`", job.job),
+            source: anyhow::Error::from(source),
+        }
+    })?;
+    let ended = place
+        .sandbox
+        .run(spec(&job, &socket_dir.path), cancel)
+        .await;
+    // The gateway ends before anything else is done: whatever call was open is on the books.
+    gateway.shutdown().await;
+    let ended = ended?;
+    let workspace = ended.collected.into_iter().next().unwrap_or_default();
+    Ok(AgentEnd {
+        exit: ended.exit,
+        log: ended.log,
+        workspace,
+        took: ended.took,
+    })
+}
+
+fn spec(job: &AgentJob, socket_dir: &Path) -> Spec {
+    let mut task = FileTree::new();
+    let name = TreePath::new("instruction.md").expect("a plain name is a valid path");
+    task.insert(name, job.instruction.as_bytes(), false);
+    let mut env = vec![
+        (
+            "DGM_INSTRUCTION".to_owned(),
+            format!("{TASK_DIR}/instruction.md"),
+        ),
+        ("DGM_MODEL_SOCKET".to_owned(), SOCKET_PATH.to_owned()),
+        (
+            "DGM_DEADLINE".to_owned(),
+            job.deadline.as_secs().to_string(),
+        ),
+        ("DGM_ROLE".to_owned(), job.role.name().to_owned()),
+        ("DGM_SCRATCH".to_owned(), SCRATCH_DIR.to_owned()),
+        // The source is read-only, and started with itself as the place to import from.
+        ("PYTHONPATH".to_owned(), AGENT_DIR.to_owned()),
+        ("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned()),
+        ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()),
+    ];
+    env.extend(job.env.iter().cloned());
+    Spec {
+        job: job.job.clone(),
+        image: job.image.clone(),
+        agent: Some(job.agent.clone()),
+        placed: vec![
+            Placed {
+                at: job.workdir.clone(),
+                files: job.workspace.clone(),
+            },
+            Placed {
+                at: TASK_DIR.to_owned(),
+                files: Arc::new(task),
+            },
+        ],
+        workdir: job.workdir.clone(),
+        writable: vec![SCRATCH_DIR.to_owned()],
+        command: job.manifest.command.clone(),
+        env,
+        socket_dir: Some(socket_dir.to_owned()),
+        deadline: job.deadline,
+        collect: vec![job.workdir.clone()],
+        limits: job.limits,
+    }
+}
+
+/// A fresh folder for one socket, removed with the value.
+struct SocketDir {
+    path: PathBuf,
+}
+
+impl SocketDir {
+    fn create(parent: &Path) -> Result<Self, SandboxError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = parent.join(format!("{:x}-{number:x}", std::process::id()));
+        std::fs::create_dir_all(&path).map_err(|error| SandboxError::Failed {
+            what: format!("could not make the folder `{}`", path.display()),
+            source: error.into(),
+        })?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for SocketDir {
+    fn drop(&mut self) {
+        // What cannot be removed now is reaped at the next start.
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            tracing::debug!(path = %self.path.display(), %error, "socket folder left behind");
+        }
+    }
+}

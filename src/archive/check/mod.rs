@@ -1,0 +1,134 @@
+//! `dgm fsck`: every invariant of the archive, looked at.
+//!
+//! Facts are read first, commits and blobs after: what a writer adds meanwhile is not
+//! mistaken for damage. What looks like a leftover may be a living writer's work, so
+//! leftovers are looked for only while the lock is held.
+
+mod database;
+mod files;
+mod repository;
+
+use super::error::{ArchiveError, Result};
+use super::git::Git;
+use super::layout::{FORMAT, Layout};
+use super::lock;
+use super::reader::{Reader, complete};
+use std::fmt;
+use std::path::Path;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Something that a dead writer left; harmless, and repair removes it.
+    Leftover,
+    /// Something that follows from the facts, such as a ref; repair puts it back.
+    Derived,
+    /// Something recorded is lost or contradictory; repair does not touch it.
+    Damage,
+}
+
+impl Severity {
+    /// Returns the name used in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Leftover => "leftover",
+            Self::Derived => "derived",
+            Self::Damage => "damage",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What and where.
+    pub what: String,
+    /// Whether it was put right.
+    pub repaired: bool,
+}
+
+/// Checks every invariant of the archive in a folder. With `repair`, removes leftovers and
+/// puts back what follows from the facts; never touches what is recorded.
+pub fn fsck(dir: &Path, repair: bool) -> Result<Vec<Finding>> {
+    let layout = Layout::new(dir);
+    let format = complete(&layout)?;
+    if repair && format > FORMAT {
+        return Err(ArchiveError::TooNew {
+            dir: dir.to_owned(),
+            found: format,
+        });
+    }
+    let lock = match lock::acquire(&layout) {
+        Ok(lock) => Some(lock),
+        Err(error) if repair => return Err(error),
+        // A writer is at work, or the folder is read-only.
+        Err(_) => None,
+    };
+    let mut findings = Findings {
+        found: Vec::new(),
+        repair,
+    };
+    if lock.is_some() {
+        files::settings(&layout, &mut findings)?;
+        files::stale(&layout, &mut findings)?;
+    }
+    let mut reader = Reader::open(dir)?;
+    if repair {
+        // What is put back has to be durable too.
+        reader.git = Git::open_writer(&layout)?;
+    }
+    if let Some(facts) = database::check(&reader, &mut findings)? {
+        repository::check(&reader, &facts, &mut findings)?;
+        files::blobs(&reader, &facts, lock.is_some(), &mut findings)?;
+        if lock.is_some() {
+            repository::leftovers(&reader, &facts, &mut findings)?;
+        }
+    }
+    findings
+        .found
+        .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    Ok(findings.found)
+}
+
+/// What was found so far.
+struct Findings {
+    found: Vec<Finding>,
+    repair: bool,
+}
+
+impl Findings {
+    /// Notes that something recorded is lost or contradictory.
+    fn damage(&mut self, what: String) {
+        self.found.push(Finding {
+            severity: Severity::Damage,
+            what,
+            repaired: false,
+        });
+    }
+
+    /// Notes something that can be put right, and does so where asked to.
+    fn repairable(
+        &mut self,
+        severity: Severity,
+        what: String,
+        repair: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        if self.repair {
+            repair()?;
+        }
+        self.found.push(Finding {
+            severity,
+            what,
+            repaired: self.repair,
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,281 @@
+//! Checks a benchmark before a cent is spent on it: doing nothing must fail, the reference
+//! solution must pass, and the verifier must give a reward both times.
+
+use super::answer::take_answer;
+use super::judge::{Judgement, judge, run_script, with_executable};
+use super::suite::Suite;
+use super::task::Task;
+use crate::domain::Change;
+use crate::sandbox::{Exit, Limits, Placed, Sandbox, SandboxError, Spec};
+use futures_util::StreamExt as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Time for a reference solution where the task names none for its agent.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// What one check of a task gave.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Checked {
+    /// The verifier's reward.
+    Reward(f64),
+    /// The verifier gave none.
+    NoReward(String),
+    /// It was not run, or could not be.
+    NotRun(String),
+}
+
+impl Checked {
+    /// Returns the reward.
+    pub fn reward(&self) -> Option<f64> {
+        match self {
+            Self::Reward(reward) => Some(*reward),
+            Self::NoReward(_) | Self::NotRun(_) => None,
+        }
+    }
+}
+
+/// How one task fared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckRow {
+    /// The task.
+    pub task: String,
+    /// With nothing done.
+    pub nothing_done: Checked,
+    /// With the reference solution.
+    pub reference: Checked,
+    /// Whether the task can be used to measure anything.
+    pub ok: bool,
+    /// What is wrong, for a reader; empty where all is well.
+    pub detail: String,
+    /// The end of what the verifier printed where something is wrong.
+    pub log: String,
+    /// Wall time.
+    pub seconds: f64,
+}
+
+/// Checks every task of a benchmark, several at once; rows come to `progress` as they are
+/// done, and back in the order of the tasks, refused ones last.
+pub async fn check(
+    sandbox: &dyn Sandbox,
+    suite: &Suite,
+    tasks: &[Arc<Task>],
+    jobs: usize,
+    cancel: &CancellationToken,
+    mut progress: impl FnMut(&CheckRow),
+) -> Vec<CheckRow> {
+    let mut rows = Vec::with_capacity(tasks.len());
+    let mut running = futures_util::stream::iter(tasks.iter().enumerate())
+        .map(|(at, task)| async move { (at, check_task(sandbox, task, cancel).await) })
+        .buffer_unordered(jobs.max(1));
+    while let Some((at, row)) = running.next().await {
+        progress(&row);
+        rows.push((at, row));
+    }
+    drop(running);
+    rows.sort_by_key(|(at, _)| *at);
+    let mut rows: Vec<CheckRow> = rows.into_iter().map(|(_, row)| row).collect();
+    for (name, error) in &suite.refused {
+        let row = not_run(name, error.sentence());
+        progress(&row);
+        rows.push(row);
+    }
+    rows
+}
+
+fn not_run(task: &str, why: String) -> CheckRow {
+    CheckRow {
+        task: task.to_owned(),
+        nothing_done: Checked::NotRun(why.clone()),
+        reference: Checked::NotRun(why.clone()),
+        ok: false,
+        detail: why,
+        log: String::new(),
+        seconds: 0.0,
+    }
+}
+
+async fn check_task(sandbox: &dyn Sandbox, task: &Task, cancel: &CancellationToken) -> CheckRow {
+    if let Some(why) = task.unfit_for(sandbox) {
+        return not_run(task.id.as_str(), why);
+    }
+    let started = Instant::now();
+    let place = Place {
+        sandbox,
+        task,
+        limits: limits(task),
+        cancel,
+    };
+    let (nothing_done, nothing_log) = place.nothing_done().await;
+    let (reference, reference_log) = place.reference().await;
+    let (detail, log) = match fault(task, &nothing_done, &reference) {
+        None => (String::new(), String::new()),
+        Some((detail, Side::Nothing)) => (detail, nothing_log),
+        Some((detail, Side::Reference)) => (detail, reference_log),
+    };
+    CheckRow {
+        task: task.id.as_str().to_owned(),
+        ok: detail.is_empty(),
+        nothing_done,
+        reference,
+        detail,
+        log,
+        seconds: started.elapsed().as_secs_f64(),
+    }
+}
+
+fn limits(task: &Task) -> Limits {
+    let default = Limits::default();
+    Limits {
+        memory: task.memory.unwrap_or(default.memory),
+        cpus: task.cpus.unwrap_or(default.cpus),
+        ..default
+    }
+}
+
+enum Side {
+    Nothing,
+    Reference,
+}
+
+fn fault(task: &Task, nothing: &Checked, reference: &Checked) -> Option<(String, Side)> {
+    match nothing {
+        Checked::NoReward(why) => {
+            return Some((format!("with nothing done: {why}"), Side::Nothing));
+        }
+        Checked::NotRun(why) => return Some((why.clone(), Side::Nothing)),
+        Checked::Reward(reward) if *reward >= task.pass_mark => {
+            let detail = format!(
+                "doing nothing gets {reward} and passes: solving this task would show nothing"
+            );
+            return Some((detail, Side::Nothing));
+        }
+        Checked::Reward(_) => {}
+    }
+    match reference {
+        Checked::NoReward(why) => Some((
+            format!("with the reference solution: {why}"),
+            Side::Reference,
+        )),
+        Checked::NotRun(why) => Some((why.clone(), Side::Reference)),
+        Checked::Reward(reward) if *reward < task.pass_mark => {
+            let detail = format!(
+                "the reference solution gets {reward}, below the pass mark {}",
+                task.pass_mark
+            );
+            Some((detail, Side::Reference))
+        }
+        Checked::Reward(_) => None,
+    }
+}
+
+struct Place<'a> {
+    sandbox: &'a dyn Sandbox,
+    task: &'a Task,
+    limits: Limits,
+    cancel: &'a CancellationToken,
+}
+
+impl Place<'_> {
+    async fn nothing_done(&self) -> (Checked, String) {
+        self.judged(&Change::default(), "nothing").await
+    }
+
+    /// Runs the reference solution as an agent would run, and judges what it left.
+    async fn reference(&self) -> (Checked, String) {
+        let Some(solution) = &self.task.solution else {
+            let why = "the task has no `solution/solve.sh`: nothing shows that it can be solved";
+            return (Checked::NotRun(why.to_owned()), String::new());
+        };
+        let spec = self.solve(&with_executable(&solution.0, "solve.sh"));
+        let ended = match self.sandbox.run(spec, self.cancel.clone()).await {
+            Ok(ended) => ended,
+            Err(error) => return (Checked::NotRun(sentence(&error)), String::new()),
+        };
+        let log = tail(&ended.log);
+        if ended.exit != Exit::Code(0) {
+            let how = match ended.exit {
+                Exit::Code(code) => format!("ended with exit code {code}"),
+                Exit::TimedOut => "did not end in time".to_owned(),
+                Exit::OutOfMemory => "ran out of memory".to_owned(),
+            };
+            return (
+                Checked::NotRun(format!("the reference solution {how}")),
+                log,
+            );
+        }
+        let collected = ended.collected.first().cloned().unwrap_or_default();
+        match take_answer(self.task, &self.task.workspace, &collected) {
+            Ok(change) if change.is_empty() => {
+                let why = "the reference solution changed nothing that counts as an answer";
+                (Checked::NotRun(why.to_owned()), log)
+            }
+            Ok(change) => self.judged(&change, "reference").await,
+            Err(fault) => (Checked::NotRun(fault.to_string()), log),
+        }
+    }
+
+    fn solve(&self, solution: &crate::domain::FileTree) -> Spec {
+        let mut env = self.task.env.clone();
+        env.push(("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned()));
+        env.extend(self.task.solution_env.iter().cloned());
+        Spec {
+            job: format!("check-{}-solve", self.task.id),
+            image: self.task.image.clone(),
+            agent: None,
+            placed: vec![
+                Placed {
+                    at: self.task.workdir.clone(),
+                    files: self.task.workspace.clone(),
+                },
+                Placed {
+                    at: "/solution".to_owned(),
+                    files: Arc::new(solution.clone()),
+                },
+            ],
+            workdir: self.task.workdir.clone(),
+            writable: Vec::new(),
+            command: run_script("/solution/solve.sh"),
+            env,
+            socket_dir: None,
+            deadline: self.task.agent_timeout.unwrap_or(DEFAULT_TIMEOUT),
+            collect: vec![self.task.workdir.clone()],
+            limits: self.limits,
+        }
+    }
+
+    async fn judged(&self, change: &Change, what: &str) -> (Checked, String) {
+        let job = format!("check-{}-{what}", self.task.id);
+        let cancel = self.cancel.clone();
+        match judge(self.sandbox, self.task, change, &job, self.limits, cancel).await {
+            Ok(Judgement {
+                reward: Ok(reward),
+                log,
+                ..
+            }) => (Checked::Reward(reward), tail(&log)),
+            Ok(Judgement {
+                reward: Err(why),
+                log,
+                ..
+            }) => (Checked::NoReward(why), tail(&log)),
+            Err(error) => (Checked::NotRun(sentence(&error)), String::new()),
+        }
+    }
+}
+
+fn sentence(error: &SandboxError) -> String {
+    match error {
+        SandboxError::Unavailable { what, hint } => format!("{what}; {hint}"),
+        SandboxError::NoImage { .. } => format!("{error}; make it with `dgm bench build`"),
+        SandboxError::Cancelled => error.to_string(),
+        SandboxError::Failed { source, .. } => format!("{error}: {source:#}"),
+    }
+}
+
+/// Returns the last lines of a log, enough to see what went wrong.
+fn tail(log: &[u8]) -> String {
+    let text = String::from_utf8_lossy(log);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}

@@ -1,0 +1,160 @@
+//! The digest of a task, as Harbor computes it, so that locks can be compared.
+//!
+//! SHA-256 over the lines `path NUL sha256(file) NEWLINE` in order of path, of every file
+//! that belongs to the task and is not ignored. A file that is ignored here is not part of
+//! the task for `dgm` either: equal digests mean equal tasks.
+
+use super::glob;
+use crate::domain::FileTree;
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+
+/// What Harbor ignores where a task has no `.gitignore` of its own.
+const DEFAULT_RULES: &str = "__pycache__/\n*.pyc\n.DS_Store\n*.swp\n*.swo\n*~\n";
+
+/// Returns `sha256:…` over the files, which are those of the task already.
+pub(super) fn of(files: &FileTree) -> String {
+    let mut outer = Sha256::new();
+    for (path, file) in files.iter() {
+        outer.update(path.as_str().as_bytes());
+        outer.update([0]);
+        outer.update(hex(&Sha256::digest(&file.bytes)));
+        outer.update([b'\n']);
+    }
+    format!("sha256:{}", hex(&outer.finalize()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+            text
+        })
+}
+
+/// Rules of one ignore file, in git's syntax.
+#[derive(Debug)]
+pub(super) struct Ignored {
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    pattern: String,
+    kept: bool,
+    folders_only: bool,
+}
+
+impl Ignored {
+    /// Reads the text of a `.gitignore`; none: Harbor's own rules.
+    pub(super) fn new(text: Option<&str>) -> Self {
+        let rules = text
+            .unwrap_or(DEFAULT_RULES)
+            .lines()
+            .filter_map(rule)
+            .collect();
+        Self { rules }
+    }
+
+    /// Returns whether a file is ignored, by its own path or by a folder it lies in.
+    pub(super) fn ignores(&self, path: &str) -> bool {
+        let folders = path.match_indices('/').map(|(at, _)| (&path[..at], true));
+        folders
+            .chain([(path, false)])
+            .any(|(path, is_folder)| self.decides(path, is_folder))
+    }
+
+    fn decides(&self, path: &str, is_folder: bool) -> bool {
+        self.rules
+            .iter()
+            .rev()
+            .find(|rule| (is_folder || !rule.folders_only) && glob::matches(&rule.pattern, path))
+            .is_some_and(|rule| !rule.kept)
+    }
+}
+
+fn rule(line: &str) -> Option<Rule> {
+    let line = line.trim_end();
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    let (kept, line) = match line.strip_prefix('!') {
+        Some(rest) => (true, rest),
+        None => (false, line),
+    };
+    let (folders_only, line) = match line.strip_suffix('/') {
+        Some(rest) => (true, rest),
+        None => (false, line),
+    };
+    // A rule with a slash before its end is anchored at the file's folder; others hold
+    // at any depth.
+    let pattern = match line.strip_prefix('/') {
+        Some(rest) => rest.to_owned(),
+        None if line.contains('/') => line.to_owned(),
+        None => format!("**/{line}"),
+    };
+    Some(Rule {
+        pattern,
+        kept,
+        folders_only,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ignored, of};
+    use crate::domain::{FileTree, TreePath};
+
+    #[test]
+    fn equals_a_value_computed_with_other_tools() {
+        let mut files = FileTree::new();
+        for (path, text) in [
+            ("task.toml", "version = \"1.0\"\n"),
+            ("instruction.md", "Say hello.\n"),
+            ("tests/test.sh", "echo 1 > /logs/verifier/reward.txt\n"),
+        ] {
+            let path = TreePath::new(path).expect("a good path");
+            files.insert(path, text.as_bytes(), false);
+        }
+        // for f in instruction.md task.toml tests/test.sh; do
+        //   printf '%s\0%s\n' $f $(sha256sum < $f | cut -d' ' -f1); done | sha256sum
+        assert_eq!(
+            of(&files),
+            "sha256:9d14ee5e74f788de97f2ee193f6f5560db1ad0732418ead9fcc08639d3d9b542"
+        );
+    }
+
+    #[test]
+    fn ignores_as_git_does() {
+        let default = Ignored::new(None);
+        for path in [
+            "tests/__pycache__/a.txt",
+            "a.pyc",
+            "tests/x.pyc",
+            "environment/.DS_Store",
+            "a~",
+        ] {
+            assert!(default.ignores(path), "`{path}` is ignored");
+        }
+        assert!(!default.ignores("tests/__pycache__"), "a file of that name");
+        assert!(!default.ignores("tests/test.sh"));
+        let own = Ignored::new(Some(
+            "# notes\n*.log\n!keep.log\n/solution/secret\nbuild/\ndocs/*.md\n",
+        ));
+        for (path, ignored) in [
+            ("a.log", true),
+            ("tests/a.log", true),
+            ("tests/keep.log", false),
+            ("solution/secret", true),
+            ("tests/solution/secret", false),
+            ("environment/build/x", true),
+            ("build", false),
+            ("docs/a.md", true),
+            ("docs/b/a.md", false),
+            ("tests/a.pyc", false),
+        ] {
+            assert_eq!(own.ignores(path), ignored, "`{path}`");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Judges an answer in a sandbox that no agent has been in.
+
+use super::reward;
+use super::task::Task;
+use crate::domain::{Change, FileEntry, FileTree, TreePath};
+use crate::sandbox::{Ended, Exit, Limits, Placed, Sandbox, SandboxError, Spec};
+use std::fs::File;
+use std::io::Read as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Where a verifier leaves its reward.
+const VERIFIER_LOGS: &str = "/logs/verifier";
+
+/// Returns the command that runs a script as Harbor does: through bash, because a script
+/// without `#!` is allowed. An image without bash has sh.
+pub(super) fn run_script(path: &str) -> Vec<String> {
+    let command =
+        format!("if command -v bash >/dev/null 2>&1; then exec bash -c '({path})'; fi; ({path})");
+    vec!["sh".to_owned(), "-c".to_owned(), command]
+}
+
+/// What a verifier said.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// The reward, or why there is none.
+    pub reward: Result<f64, String>,
+    /// What the verifier printed.
+    pub log: Vec<u8>,
+    /// Wall time of the verifier's sandbox.
+    pub took: Duration,
+}
+
+/// Judges a change of a task's workspace: lays it over a fresh workspace, places the hidden
+/// tests, runs the verifier and reads its reward from outside.
+pub async fn judge(
+    sandbox: &dyn Sandbox,
+    task: &Task,
+    change: &Change,
+    job: &str,
+    limits: Limits,
+    cancel: CancellationToken,
+) -> Result<Judgement, SandboxError> {
+    let seal = seal(task).map_err(|source| SandboxError::Failed {
+        what: "could not make a seal for the verifier".to_owned(),
+        source: source.into(),
+    })?;
+    let spec = spec(task, change, job, limits, seal.as_deref());
+    let ended = sandbox.run(spec, cancel).await?;
+    let reward = read(&ended, task.verifier_timeout, seal.as_deref());
+    Ok(Judgement {
+        reward,
+        log: ended.log,
+        took: ended.took,
+    })
+}
+
+/// Returns a fresh secret for a task that seals its reward: the answer runs under the same
+/// user as the verifier, so it could write a reward or forge what the sandbox hands out, but
+/// it cannot know the secret.
+fn seal(task: &Task) -> std::io::Result<Option<String>> {
+    if !task.sealed {
+        return Ok(None);
+    }
+    let mut secret = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut secret)?;
+    let digits = secret.iter().map(|byte| format!("{byte:02x}"));
+    Ok(Some(digits.collect()))
+}
+
+fn spec(task: &Task, change: &Change, job: &str, limits: Limits, seal: Option<&str>) -> Spec {
+    let mut tests = with_executable(&task.tests.0, "test.sh");
+    if let (Some(seal), Ok(path)) = (seal, TreePath::new("seal")) {
+        tests.insert(path, seal.as_bytes(), false);
+    }
+    let mut env = task.env.clone();
+    env.extend(task.verifier_env.iter().cloned());
+    Spec {
+        job: job.to_owned(),
+        image: task.image.clone(),
+        agent: None,
+        placed: vec![
+            Placed {
+                at: task.workdir.clone(),
+                files: Arc::new(task.workspace.changed_by(change)),
+            },
+            Placed {
+                at: "/tests".to_owned(),
+                files: Arc::new(tests),
+            },
+        ],
+        workdir: task.workdir.clone(),
+        writable: vec![VERIFIER_LOGS.to_owned()],
+        command: run_script("/tests/test.sh"),
+        env,
+        socket_dir: None,
+        deadline: task.verifier_timeout,
+        collect: vec![VERIFIER_LOGS.to_owned()],
+        limits,
+    }
+}
+
+/// Returns the tree with one script made executable, whatever its mode on disk.
+pub(super) fn with_executable(files: &FileTree, name: &str) -> FileTree {
+    let mut files = files.clone();
+    let script = files
+        .iter()
+        .find(|(path, _)| path.as_str() == name)
+        .map(|(path, FileEntry { bytes, .. })| (path.clone(), bytes.clone()));
+    if let Some((path, bytes)) = script {
+        files.insert(path, bytes, true);
+    }
+    files
+}
+
+fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<f64, String> {
+    if ended.exit == Exit::TimedOut {
+        return Err(format!(
+            "the verifier did not end within {} s",
+            timeout.as_secs_f64()
+        ));
+    }
+    let Some(logs) = ended.collected.first() else {
+        return Err(format!("`{VERIFIER_LOGS}` could not be read"));
+    };
+    let reward = reward::read(&logs.files);
+    let left = logs.files.get("seal").map(|file| &*file.bytes);
+    if reward.is_ok() && seal.is_some_and(|seal| left != Some(seal.as_bytes())) {
+        return Err(
+            "the reward is not sealed: something else than the verifier left it".to_owned(),
+        );
+    }
+    reward.map_err(|why| {
+        if ended.exit == Exit::OutOfMemory {
+            return format!("{why}; it ran out of memory");
+        }
+        match logs.refused.first() {
+            Some(refused) => format!("{why}; {refused}"),
+            None if logs.truncated => format!("{why}; not all of what it left was read"),
+            None => why,
+        }
+    })
+}

@@ -1,0 +1,405 @@
+//! A benchmark: a folder whose direct children are task directories.
+//!
+//! Invariant: nothing is skipped silently. A task that cannot be loaded stands in
+//! [`Suite::refused`] with its reason and disturbs no other.
+
+use super::fault::LoadError;
+use super::glob;
+use super::task::Task;
+use crate::domain::TaskId;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use toml::Table;
+
+/// A benchmark, loaded.
+#[derive(Debug)]
+pub struct Suite {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Name of the dataset, if the folder has a `dataset.toml` that says so.
+    pub name: Option<String>,
+    /// The tasks that can run, in order of name.
+    pub tasks: Vec<Arc<Task>>,
+    /// The tasks that cannot, with the reason.
+    pub refused: Vec<(String, LoadError)>,
+    /// What is odd about the benchmark as a whole.
+    pub warnings: Vec<String>,
+}
+
+/// Why a benchmark could not be loaded at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SuiteError {
+    /// The folder cannot be read.
+    #[error("could not read the benchmark `{path}`")]
+    Read {
+        /// The folder, or a file in it.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder is itself a task.
+    #[error("`{path}` is one task; give the folder that holds it, and name the task")]
+    IsTask {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There is no task in it.
+    #[error(
+        "`{path}` holds no task; a benchmark is a folder of Harbor task directories, each with \
+         a `task.toml`"
+    )]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// `dataset.toml` cannot be understood.
+    #[error("`{path}`: {why}")]
+    Dataset {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// Why tasks could not be selected.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelectError {
+    /// There is no such task.
+    #[error("there is no task `{name}`{}", near_matches(near))]
+    Unknown {
+        /// The name as given.
+        name: String,
+        /// Names that are near it.
+        near: Vec<String>,
+    },
+    /// No task matches a pattern.
+    #[error("no task matches `{0}`")]
+    NoMatch(String),
+    /// The task is there, but cannot run.
+    #[error("task `{name}` cannot run: {why}")]
+    Refused {
+        /// The task.
+        name: String,
+        /// Why.
+        why: String,
+    },
+}
+
+fn near_matches(near: &[String]) -> String {
+    match near {
+        [] => String::new(),
+        near => format!("; did you mean `{}`", near.join("`, `")),
+    }
+}
+
+impl Suite {
+    /// Loads every task of a folder.
+    pub fn load(path: &Path) -> Result<Self, SuiteError> {
+        let read = |source| SuiteError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path).map_err(read)? {
+            let entry = entry.map_err(read)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_folder = entry.file_type().map_err(read)?.is_dir();
+            let is_link = entry.file_type().map_err(read)?.is_symlink();
+            // Files beside the tasks (a README, a metric) are no tasks; nor are hidden folders.
+            if !name.starts_with('.') && (is_folder || (is_link && entry.path().is_dir())) {
+                names.push(name);
+            }
+        }
+        if path.join("task.toml").exists() {
+            let path = path.to_owned();
+            return Err(SuiteError::IsTask { path });
+        }
+        names.sort();
+        let mut suite = Self {
+            path: path.to_owned(),
+            name: None,
+            tasks: Vec::new(),
+            refused: Vec::new(),
+            warnings: Vec::new(),
+        };
+        for name in names {
+            match load_task(&path.join(&name), &name) {
+                Ok(task) => suite.tasks.push(Arc::new(task)),
+                Err(error) => suite.refused.push((name, error)),
+            }
+        }
+        if suite.tasks.is_empty() && suite.refused.is_empty() {
+            let path = path.to_owned();
+            return Err(SuiteError::Empty { path });
+        }
+        suite.read_dataset()?;
+        Ok(suite)
+    }
+
+    /// Returns the task of a name.
+    pub fn get(&self, id: &TaskId) -> Option<&Arc<Task>> {
+        self.tasks.iter().find(|task| task.id == *id)
+    }
+
+    /// Returns the tasks that the names and patterns select, each once, in the order in which
+    /// they are asked for; no name selects all.
+    pub fn select(&self, wanted: &[String]) -> Result<Vec<Arc<Task>>, SelectError> {
+        if wanted.is_empty() {
+            return Ok(self.tasks.clone());
+        }
+        let mut selected: Vec<Arc<Task>> = Vec::new();
+        for text in wanted {
+            let found = if glob::is_pattern(text) {
+                self.matching(text)?
+            } else {
+                vec![self.named(text)?]
+            };
+            for task in found {
+                if !selected.iter().any(|other| other.id == task.id) {
+                    selected.push(task);
+                }
+            }
+        }
+        Ok(selected)
+    }
+
+    fn matching(&self, pattern: &str) -> Result<Vec<Arc<Task>>, SelectError> {
+        let found: Vec<_> = self
+            .tasks
+            .iter()
+            .filter(|task| glob::matches(pattern, task.id.as_str()))
+            .cloned()
+            .collect();
+        if found.is_empty() {
+            return Err(SelectError::NoMatch(pattern.to_owned()));
+        }
+        Ok(found)
+    }
+
+    fn named(&self, name: &str) -> Result<Arc<Task>, SelectError> {
+        if let Some(task) = self.tasks.iter().find(|task| task.id.as_str() == name) {
+            return Ok(task.clone());
+        }
+        if let Some((_, error)) = self.refused.iter().find(|(refused, _)| refused == name) {
+            return Err(SelectError::Refused {
+                name: name.to_owned(),
+                why: error.sentence(),
+            });
+        }
+        let mut near: Vec<(f64, &str)> = self
+            .tasks
+            .iter()
+            .map(|task| task.id.as_str())
+            .map(|known| (closeness(known, name), known))
+            .filter(|(closeness, _)| *closeness > 0.6)
+            .collect();
+        near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+        Err(SelectError::Unknown {
+            name: name.to_owned(),
+            near: near
+                .into_iter()
+                .take(3)
+                .map(|(_, name)| name.to_owned())
+                .collect(),
+        })
+    }
+
+    /// Reads `dataset.toml`: the dataset's name, and whether the tasks are as it says.
+    fn read_dataset(&mut self) -> Result<(), SuiteError> {
+        let path = self.path.join("dataset.toml");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(source) => return Err(SuiteError::Read { path, source }),
+        };
+        let table: Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| SuiteError::Dataset {
+                path,
+                why: error.message().to_owned(),
+            })?;
+        let text_at = |table: &Table, key: &str| Some(table.get(key)?.as_str()?.to_owned());
+        let dataset = table.get("dataset").and_then(|dataset| dataset.as_table());
+        self.name = dataset.and_then(|dataset| text_at(dataset, "name"));
+        let listed = table.get("tasks").and_then(|tasks| tasks.as_array());
+        for listed in listed
+            .into_iter()
+            .flatten()
+            .filter_map(|task| task.as_table())
+        {
+            let (Some(name), Some(digest)) = (text_at(listed, "name"), text_at(listed, "digest"))
+            else {
+                continue;
+            };
+            let task = self
+                .tasks
+                .iter()
+                .find(|task| task.name.as_deref() == Some(&*name));
+            if let Some(task) = task
+                && task.digest != digest
+            {
+                self.warnings.push(format!(
+                    "task `{}` is not as `dataset.toml` has it: its files were changed",
+                    task.id
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns how near two names are; people leave out the part before `__`.
+fn closeness(known: &str, name: &str) -> f64 {
+    let short = known.rsplit_once("__").map_or(known, |(_, short)| short);
+    strsim::normalized_damerau_levenshtein(known, name)
+        .max(strsim::normalized_damerau_levenshtein(short, name))
+}
+
+fn load_task(path: &Path, name: &str) -> Result<Task, LoadError> {
+    let metadata = fs::symlink_metadata(path).map_err(|source| LoadError::Read {
+        file: name.to_owned(),
+        source,
+    })?;
+    if metadata.is_symlink() {
+        return Err(LoadError::Invalid {
+            spot: super::fault::Spot::file(name),
+            why: "is a symbolic link; put the task itself there".to_owned(),
+        });
+    }
+    Task::load(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Suite, SuiteError};
+    use crate::benchmark::fixture;
+    use std::path::Path;
+
+    fn write(folder: &Path, names: &[&str]) {
+        for name in names {
+            fixture::write(&folder.join(name), &fixture::good());
+        }
+    }
+
+    fn selected(suite: &Suite, wanted: &[&str]) -> Result<Vec<String>, String> {
+        let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+        suite
+            .select(&wanted)
+            .map(|tasks| tasks.iter().map(|task| task.id.to_string()).collect())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_bad_task_disturbs_no_other() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let folder = folder.path();
+        write(folder, &["b", "a", ".hidden"]);
+        fixture::write(
+            folder,
+            &[
+                ("README.md", "about\n".to_owned()),
+                ("broken/task.toml", "[agent\n".to_owned()),
+                ("notes/x.md", "no task\n".to_owned()),
+            ],
+        );
+        std::os::unix::fs::symlink(folder.join("a"), folder.join("link")).expect("a link");
+        let suite = Suite::load(folder).expect("it loads");
+        let names: Vec<&str> = suite.tasks.iter().map(|task| task.id.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        let refused: Vec<String> = suite
+            .refused
+            .iter()
+            .map(|(name, error)| format!("{name}: {}", error.sentence()))
+            .collect();
+        assert_eq!(
+            refused,
+            [
+                "broken: task.toml:1: unclosed table, expected `]`",
+                "link: link: is a symbolic link; put the task itself there",
+                "notes: `task.toml` is missing: a folder of a benchmark is a task; move it away \
+                 if it is none",
+            ]
+        );
+        assert_eq!(
+            selected(&suite, &["broken"]),
+            Err("task `broken` cannot run: task.toml:1: unclosed table, expected `]`".to_owned())
+        );
+    }
+
+    #[test]
+    fn selects_by_name_and_pattern() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        write(
+            folder.path(),
+            &["python__bowling", "python__grep", "rust__grep"],
+        );
+        let suite = Suite::load(folder.path()).expect("it loads");
+        assert_eq!(selected(&suite, &[]).map(|names| names.len()), Ok(3));
+        assert_eq!(
+            selected(&suite, &["rust__grep", "python__*", "*__grep"]),
+            Ok(vec![
+                "rust__grep".to_owned(),
+                "python__bowling".to_owned(),
+                "python__grep".to_owned(),
+            ])
+        );
+        assert_eq!(
+            selected(&suite, &["python__bowlign"]),
+            Err("there is no task `python__bowlign`; did you mean `python__bowling`".to_owned())
+        );
+        assert_eq!(
+            selected(&suite, &["bowling"]),
+            Err("there is no task `bowling`; did you mean `python__bowling`".to_owned())
+        );
+        assert_eq!(
+            selected(&suite, &["zzz"]),
+            Err("there is no task `zzz`".to_owned())
+        );
+        assert_eq!(
+            selected(&suite, &["go__*"]),
+            Err("no task matches `go__*`".to_owned())
+        );
+    }
+
+    #[test]
+    fn says_what_is_no_benchmark() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let empty = Suite::load(folder.path()).expect_err("nothing in it");
+        assert!(matches!(empty, SuiteError::Empty { .. }), "{empty}");
+        let missing = Suite::load(&folder.path().join("nowhere")).expect_err("not there");
+        assert!(matches!(missing, SuiteError::Read { .. }), "{missing}");
+        write(folder.path(), &["a"]);
+        let task = Suite::load(&folder.path().join("a")).expect_err("a task");
+        assert!(matches!(task, SuiteError::IsTask { .. }), "{task}");
+    }
+
+    #[test]
+    fn notices_a_task_that_changed_since_its_import() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut files = fixture::good();
+        files[0].1.push_str("[task]\nname = \"us/a\"\n");
+        fixture::write(&folder.path().join("a"), &files);
+        let digest = Suite::load(folder.path()).expect("it loads").tasks[0]
+            .digest
+            .clone();
+        let listed = |digest: &str| {
+            format!(
+                "[dataset]\nname = \"us/all\"\n[[tasks]]\nname = \"us/a\"\ndigest = \"{digest}\"\n"
+            )
+        };
+        fixture::write(folder.path(), &[("dataset.toml", listed(&digest))]);
+        let suite = Suite::load(folder.path()).expect("it loads");
+        assert_eq!(suite.name.as_deref(), Some("us/all"));
+        assert_eq!(suite.warnings, Vec::<String>::new());
+        fixture::write(folder.path(), &[("dataset.toml", listed("sha256:0"))]);
+        let suite = Suite::load(folder.path()).expect("it loads");
+        assert_eq!(
+            suite.warnings,
+            ["task `a` is not as `dataset.toml` has it: its files were changed"]
+        );
+    }
+}

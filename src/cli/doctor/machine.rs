@@ -1,0 +1,240 @@
+//! The machine itself: what it is, how much of it there is, which programs it has.
+
+use crate::view::checks::Check;
+use crate::view::size;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Below this an evaluation or two can fill the memory.
+const LOW_MEMORY: u64 = 2 << 30;
+/// Below this images and archives soon fill the disk.
+const LOW_DISK: u64 = 5 << 30;
+/// Oldest Python that the base agent runs with.
+const OLDEST_PYTHON: (u32, u32) = (3, 8);
+
+/// Returns the findings about the machine.
+pub(super) fn checks(dir: &Path) -> Vec<Check> {
+    vec![
+        Check::ok("dgm", env!("CARGO_PKG_VERSION")),
+        system(),
+        cores(),
+        memory(&read("/proc/meminfo")),
+        disk(dir),
+        python(version("python3").as_deref()),
+        git(version("git").as_deref()),
+        cgroups(),
+        confinement(
+            &read("/sys/kernel/security/lsm"),
+            &read("/proc/self/status"),
+        ),
+    ]
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+fn system() -> Check {
+    let release = read("/etc/os-release");
+    let name = release
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="))
+        .map_or("unknown system", |name| name.trim_matches('"'));
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let found = format!(
+        "{name}, Linux {}, {}",
+        kernel.trim(),
+        std::env::consts::ARCH
+    );
+    Check::ok("system", found)
+}
+
+fn cores() -> Check {
+    match std::thread::available_parallelism() {
+        Ok(cores) => Check::ok("cores", format!("{cores} usable")),
+        Err(error) => Check::warn(
+            "cores",
+            format!("not known: {error}"),
+            "set the number of workers yourself",
+        ),
+    }
+}
+
+fn memory(meminfo: &str) -> Check {
+    let kib = |name: &str| -> Option<u64> {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    let (Some(total), Some(free)) = (kib("MemTotal:"), kib("MemAvailable:")) else {
+        return Check::warn(
+            "memory",
+            "not known: `/proc/meminfo` cannot be read",
+            "keep the number of workers small",
+        );
+    };
+    let found = format!("{} available of {}", size(free << 10), size(total << 10));
+    if free << 10 < LOW_MEMORY {
+        return Check::warn("memory", found, "run one worker only, or free some memory");
+    }
+    Check::ok("memory", found)
+}
+
+/// A folder that is still to be made is on the disk of its nearest ancestor.
+fn disk(dir: &Path) -> Check {
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let there = dir.ancestors().find(|folder| folder.exists());
+    let stat = there.and_then(|folder| rustix::fs::statvfs(folder).ok());
+    let Some(stat) = stat else {
+        return Check::warn(
+            "disk",
+            format!("free space at `{}` is not known", dir.display()),
+            "check that the folder can be read",
+        );
+    };
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let found = format!("{} free at `{}`", size(free), dir.display());
+    if free < LOW_DISK {
+        return Check::warn("disk", found, "free some space before a long run");
+    }
+    Check::ok("disk", found)
+}
+
+/// Returns the first line that `PROGRAM --version` prints.
+fn version(program: &str) -> Option<String> {
+    let output = Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().next()?.trim().to_owned();
+    output.status.success().then_some(line)
+}
+
+fn python(version: Option<&str>) -> Check {
+    let advice = "install Python 3.8 or newer (`apt install python3`): the base agent and the \
+                  local sandbox's tasks need it";
+    let Some(version) = version else {
+        return Check::missing("python3", "not found", advice);
+    };
+    let numbers = version.strip_prefix("Python ").unwrap_or(version);
+    let mut parts = numbers.split('.').map_while(|part| part.parse().ok());
+    match (parts.next(), parts.next()) {
+        (Some(major), Some(minor)) if (major, minor) >= OLDEST_PYTHON => {
+            Check::ok("python3", numbers)
+        }
+        (_, _) => Check::warn("python3", numbers, advice),
+    }
+}
+
+fn git(version: Option<&str>) -> Check {
+    match version {
+        Some(version) => Check::ok(
+            "git",
+            version.strip_prefix("git version ").unwrap_or(version),
+        ),
+        None => Check::warn(
+            "git",
+            "not found",
+            "`dgm` does not need it; to look into `agents.git` yourself: `apt install git`",
+        ),
+    }
+}
+
+fn cgroups() -> Check {
+    let controllers = read("/sys/fs/cgroup/cgroup.controllers");
+    if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        let list = controllers
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(", ");
+        return Check::ok("cgroups", format!("version 2 ({list})"));
+    }
+    if Path::new("/sys/fs/cgroup/memory").exists() {
+        return Check::ok("cgroups", "version 1");
+    }
+    Check::warn(
+        "cgroups",
+        "none is mounted",
+        "the engine cannot limit memory and processes of containers without them",
+    )
+}
+
+fn confinement(lsm: &str, status: &str) -> Check {
+    let seccomp = status.lines().any(|line| line.starts_with("Seccomp:"));
+    let landlock = lsm.trim().split(',').any(|module| module == "landlock");
+    let found = format!(
+        "seccomp {}, landlock {}",
+        if seccomp { "yes" } else { "no" },
+        match (landlock, lsm.is_empty()) {
+            (true, _) => "yes",
+            (false, false) => "no",
+            (false, true) => "not known",
+        }
+    );
+    if seccomp {
+        return Check::ok("kernel", found);
+    }
+    Check::missing(
+        "kernel",
+        found,
+        "use a kernel with seccomp filters: sandboxes do not run without them",
+    )
+}
+
+/// Returns which keys are set; never what they are.
+pub(super) fn keys(is_set: &dyn Fn(&str) -> bool) -> Check {
+    let names = ["ANTHROPIC_API_KEY", "OPENAI_API_KEY"];
+    let found = names
+        .map(|name| format!("{name} {}", if is_set(name) { "set" } else { "not set" }))
+        .join(", ");
+    if names.into_iter().any(is_set) {
+        return Check::ok("model keys", found);
+    }
+    Check::warn(
+        "model keys",
+        found,
+        "export one to use a real model; scripted and local models need none",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{confinement, keys, memory, python};
+    use crate::view::checks::State;
+
+    #[test]
+    fn knows_an_old_python() {
+        assert_eq!(python(Some("Python 3.11.2")).state, State::Ok);
+        assert_eq!(python(Some("Python 3.7.9")).state, State::Warn);
+        assert_eq!(python(Some("Python 2.7.18")).state, State::Warn);
+        assert_eq!(python(Some("gibberish")).state, State::Warn);
+        assert_eq!(python(None).state, State::Missing);
+    }
+
+    #[test]
+    fn reads_memory() {
+        let check = memory("MemTotal:  8388608 kB\nMemFree: 1 kB\nMemAvailable: 1048576 kB\n");
+        assert_eq!(check.found, "1.0 GiB available of 8.0 GiB");
+        assert_eq!(check.state, State::Warn);
+        assert_eq!(memory("").state, State::Warn);
+    }
+
+    #[test]
+    fn tells_what_the_kernel_confines_with() {
+        let status = "Name:\tx\nSeccomp:\t0\n";
+        let found = |lsm| confinement(lsm, status).found;
+        assert_eq!(found("lockdown,landlock,yama"), "seccomp yes, landlock yes");
+        assert_eq!(found("capability"), "seccomp yes, landlock no");
+        assert_eq!(found(""), "seccomp yes, landlock not known");
+        assert_eq!(confinement("", "Name:\tx\n").state, State::Missing);
+    }
+
+    #[test]
+    fn one_key_is_enough() {
+        assert_eq!(keys(&|name| name == "OPENAI_API_KEY").state, State::Ok);
+        assert_eq!(keys(&|_| false).state, State::Warn);
+    }
+}

@@ -1,0 +1,86 @@
+//! `dgm doctor`.
+
+mod backends;
+mod machine;
+
+use super::block_on;
+use super::exit::Code;
+use super::ui::Ui;
+use crate::archive::{self, Reader};
+use crate::view::checks::{self, Check, State};
+use std::path::{Path, PathBuf};
+
+/// Say what this machine can run, and what to do about the rest
+///
+/// Nothing is changed. Keys are never shown, only whether they are set.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  dgm doctor
+  dgm doctor demo --json | jq '.checks[] | select(.state != \"ok\")'
+
+Exit code 0: at least one sandbox works; 4: none does.")]
+pub(super) struct Args {
+    /// Folder of an archive, or where one is to be made [default: the current directory]
+    dir: Option<PathBuf>,
+    /// Print JSON (`dgm.doctor/1`)
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
+        let dir = self.dir.unwrap_or_else(|| PathBuf::from("."));
+        let mut checks = machine::checks(&dir);
+        let backends = block_on(async { Ok(backends::checks().await) })?;
+        let working: Vec<&str> = backends
+            .iter()
+            .filter(|backend| backend.works)
+            .map(|backend| backend.name)
+            .collect();
+        let usable = !working.is_empty();
+        let conclusion = match working.as_slice() {
+            [] => "no sandbox works here: agents cannot be run".to_owned(),
+            [one] => format!("agents can be run with `--sandbox {one}`"),
+            several => format!("agents can be run in sandboxes: {}", several.join(", ")),
+        };
+        checks.extend(backends.into_iter().flat_map(|backend| backend.checks));
+        checks.push(machine::keys(&|name| std::env::var_os(name).is_some()));
+        checks.extend(archive_check(&dir));
+        ui.data(if self.json {
+            checks::doctor_json(&checks, usable, &conclusion)
+        } else {
+            checks::text(&checks, &conclusion, ui.data_style())
+        })?;
+        Ok(if usable { Code::Done } else { Code::Unusable })
+    }
+}
+
+/// One line about the archive, if there is one.
+fn archive_check(dir: &Path) -> Option<Check> {
+    if !archive::exists(dir) {
+        return None;
+    }
+    let lineage = Reader::open(dir).and_then(|reader| {
+        let lineage = reader.lineage()?;
+        Ok((reader.format(), lineage))
+    });
+    Some(match lineage {
+        Ok((format, lineage)) => Check::ok(
+            "archive",
+            format!(
+                "`{}`, format {format}: {} variants, {} attempts, {} evaluations",
+                dir.display(),
+                lineage.variants().count(),
+                lineage.attempts().count(),
+                lineage.evaluations().count()
+            ),
+        ),
+        Err(error) => Check {
+            name: "archive".to_owned(),
+            state: State::Missing,
+            advice: error.hint(),
+            found: error.to_string(),
+        },
+    })
+}

@@ -1,0 +1,286 @@
+//! `dgm show`.
+
+use super::error::usage;
+use super::exit::Code;
+use super::place::{self, Place, Shape};
+use super::ui::Ui;
+use crate::archive::{Reader, resolve};
+use crate::domain::{Attempt, BlobId, Evaluation, TaskId, VariantId};
+use crate::lineage::Lineage;
+use crate::view::patch;
+use crate::view::show::{self, FileChange, Stored, Subject};
+use std::collections::BTreeSet;
+
+const SHAPE: Shape = Shape {
+    verb: "show",
+    rest: "VARIANT [TASK]",
+    least: 1,
+    most: 2,
+};
+
+/// Explain a variant, an attempt or an evaluation
+///
+/// A variant: where it came from and why, what it changed, its score with 95 % intervals, every
+/// evaluation, its children, what it cost. The number of an attempt that made no child shows
+/// why. With a task: the agent's log, the verifier's log, the patch and the model calls.
+#[derive(clap::Args)]
+#[command(
+    override_usage = "dgm show [OPTIONS] [DIR] VARIANT [TASK]",
+    after_help = "\
+Examples:
+  dgm show demo best
+  dgm show demo best long-file --full
+  dgm show demo 7 --attempt       how variant 7 was made: log, gates, model calls
+  cd demo && dgm show 7 --json | jq '.evaluations[] | {task, outcome}'"
+)]
+pub(super) struct Args {
+    /// Folder of the archive (default: the current directory), variant (a number, `best`,
+    /// `seed`, or the beginning of a commit id), and task
+    #[arg(required = true, num_args = 1..=3, value_name = "[DIR] VARIANT [TASK]")]
+    words: Vec<String>,
+    /// Show how the variant was made: log, gates, patch and model calls of its attempt
+    #[arg(long)]
+    attempt: bool,
+    /// Which repeat of the task's evaluation
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    repeat: u32,
+    /// Show long texts whole
+    #[arg(long)]
+    full: bool,
+    /// Print JSON (`dgm.show/1`)
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    /// Returns the arguments that show what these words name.
+    pub(super) fn of(words: Vec<String>, json: bool) -> Self {
+        Self {
+            words,
+            attempt: false,
+            repeat: 0,
+            full: false,
+            json,
+        }
+    }
+
+    pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
+        let (place, words) = place::split(&self.words, &SHAPE)?;
+        let reader = Reader::open(&place.dir)?;
+        let lineage = reader.lineage()?;
+        let look = Look {
+            args: &self,
+            ui,
+            place: &place,
+            reader: &reader,
+            lineage: &lineage,
+        };
+        let id = look.find(&words[0])?;
+        let out = match words.get(1) {
+            Some(_) if self.attempt => {
+                return usage("`--attempt` shows no task", "leave out one of the two");
+            }
+            Some(task) => look.evaluation(id, task)?,
+            None if self.attempt || lineage.variant(id).is_none() => look.attempt(id)?,
+            None => look.variant(id)?,
+        };
+        ui.data(out)?;
+        Ok(Code::Done)
+    }
+}
+
+struct Look<'a> {
+    args: &'a Args,
+    ui: Ui,
+    place: &'a Place,
+    reader: &'a Reader,
+    lineage: &'a Lineage,
+}
+
+impl Look<'_> {
+    /// Attempts without a child have numbers, too.
+    fn find(&self, name: &str) -> anyhow::Result<VariantId> {
+        let number = name
+            .strip_prefix('#')
+            .unwrap_or(name)
+            .parse()
+            .ok()
+            .map(VariantId);
+        if let Some(id) = number
+            && self.lineage.attempt(id).is_some()
+        {
+            return Ok(id);
+        }
+        Ok(resolve(self.lineage, name)?)
+    }
+
+    fn subject(&self, id: VariantId) -> Subject<'_> {
+        Subject {
+            lineage: self.lineage,
+            id,
+            dir: &self.place.typed,
+            full: self.args.full,
+        }
+    }
+
+    fn variant(&self, id: VariantId) -> anyhow::Result<String> {
+        let change = self.change(id)?;
+        let subject = self.subject(id);
+        let shown = if self.args.json {
+            show::variant_json(subject, &change)
+        } else {
+            show::variant_text(subject, &change, self.ui.data_style())
+        };
+        shown.map_or_else(|| usage(format!("no variant {id}"), "see `dgm tree`"), Ok)
+    }
+
+    /// The seed has no parent: it has no change either.
+    fn change(&self, id: VariantId) -> anyhow::Result<Vec<FileChange>> {
+        let variant = self.lineage.variant(id);
+        let parent = variant.and_then(|variant| self.lineage.variant(variant.parent?));
+        match (variant, parent) {
+            (Some(variant), Some(parent)) => {
+                let diff = self.reader.diff(Some(&parent.commit), &variant.commit)?;
+                Ok(patch::changes(&diff))
+            }
+            (_, _) => Ok(Vec::new()),
+        }
+    }
+
+    fn attempt(&self, id: VariantId) -> anyhow::Result<String> {
+        let Some(attempt) = self.lineage.attempt(id) else {
+            return usage(
+                format!("no attempt made variant {id}"),
+                "the seed was given, not made",
+            );
+        };
+        let stored = self.stored(&attempt_blobs(attempt));
+        let subject = self.subject(id);
+        let shown = if self.args.json {
+            show::attempt_json(subject, &stored)
+        } else {
+            show::attempt_text(subject, &stored, self.ui.data_style())
+        };
+        shown.map_or_else(|| usage(format!("no attempt {id}"), "see `dgm tree`"), Ok)
+    }
+
+    fn evaluation(&self, id: VariantId, task: &str) -> anyhow::Result<String> {
+        let evaluation = self.find_evaluation(id, task)?;
+        let stored = self.stored(&evaluation_blobs(evaluation));
+        let subject = self.subject(id);
+        Ok(if self.args.json {
+            show::evaluation_json(subject, evaluation, &stored)
+        } else {
+            show::evaluation_text(subject, evaluation, &stored, self.ui.data_style())
+        })
+    }
+
+    /// A task may be named by a part that only one of the evaluated tasks has.
+    fn find_evaluation(&self, id: VariantId, name: &str) -> anyhow::Result<&Evaluation> {
+        let tasks: BTreeSet<&TaskId> = self
+            .lineage
+            .evaluations_of(id)
+            .map(|evaluation| &evaluation.key.task)
+            .collect();
+        let exact = tasks.iter().copied().find(|task| task.as_str() == name);
+        let parts: Vec<&TaskId> = tasks
+            .iter()
+            .copied()
+            .filter(|task| task.as_str().contains(name))
+            .collect();
+        let task = match (exact, parts.as_slice()) {
+            (Some(task), _) | (None, &[task]) => task,
+            (None, parts) => {
+                let what = match parts {
+                    [] => format!("variant {id} has no evaluation on a task `{name}`"),
+                    _ => format!("`{name}` is part of several tasks' names"),
+                };
+                return usage(what, self.other_tasks(id, name, &tasks, parts));
+            }
+        };
+        let of_task = |evaluation: &&Evaluation| evaluation.key.task == *task;
+        let mut repeats = self.lineage.evaluations_of(id).filter(of_task);
+        let found = repeats.find(|evaluation| evaluation.key.repeat == self.args.repeat);
+        found.map_or_else(
+            || {
+                let number = self.lineage.evaluations_of(id).filter(of_task).count();
+                usage(
+                    format!("`{task}` has no repeat {}", self.args.repeat),
+                    format!("it has {number} of them, counted from 0"),
+                )
+            },
+            Ok,
+        )
+    }
+
+    fn other_tasks(
+        &self,
+        id: VariantId,
+        name: &str,
+        tasks: &BTreeSet<&TaskId>,
+        parts: &[&TaskId],
+    ) -> String {
+        let near = tasks
+            .iter()
+            .map(|task| (strsim::jaro_winkler(task.as_str(), name), *task))
+            .filter(|(likeness, _)| *likeness > 0.8)
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        if !parts.is_empty() {
+            let names: Vec<String> = parts
+                .iter()
+                .take(5)
+                .map(|task| format!("`{task}`"))
+                .collect();
+            return format!("it may be {}", names.join(", "));
+        }
+        match near {
+            Some((_, task)) => format!("did you mean `{task}`?"),
+            None => format!(
+                "`dgm show {} {}` lists its evaluations",
+                self.place.typed, id.0
+            )
+            .replace("  ", " "),
+        }
+    }
+
+    /// Reads what is stored. A blob that cannot be read takes only its own text away.
+    fn stored(&self, blobs: &[(&'static str, Option<&BlobId>)]) -> Vec<Stored> {
+        let mut stored = Vec::new();
+        for (name, blob) in blobs {
+            let Some(blob) = blob else { continue };
+            let text = match self.reader.blob(blob) {
+                Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+                Err(error) => {
+                    self.ui.warn(&format!("could not read the {name}: {error}"));
+                    None
+                }
+            };
+            stored.push(Stored {
+                name,
+                blob: (*blob).clone(),
+                text,
+            });
+        }
+        stored
+    }
+}
+
+fn attempt_blobs(attempt: &Attempt) -> [(&'static str, Option<&BlobId>); 5] {
+    let end = attempt.end.as_ref();
+    [
+        ("diagnosis", attempt.proposal.as_ref().map(|(_, blob)| blob)),
+        ("patch", end.and_then(|end| end.patch.as_ref())),
+        ("trajectory", end.and_then(|end| end.transcript.as_ref())),
+        ("agent log", end.and_then(|end| end.log.as_ref())),
+        ("gate log", end.and_then(|end| end.gate_log.as_ref())),
+    ]
+}
+
+fn evaluation_blobs(evaluation: &Evaluation) -> [(&'static str, Option<&BlobId>); 4] {
+    [
+        ("patch", evaluation.patch.as_ref()),
+        ("trajectory", evaluation.transcript.as_ref()),
+        ("agent log", evaluation.agent_log.as_ref()),
+        ("verifier log", evaluation.verifier_log.as_ref()),
+    ]
+}

@@ -1,0 +1,14 @@
+//! `dgm.toml`: what a user may set, and what the rest of the program gets from it.
+//!
+//! Two steps: [`raw`] parses and refuses what it does not know; [`Settings::resolve`] is the
+//! one fallible step from there to values that modules receive. No module sees the file.
+
+mod load;
+mod raw;
+mod resolve;
+
+pub use load::{ConfigError, parse};
+pub use raw::{
+    Raw, RawBenchmark, RawBudget, RawEvolve, RawModel, RawModels, RawPolicy, RawSandbox, RawStage,
+};
+pub use resolve::{Backend, Overrides, Settings};

@@ -1,0 +1,224 @@
+//! The file as written: every key with its default, unknown keys refused.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// `dgm.toml`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Raw {
+    /// Folder of the seed agent, copied into the archive when it is made.
+    #[serde(default)]
+    pub seed_agent: Option<PathBuf>,
+    /// Where the tasks are.
+    pub benchmark: RawBenchmark,
+    /// Stages of evaluation, in order.
+    pub stages: Vec<RawStage>,
+    /// The loop.
+    #[serde(default)]
+    pub evolve: RawEvolve,
+    /// Selection and admission.
+    #[serde(default)]
+    pub policy: RawPolicy,
+    /// Where untrusted code runs.
+    #[serde(default)]
+    pub sandbox: RawSandbox,
+    /// Limits on what a run may spend.
+    #[serde(default)]
+    pub budget: RawBudget,
+    /// A model per role.
+    pub models: RawModels,
+}
+
+/// `[benchmark]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawBenchmark {
+    /// Folder of Harbor task directories; relative to the archive.
+    pub path: PathBuf,
+}
+
+/// `[[stages]]`: either `tasks`, or `count` for the next tasks in order of name.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawStage {
+    /// Names of tasks.
+    #[serde(default)]
+    pub tasks: Option<Vec<String>>,
+    /// Number of tasks to take that no stage has taken before.
+    #[serde(default)]
+    pub count: Option<usize>,
+    /// Part of the stage's tasks that must be resolved to go on to the next stage.
+    #[serde(default = "go_on")]
+    pub go_on: f64,
+}
+
+fn go_on() -> f64 {
+    0.4
+}
+
+/// `[evolve]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawEvolve {
+    /// Seed of all draws.
+    pub random_seed: u64,
+    /// Rounds of the loop in all, over all runs of the archive.
+    pub generations: u32,
+    /// Attempts per round.
+    pub attempts_per_generation: u32,
+    /// Whether a round waits for the end of the one before it.
+    pub barrier: bool,
+    /// Jobs at once.
+    pub workers: usize,
+    /// Evaluations per task, pooled.
+    pub repeats: u32,
+    /// Seconds for the parent to change its own source.
+    pub modify_timeout_sec: f64,
+    /// Seconds for an agent on a task that names no time of its own.
+    pub agent_timeout_sec: f64,
+    /// Seconds that running jobs get to end after the first Ctrl-C.
+    pub grace_sec: f64,
+    /// Further tries of a job whose sandbox, engine or model provider failed.
+    pub infra_retries: u32,
+}
+
+impl Default for RawEvolve {
+    fn default() -> Self {
+        Self {
+            random_seed: 1,
+            generations: 80,
+            attempts_per_generation: 2,
+            barrier: false,
+            workers: 2,
+            repeats: 1,
+            modify_timeout_sec: 1800.0,
+            agent_timeout_sec: 600.0,
+            grace_sec: 30.0,
+            infra_retries: 3,
+        }
+    }
+}
+
+/// `[policy]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawPolicy {
+    /// Name of the policy.
+    pub name: String,
+    /// How parents are drawn.
+    pub selection: String,
+    /// Who becomes a parent.
+    pub admission: String,
+    /// Tolerated loss of `keep_better`.
+    pub eval_noise: f64,
+}
+
+impl Default for RawPolicy {
+    fn default() -> Self {
+        Self {
+            name: "dgm".to_owned(),
+            selection: "score_child_prop".to_owned(),
+            admission: "keep_all".to_owned(),
+            eval_noise: 0.1,
+        }
+    }
+}
+
+/// `[sandbox]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawSandbox {
+    /// `docker` or `local`.
+    pub backend: String,
+    /// Image in which agents change themselves and pass the gates.
+    pub agent_image: String,
+    /// Memory in MiB for a sandbox whose task asks for nothing else.
+    pub memory_mb: u64,
+    /// Cores for a sandbox whose task asks for nothing else.
+    pub cpus: f64,
+    /// Processes and threads.
+    pub processes: u32,
+    /// MiB that the workspace, and again `/tmp`, can hold.
+    pub disk_mb: u64,
+    /// KiB of log that are kept per run.
+    pub log_kb: u64,
+}
+
+impl Default for RawSandbox {
+    fn default() -> Self {
+        Self {
+            backend: "docker".to_owned(),
+            agent_image: "dgm-smoke".to_owned(),
+            memory_mb: 2048,
+            cpus: 1.0,
+            processes: 256,
+            disk_mb: 512,
+            log_kb: 1024,
+        }
+    }
+}
+
+/// `[budget]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawBudget {
+    /// Model calls that one job (an evaluation, or each role of an attempt) may make.
+    pub calls_per_job: u64,
+    /// Hours that one run may last; then it ends as after one Ctrl-C, with exit code 3.
+    pub hours: Option<f64>,
+}
+
+impl Default for RawBudget {
+    fn default() -> Self {
+        Self {
+            calls_per_job: 200,
+            hours: None,
+        }
+    }
+}
+
+/// `[models]`: one table per role.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawModels {
+    /// Reads evidence and proposes.
+    pub diagnose: RawModel,
+    /// Drives a parent while it edits itself.
+    pub modify: RawModel,
+    /// Drives a variant on a task.
+    pub solve: RawModel,
+}
+
+/// `[models.ROLE]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawModel {
+    /// `command`.
+    pub provider: String,
+    /// Name of the model.
+    pub model: String,
+    /// Program and arguments of provider `command`; started in the archive's folder.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Environment variables that the program inherits.
+    #[serde(default)]
+    pub pass_env: Vec<String>,
+    /// Whether calls cost nothing.
+    #[serde(default)]
+    pub free: bool,
+    /// US dollars per million tokens: `{ input = …, output = … }`.
+    #[serde(default)]
+    pub price: Option<BTreeMap<String, f64>>,
+    /// Most tokens of one answer.
+    #[serde(default)]
+    pub max_output_tokens: Option<u64>,
+    /// Seconds for one call.
+    #[serde(default = "call_timeout")]
+    pub timeout_sec: f64,
+}
+
+fn call_timeout() -> f64 {
+    300.0
+}

@@ -1,0 +1,235 @@
+//! One evaluation: the agent works in one sandbox, its answer is judged in a fresh one.
+//!
+//! Invariant: the answer is what the sandbox collected, taken from outside; the verifier's
+//! sandbox has seen no agent; every way this can end is an [`Outcome`].
+
+mod outcome;
+
+use crate::agent::{AgentEnd, AgentJob, Manifest, Place, run_agent};
+use crate::benchmark::{Judgement, Task, judge, take_answer};
+use crate::domain::{Change, EvaluationKey, FileTree, Outcome, Purpose, Role, Timing};
+use crate::model::Metered;
+use crate::sandbox::{AgentSource, Limits, SandboxError};
+use outcome::{Facts, decide};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What is to be evaluated.
+#[derive(Clone, Debug)]
+pub struct EvaluateJob {
+    /// Which evaluation.
+    pub key: EvaluationKey,
+    /// Why.
+    pub purpose: Purpose,
+    /// The task.
+    pub task: Arc<Task>,
+    /// The variant's source.
+    pub agent: AgentSource,
+    /// Time for an agent where the task names none.
+    pub default_timeout: Duration,
+    /// Limits where the task asks for nothing else.
+    pub limits: Limits,
+}
+
+/// How it ended, with everything a reader may want to see.
+#[derive(Clone, Debug)]
+pub struct EvaluateEnd {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether it counts as 1.
+    pub passed: bool,
+    /// The verifier's reward.
+    pub reward: Option<f64>,
+    /// One sentence for a reader.
+    pub detail: String,
+    /// What the agent printed.
+    pub agent_log: Vec<u8>,
+    /// What the verifier printed.
+    pub verifier_log: Vec<u8>,
+    /// Digest of the task as it was.
+    pub task_digest: String,
+    /// The files before and after, if the agent changed any.
+    pub change: Option<(Arc<FileTree>, FileTree)>,
+    /// Where the time went.
+    pub timing: Timing,
+}
+
+impl EvaluateEnd {
+    /// Returns an end without anything from an agent.
+    pub fn without_answer(outcome: Outcome, detail: String) -> Self {
+        Self {
+            outcome,
+            passed: false,
+            reward: None,
+            detail,
+            task_digest: String::new(),
+            agent_log: Vec::new(),
+            verifier_log: Vec::new(),
+            change: None,
+            timing: Timing::default(),
+        }
+    }
+}
+
+/// Runs one evaluation to its end. Never fails: a failure is an outcome.
+pub async fn evaluate(
+    place: &Place,
+    job: &EvaluateJob,
+    metered: Arc<Metered>,
+    cancel: CancellationToken,
+) -> EvaluateEnd {
+    let end = run(place, job, metered, cancel).await;
+    EvaluateEnd {
+        task_digest: job.task.digest.clone(),
+        ..end
+    }
+}
+
+async fn run(
+    place: &Place,
+    job: &EvaluateJob,
+    metered: Arc<Metered>,
+    cancel: CancellationToken,
+) -> EvaluateEnd {
+    let manifest = match Manifest::read(&job.agent.files) {
+        Ok(manifest) => manifest,
+        Err(error) => return EvaluateEnd::without_answer(Outcome::AgentError, error.to_string()),
+    };
+    let name = job_name(&job.key);
+    let agent_job = AgentJob {
+        job: name.clone(),
+        image: job.task.image.clone(),
+        agent: job.agent.clone(),
+        manifest,
+        role: Role::Solve,
+        instruction: job.task.instruction.clone(),
+        workspace: job.task.workspace.clone(),
+        workdir: job.task.workdir.clone(),
+        env: job.task.env.clone(),
+        deadline: job.task.agent_timeout.unwrap_or(job.default_timeout),
+        limits: limits(&job.task, job.limits),
+    };
+    let agent = match run_agent(place, agent_job, metered.clone(), cancel.clone()).await {
+        Ok(agent) => agent,
+        Err(error) => return failed(&error),
+    };
+    let mut end = EvaluateEnd::without_answer(Outcome::Empty, String::new());
+    end.agent_log.clone_from(&agent.log);
+    end.timing.agent_ms = millis(agent.took);
+    let answer = take_answer(&job.task, &job.task.workspace, &agent.workspace);
+    let judgement = match &answer {
+        Ok(change) if !change.is_empty() => {
+            end.change = Some((
+                job.task.workspace.clone(),
+                job.task.workspace.changed_by(change),
+            ));
+            match judge_answer(place, job, change, &name, &cancel).await {
+                Ok(judgement) => Some(judgement),
+                Err(error) => {
+                    return EvaluateEnd {
+                        change: end.change,
+                        ..failed(&error)
+                    };
+                }
+            }
+        }
+        Ok(_) | Err(_) => None,
+    };
+    finish(
+        end,
+        &agent,
+        answer.as_ref().err().map(ToString::to_string),
+        judgement,
+        job,
+        &metered,
+    )
+}
+
+async fn judge_answer(
+    place: &Place,
+    job: &EvaluateJob,
+    change: &Change,
+    name: &str,
+    cancel: &CancellationToken,
+) -> Result<Judgement, SandboxError> {
+    let limits = limits(&job.task, job.limits);
+    judge(
+        place.sandbox.as_ref(),
+        &job.task,
+        change,
+        &format!("{name}-v"),
+        limits,
+        cancel.clone(),
+    )
+    .await
+}
+
+fn finish(
+    mut end: EvaluateEnd,
+    agent: &AgentEnd,
+    answer_fault: Option<String>,
+    judgement: Option<Judgement>,
+    job: &EvaluateJob,
+    metered: &Metered,
+) -> EvaluateEnd {
+    if let Some(judgement) = &judgement {
+        end.verifier_log.clone_from(&judgement.log);
+        end.timing.verifier_ms = millis(judgement.took);
+    }
+    let verdict = decide(&Facts {
+        exit: agent.exit,
+        answer_fault,
+        verifier: judgement.map(|judgement| judgement.reward),
+        pass_mark: job.task.pass_mark,
+        out_of_budget: metered.is_out_of_budget(),
+        provider_failed: metered.provider_failure(),
+    });
+    end.outcome = verdict.outcome;
+    end.passed = verdict.passed;
+    end.reward = verdict.reward;
+    end.detail = verdict.detail;
+    end
+}
+
+fn failed(error: &SandboxError) -> EvaluateEnd {
+    match error {
+        SandboxError::Cancelled => {
+            EvaluateEnd::without_answer(Outcome::Cancelled, "stopped".to_owned())
+        }
+        SandboxError::Unavailable { .. }
+        | SandboxError::NoImage { .. }
+        | SandboxError::Failed { .. } => {
+            EvaluateEnd::without_answer(Outcome::InfraError, crate::sandbox::describe(error))
+        }
+    }
+}
+
+fn limits(task: &Task, default: Limits) -> Limits {
+    Limits {
+        memory: task.memory.unwrap_or(default.memory),
+        cpus: task.cpus.unwrap_or(default.cpus),
+        ..default
+    }
+}
+
+/// Returns the name of an evaluation's job, safe for labels.
+fn job_name(key: &EvaluationKey) -> String {
+    let task: String = key
+        .task
+        .as_str()
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    format!("e{}-{task}-{}", key.variant.0, key.repeat)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

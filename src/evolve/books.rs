@@ -1,0 +1,44 @@
+//! The dispatcher's side of the books: jobs ask over a channel, and a model call leaves only
+//! when the one writer has made its intent durable.
+
+use super::event::Event;
+use crate::domain::{CallId, CallSettlement};
+use crate::model::{Books, Denied, Intent};
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+/// Books kept by the dispatcher at the other end of the channel.
+#[derive(Clone)]
+pub(super) struct ChannelBooks {
+    events: mpsc::UnboundedSender<Event>,
+}
+
+impl ChannelBooks {
+    pub(super) fn new(events: mpsc::UnboundedSender<Event>) -> Self {
+        Self { events }
+    }
+}
+
+impl Books for ChannelBooks {
+    fn intend(&self, call: Intent) -> BoxFuture<'_, Result<CallId, Denied>> {
+        Box::pin(async move {
+            let (done, recorded) = oneshot::channel();
+            // A dispatcher that is gone records nothing, so nothing may leave.
+            self.events
+                .send(Event::Intend(call, done))
+                .map_err(|_| Denied::Stopping)?;
+            recorded.await.unwrap_or(Err(Denied::Stopping))
+        })
+    }
+
+    fn settle(&self, settlement: CallSettlement) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let (done, recorded) = oneshot::channel();
+            if self.events.send(Event::Settle(settlement, done)).is_ok() {
+                // Without the dispatcher the call stays on the books as unsettled, which is
+                // what is known of it.
+                drop(recorded.await);
+            }
+        })
+    }
+}

@@ -1,0 +1,367 @@
+//! The dispatcher: the loop that linearizes everything. It has no rules of its own: what to
+//! start is [`plan`]'s, what an end means is [`settle`](super::settle)'s and the
+//! [`Recorder`]'s.
+
+use super::event::{Event, JobEnd};
+use super::plan::{JobKey, Step, Volatile, plan};
+use super::record::{Ended, Recorder};
+use super::start::{RoleModels, Starter};
+use super::{EngineSettings, Progress};
+use crate::agent::Place;
+use crate::archive::Writer;
+use crate::benchmark::Suite;
+use crate::domain::{Decision, Fact, Purpose, RunEnd, RunId, RunStart};
+use crate::policy::{Expansion, Policy};
+use crate::sys::clock::now_ms;
+use crate::sys::shutdown::{Level, Shutdown};
+use anyhow::Context as _;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Everything an engine is made of.
+pub struct Parts {
+    /// The archive, open for writing.
+    pub writer: Writer,
+    /// What decides.
+    pub policy: Arc<dyn Policy>,
+    /// Where untrusted code runs.
+    pub place: Place,
+    /// The tasks.
+    pub suite: Arc<Suite>,
+    /// A model per role.
+    pub models: RoleModels,
+    /// Time, width and patience.
+    pub settings: EngineSettings,
+    /// Ctrl-C.
+    pub shutdown: Shutdown,
+    /// Who wants to see progress.
+    pub progress: mpsc::UnboundedSender<Progress>,
+    /// The command as typed, recorded with the run.
+    pub command: String,
+    /// The configuration as TOML, recorded with the run.
+    pub config: String,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Why, in a sentence.
+    pub reason: String,
+    /// What brought the end.
+    pub cause: EndCause,
+}
+
+/// What brought a run's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndCause {
+    /// The policy has nothing more to do.
+    Goal,
+    /// The time that a run may last is over.
+    Budget,
+    /// It was stopped from outside.
+    Interrupted,
+}
+
+/// One run of the dispatcher.
+pub struct Engine {
+    recorder: Recorder,
+    starter: Starter,
+    policy: Arc<dyn Policy>,
+    workers: usize,
+    grace: std::time::Duration,
+    shutdown: Shutdown,
+    volatile: Volatile,
+    events: mpsc::UnboundedReceiver<Event>,
+    jobs: JoinSet<JobEnd>,
+    job_of: HashMap<Id, Started>,
+    cancel: CancellationToken,
+    run: RunId,
+    ends_at: Option<Instant>,
+    time_is_up: bool,
+}
+
+impl Engine {
+    /// Runs until the policy stops, or Ctrl-C does. Jobs of a dead run are simply planned
+    /// again; what their sandboxes left behind is removed first.
+    pub async fn run(parts: Parts) -> anyhow::Result<Finished> {
+        let reaped = parts
+            .place
+            .sandbox
+            .reap()
+            .await
+            .context("could not remove leftovers")?;
+        if reaped > 0 {
+            drop(parts.progress.send(Progress::Reaped(reaped)));
+        }
+        let (sender, events) = mpsc::unbounded_channel();
+        let lineage = parts.writer.lineage()?;
+        let run = RunId(
+            lineage
+                .runs()
+                .last()
+                .map_or(1, |(start, _)| start.run.0 + 1),
+        );
+        let cancel = parts.shutdown.kill().child_token();
+        let start = RunStart {
+            run,
+            command: parts.command,
+            config: parts.config,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            sandbox: parts.place.sandbox.name().to_owned(),
+            stages: parts.policy.stages().map_or_else(Vec::new, |stages| {
+                stages
+                    .stages
+                    .iter()
+                    .map(|stage| stage.tasks.clone())
+                    .collect()
+            }),
+            at_ms: now_ms(),
+        };
+        let settings = parts.settings.clone();
+        let mut recorder = Recorder::new(
+            parts.writer,
+            lineage,
+            run,
+            parts.policy.clone(),
+            settings.infra_retries,
+            parts.progress,
+        );
+        recorder.record(vec![Fact::RunStarted(start)])?;
+        let mut engine = Self {
+            recorder,
+            policy: parts.policy,
+            workers: settings.workers.max(1),
+            grace: settings.grace,
+            shutdown: parts.shutdown,
+            volatile: Volatile::default(),
+            events,
+            jobs: JoinSet::new(),
+            job_of: HashMap::new(),
+            cancel: cancel.clone(),
+            run,
+            ends_at: settings.time_limit.map(|limit| Instant::now() + limit),
+            time_is_up: false,
+            starter: Starter::new(
+                parts.place,
+                parts.suite,
+                parts.models,
+                settings,
+                sender,
+                cancel,
+            ),
+        };
+        let finished = engine.dispatch().await;
+        // Whatever still runs after an error dies before anything is reported; its calls stay
+        // on the books as unsettled.
+        engine.cancel.cancel();
+        engine.jobs.shutdown().await;
+        let finished = finished?;
+        let reason = finished.reason.clone();
+        engine.recorder.record(vec![Fact::RunEnded(RunEnd {
+            run,
+            reason,
+            at_ms: now_ms(),
+        })])?;
+        Ok(finished)
+    }
+
+    async fn dispatch(&mut self) -> anyhow::Result<Finished> {
+        let mut batch = Vec::new();
+        let mut stopped = None;
+        let mut killed_at: Option<Instant> = None;
+        loop {
+            self.recorder.judge_finished()?;
+            if self.shutdown.level() == Level::Run {
+                stopped = self.start_jobs()?;
+            }
+            if self.jobs.is_empty() && self.events.is_empty() {
+                if self.shutdown.level() > Level::Run {
+                    return Ok(self.stopped());
+                }
+                if let Some(reason) = stopped.take() {
+                    return Ok(Finished {
+                        reason,
+                        cause: EndCause::Goal,
+                    });
+                }
+                // Without this a defect of a policy would look like a run that takes long.
+                if self.volatile.waiting.is_empty() {
+                    anyhow::bail!("the policy waits, but nothing runs");
+                }
+            }
+            let next_try = self.volatile.waiting.values().min().copied();
+            let draining = self.shutdown.level() > Level::Run;
+            tokio::select! {
+                _ = self.events.recv_many(&mut batch, 64) => {
+                    self.recorder.handle(std::mem::take(&mut batch))?;
+                }
+                Some(ended) = self.jobs.join_next_with_id() => {
+                    // Events that the job sent before it ended are recorded first.
+                    while let Ok(event) = self.events.try_recv() {
+                        batch.push(event);
+                    }
+                    self.recorder.handle(std::mem::take(&mut batch))?;
+                    self.end(ended)?;
+                }
+                () = self.shutdown.drain().cancelled(), if killed_at.is_none() => {
+                    killed_at = Some(Instant::now() + self.grace);
+                    self.recorder.tell(Progress::Draining {
+                        running: self.jobs.len(),
+                        grace: self.grace,
+                    });
+                }
+                () = sleep_until(killed_at), if draining && !self.cancel.is_cancelled() => {
+                    self.cancel.cancel();
+                }
+                () = sleep_until(self.ends_at), if !draining && self.ends_at.is_some() => {
+                    self.time_is_up = true;
+                    self.shutdown.escalate();
+                }
+                () = sleep_until(next_try), if !draining && next_try.is_some() => {
+                    self.volatile.waiting.retain(|_, until| *until > Instant::now());
+                }
+            }
+        }
+    }
+
+    fn stopped(&self) -> Finished {
+        if self.time_is_up {
+            let reason = "the time that a run may last is over".to_owned();
+            return Finished {
+                reason,
+                cause: EndCause::Budget,
+            };
+        }
+        Finished {
+            reason: "interrupted".to_owned(),
+            cause: EndCause::Interrupted,
+        }
+    }
+
+    /// Starts jobs while workers are free; returns why nothing will ever be started again.
+    fn start_jobs(&mut self) -> anyhow::Result<Option<String>> {
+        while self.jobs.len() < self.workers {
+            let lineage = self.recorder.lineage();
+            match plan(
+                lineage,
+                self.policy.as_ref(),
+                &self.volatile,
+                Instant::now(),
+            ) {
+                Step::Decide(expansions) => self.decide(expansions)?,
+                Step::Improve(id) => {
+                    let execution = self.recorder.next_execution(JobKey::Improve(id));
+                    let job = self.starter.improve(&self.recorder, id, execution)?;
+                    let handle = self.jobs.spawn(job);
+                    let job = JobKey::Improve(id);
+                    self.started(
+                        handle.id(),
+                        Started {
+                            job,
+                            purpose: None,
+                            execution,
+                        },
+                    );
+                }
+                Step::Evaluate(key, purpose) => {
+                    let job = JobKey::Evaluate(key.clone());
+                    let execution = self.recorder.next_execution(job.clone());
+                    let run = self
+                        .starter
+                        .evaluate(&self.recorder, key, purpose, execution)?;
+                    let handle = self.jobs.spawn(run);
+                    self.started(
+                        handle.id(),
+                        Started {
+                            job,
+                            purpose: Some(purpose),
+                            execution,
+                        },
+                    );
+                }
+                Step::Wait => return Ok(None),
+                Step::Stop(reason) => return Ok(Some(reason)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn started(&mut self, id: Id, started: Started) {
+        self.volatile.waiting.remove(&started.job);
+        self.volatile.running.insert(started.job.clone());
+        self.job_of.insert(id, started);
+        self.recorder.tell_status(self.jobs.len());
+    }
+
+    fn decide(&mut self, expansions: Vec<Expansion>) -> anyhow::Result<()> {
+        let (policy, run, at_ms) = (self.policy.name(), self.run, now_ms());
+        let facts = expansions.into_iter().map(|expansion| {
+            Fact::Decided(Decision {
+                attempt: expansion.attempt,
+                round: expansion.round,
+                parent: expansion.parent,
+                entry: expansion.entry,
+                policy: policy.clone(),
+                weights: expansion.weights,
+                run,
+                at_ms,
+            })
+        });
+        self.recorder.record(facts.collect())
+    }
+
+    fn end(&mut self, ended: Result<(Id, JobEnd), JoinError>) -> anyhow::Result<()> {
+        let (id, ended) = match ended {
+            Ok((id, end)) => (id, Ok(end)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        let Some(started) = self.job_of.remove(&id) else {
+            anyhow::bail!("a job ended that was never started");
+        };
+        let job = started.job.clone();
+        self.volatile.running.remove(&job);
+        let ended = match ended {
+            Ok(end) => self.recorder.end(end)?,
+            // A panic is our own defect: the job counts as failed infrastructure.
+            Err(error) => self.recorder.crashed(&started, &error.to_string())?,
+        };
+        match ended {
+            Ended::Recorded => {}
+            Ended::Held => {
+                self.volatile.running.insert(job);
+            }
+            Ended::Released(jobs) => {
+                for job in jobs {
+                    self.volatile.running.remove(&job);
+                }
+            }
+            Ended::Again(after) => {
+                self.recorder.tell(Progress::Retry {
+                    what: job.to_string(),
+                    after,
+                });
+                self.volatile.waiting.insert(job, Instant::now() + after);
+            }
+        }
+        self.recorder.tell_status(self.jobs.len());
+        Ok(())
+    }
+}
+
+/// A job that runs.
+pub(super) struct Started {
+    pub job: JobKey,
+    pub purpose: Option<Purpose>,
+    pub execution: u32,
+}
+
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,51 @@
+//! What jobs tell the dispatcher, and what they wait for.
+
+use super::gates::GateEnd;
+use super::plan::JobKey;
+use crate::domain::{CallId, CallSettlement, FileTree, Proposal, Purpose, VariantId};
+use crate::evaluate::EvaluateEnd;
+use crate::model::{Denied, Intent};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// An event; the answer, where there is one, comes after the fact is durable.
+pub(super) enum Event {
+    /// A model call wants to leave.
+    Intend(Intent, oneshot::Sender<Result<CallId, Denied>>),
+    /// A model call ended.
+    Settle(CallSettlement, oneshot::Sender<()>),
+    /// The diagnosing model answered an attempt; the job goes on when this is recorded.
+    Proposed {
+        attempt: VariantId,
+        proposal: Proposal,
+        exchange: Vec<u8>,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// How a job ended.
+pub(super) struct JobEnd {
+    pub job: JobKey,
+    pub execution: u32,
+    pub transcript: Vec<u8>,
+    pub overflow: bool,
+    pub end: End,
+}
+
+/// What it ended with.
+pub(super) enum End {
+    Evaluated(Purpose, Box<EvaluateEnd>),
+    Improved(Box<ImproveEnd>),
+}
+
+/// How an attempt ended, before anything of it is recorded.
+pub(super) struct ImproveEnd {
+    /// What the parent printed while it changed itself.
+    pub log: Vec<u8>,
+    /// Source before and after, if the parent got to work.
+    pub change: Option<(Arc<FileTree>, FileTree)>,
+    /// What the gates printed.
+    pub gate_log: Vec<u8>,
+    /// How it went.
+    pub result: GateEnd,
+}

@@ -1,0 +1,157 @@
+//! One attempt at self-modification, from evidence to a child that passed the gates.
+
+use super::event::{Event, ImproveEnd};
+use super::gates::{GateEnd, inspect, try_out};
+use crate::agent::{AgentJob, Manifest, Place, run_agent};
+use crate::domain::{Failure, FileTree, Proposal, Role, VariantId};
+use crate::model::{CallError, Denied, Metered, ModelError};
+use crate::propose::{CONVENTIONS, Evidence, ProposeError, diagnose, instruction};
+use crate::sandbox::{AgentSource, Limits, SandboxError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// Folder in which an agent changes its own source.
+const WORKDIR: &str = "/workspace";
+/// Further questions where the diagnosing model's answer cannot be read (as DGM does).
+const DIAGNOSE_RETRIES: u32 = 3;
+
+/// Where children are made.
+#[derive(Clone)]
+pub(super) struct Workshop {
+    pub place: Place,
+    pub image: String,
+    pub limits: Limits,
+    pub modify_timeout: Duration,
+}
+
+/// The models of one attempt, each with its books.
+pub(super) struct Models {
+    pub diagnose: Arc<Metered>,
+    pub modify: Arc<Metered>,
+    pub solve: Arc<Metered>,
+}
+
+/// What one attempt starts from.
+pub(super) struct ImproveJob {
+    pub attempt: VariantId,
+    pub parent: AgentSource,
+    /// Recorded by an earlier execution: then the diagnosis is not paid for again.
+    pub proposal: Option<Proposal>,
+    pub evidence: Evidence,
+}
+
+impl ImproveEnd {
+    fn early(result: GateEnd) -> Self {
+        Self {
+            log: Vec::new(),
+            change: None,
+            gate_log: Vec::new(),
+            result,
+        }
+    }
+}
+
+/// Runs one attempt to its end. Never fails: a failure is an end.
+pub(super) async fn improve(
+    workshop: &Workshop,
+    job: ImproveJob,
+    models: &Models,
+    events: &mpsc::UnboundedSender<Event>,
+    cancel: CancellationToken,
+) -> ImproveEnd {
+    let proposal = match propose(&job, &models.diagnose, events, &cancel).await {
+        Ok(proposal) => proposal,
+        Err(end) => return ImproveEnd::early(end),
+    };
+    let name = format!("a{}", job.attempt.0);
+    let manifest = match Manifest::read(&job.parent.files) {
+        Ok(manifest) => manifest,
+        Err(error) => return ImproveEnd::early(GateEnd::Infra(error.to_string())),
+    };
+    let agent_job = AgentJob {
+        job: name.clone(),
+        image: Some(workshop.image.clone()),
+        agent: job.parent.clone(),
+        manifest,
+        role: Role::Modify,
+        instruction: instruction(&proposal, CONVENTIONS),
+        workspace: job.parent.files.clone(),
+        workdir: WORKDIR.to_owned(),
+        env: Vec::new(),
+        deadline: workshop.modify_timeout,
+        limits: workshop.limits,
+    };
+    let metered = models.modify.clone();
+    let agent = match run_agent(&workshop.place, agent_job, metered, cancel.clone()).await {
+        Ok(agent) => agent,
+        Err(SandboxError::Cancelled) => return ImproveEnd::early(GateEnd::Cancelled),
+        Err(error) => {
+            return ImproveEnd::early(GateEnd::Infra(crate::sandbox::describe(&error)));
+        }
+    };
+    let after = agent.workspace.files.clone();
+    let mut end = ImproveEnd {
+        log: agent.log,
+        change: Some((job.parent.files.clone(), after)),
+        gate_log: Vec::new(),
+        result: GateEnd::Cancelled,
+    };
+    if let Some(what) = models.modify.provider_failure() {
+        end.result = GateEnd::Infra(format!("model provider: {what}"));
+        return end;
+    }
+    let child: FileTree = match inspect(&job.parent.files, &agent.workspace) {
+        Ok(child) => child,
+        Err(result) => {
+            end.result = result;
+            return end;
+        }
+    };
+    let (log, verdict) = try_out(workshop, &child, &name, models.solve.clone(), cancel).await;
+    end.gate_log = log;
+    end.result = verdict.unwrap_or(GateEnd::Child(child));
+    end
+}
+
+/// Returns the attempt's proposal; a new one is durable before it is used.
+async fn propose(
+    job: &ImproveJob,
+    metered: &Metered,
+    events: &mpsc::UnboundedSender<Event>,
+    cancel: &CancellationToken,
+) -> Result<Proposal, GateEnd> {
+    if let Some(proposal) = &job.proposal {
+        return Ok(proposal.clone());
+    }
+    let asked = tokio::select! {
+        asked = diagnose(metered, &job.evidence, DIAGNOSE_RETRIES) => asked,
+        () = cancel.cancelled() => return Err(GateEnd::Cancelled),
+    };
+    let (proposal, exchange) = asked.map_err(|error| why_not(&error))?;
+    let (done, recorded) = oneshot::channel();
+    let event = Event::Proposed {
+        attempt: job.attempt,
+        proposal: proposal.clone(),
+        exchange,
+        done,
+    };
+    if events.send(event).is_err() || recorded.await.is_err() {
+        return Err(GateEnd::Cancelled);
+    }
+    Ok(proposal)
+}
+
+fn why_not(error: &ProposeError) -> GateEnd {
+    match error {
+        ProposeError::Call(CallError::Denied(Denied::Stopping)) => GateEnd::Cancelled,
+        ProposeError::Call(CallError::Model(ModelError::Failed { .. })) => {
+            GateEnd::Infra(format!("model provider: {error}"))
+        }
+        ProposeError::Unusable { .. }
+        | ProposeError::Call(
+            CallError::Denied(Denied::Budget { .. }) | CallError::Model(ModelError::Refused { .. }),
+        ) => GateEnd::Failed(Failure::NoProposal, error.to_string()),
+    }
+}

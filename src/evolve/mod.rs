@@ -1,0 +1,31 @@
+//! The engine: one dispatcher that observes the archive, asks the policy, runs jobs and
+//! records how they end.
+//!
+//! Invariants:
+//! - the dispatcher is the only writer; jobs send it events and wait where something must be
+//!   durable before they go on (the intent of a model call, a proposal);
+//! - planning ([`plan`]) and settling ([`settle`]) are pure functions of recorded facts, so
+//!   whatever was running when a process died is simply missing and is planned again: resume
+//!   is not a code path;
+//! - a job's end is recorded in one transaction, after everything it names is durable.
+
+mod books;
+mod comparable;
+mod dispatcher;
+mod event;
+mod evidence;
+mod gates;
+mod improve;
+mod notes;
+mod plan;
+mod progress;
+mod record;
+mod settings;
+mod settle;
+mod start;
+
+pub use comparable::{Incomparable, comparable, same_tasks};
+pub use dispatcher::{EndCause, Engine, Finished, Parts};
+pub use progress::Progress;
+pub use settings::EngineSettings;
+pub use start::RoleModels;

@@ -1,0 +1,38 @@
+//! The git note of an admitted variant and the message of its commit: so that plain
+//! `git log --notes=dgm` tells the story.
+
+use crate::domain::{Proposal, VariantId};
+use crate::lineage::Lineage;
+use crate::stats::wilson;
+
+/// Returns the message of a child's commit.
+pub(super) fn commit_message(
+    attempt: VariantId,
+    parent: VariantId,
+    entry: &str,
+    proposal: &Proposal,
+) -> String {
+    format!(
+        "{}\n\n{}\n\nAttempt: {}\nParent: {}\nEntry: {}\n",
+        proposal.title(),
+        proposal.problem_description.trim(),
+        attempt.0,
+        parent.0,
+        entry,
+    )
+}
+
+/// Returns the note of an admitted variant.
+pub(super) fn note(lineage: &Lineage, variant: VariantId) -> String {
+    let score = lineage.score(variant);
+    let interval = wilson(score.resolved, score.counted);
+    format!(
+        "variant: {}\nscore: {}/{} = {:.3} [{:.3}, {:.3}]\n",
+        variant.0,
+        score.resolved,
+        score.counted,
+        score.mean(),
+        interval.low,
+        interval.high,
+    )
+}

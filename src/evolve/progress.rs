@@ -1,0 +1,86 @@
+//! What the engine tells about its work; it knows no terminal.
+
+use crate::domain::{Entry, EvaluationKey, Failure, Outcome, Tally, VariantId, Verdict};
+use std::time::Duration;
+
+/// Something a person may want to see while a run goes on.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// Leftovers of dead processes were removed.
+    Reaped(usize),
+    /// A policy decided on an attempt.
+    Decided {
+        /// The attempt.
+        attempt: VariantId,
+        /// Its round.
+        round: u32,
+        /// Its parent.
+        parent: VariantId,
+        /// What it learns from.
+        entry: Entry,
+    },
+    /// The diagnosing model answered.
+    Proposed {
+        /// The attempt.
+        attempt: VariantId,
+        /// Title of the proposal.
+        title: String,
+    },
+    /// An attempt made no child.
+    Failed {
+        /// The attempt.
+        attempt: VariantId,
+        /// Why.
+        failure: Failure,
+        /// Details.
+        detail: String,
+    },
+    /// A child exists.
+    Made {
+        /// The child.
+        variant: VariantId,
+        /// What is new in it.
+        summary: String,
+    },
+    /// An evaluation is settled.
+    Evaluated {
+        /// Which.
+        key: EvaluationKey,
+        /// How it ended.
+        outcome: Outcome,
+        /// Whether it counts as 1.
+        passed: bool,
+    },
+    /// Admission decided.
+    Judged {
+        /// The variant.
+        variant: VariantId,
+        /// The decision.
+        verdict: Verdict,
+        /// Its score.
+        score: Tally,
+    },
+    /// A job is tried again later.
+    Retry {
+        /// Which job, and why.
+        what: String,
+        /// When.
+        after: Duration,
+    },
+    /// Numbers of the moment.
+    Status {
+        /// Running jobs.
+        running: usize,
+        /// Ended evaluations of this process.
+        evaluations: u64,
+        /// Model calls of this process.
+        calls: u64,
+    },
+    /// Nothing new is started; running jobs may end within the grace period.
+    Draining {
+        /// Jobs that run.
+        running: usize,
+        /// The grace period.
+        grace: Duration,
+    },
+}

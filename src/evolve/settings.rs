@@ -1,0 +1,27 @@
+//! What the engine is told about time, width and patience.
+
+use crate::sandbox::Limits;
+use std::time::Duration;
+
+/// Settings of the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EngineSettings {
+    /// Jobs at once.
+    pub workers: usize,
+    /// Time for a parent to change its own source.
+    pub modify_timeout: Duration,
+    /// Time for an agent on a task that names none.
+    pub agent_timeout: Duration,
+    /// Time that running jobs get after the first Ctrl-C.
+    pub grace: Duration,
+    /// Further tries of a job whose infrastructure failed.
+    pub infra_retries: u32,
+    /// Model calls one job may make.
+    pub calls_per_job: u64,
+    /// Time that a run may last.
+    pub time_limit: Option<Duration>,
+    /// Image in which agents change themselves.
+    pub agent_image: String,
+    /// Limits where a task asks for nothing else.
+    pub limits: Limits,
+}

@@ -1,0 +1,194 @@
+//! Makes jobs ready to run: everything they need is read here, so that a job itself never
+//! touches the archive.
+
+use super::books::ChannelBooks;
+use super::event::{End, Event, JobEnd};
+use super::improve::{ImproveJob, Models, Workshop, improve};
+use super::plan::JobKey;
+use super::record::Recorder;
+use super::{EngineSettings, evidence};
+use crate::agent::Place;
+use crate::benchmark::Suite;
+use crate::domain::{CallSubject, EvaluationKey, Purpose, Role, VariantId};
+use crate::evaluate::{EvaluateJob, evaluate};
+use crate::model::{Allowance, JobSubject, Metered, Model};
+use crate::sandbox::AgentSource;
+use anyhow::Context as _;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// A model per role.
+#[derive(Clone, Debug)]
+pub struct RoleModels {
+    /// Reads evidence and proposes.
+    pub diagnose: Arc<Model>,
+    /// Drives a parent while it edits itself.
+    pub modify: Arc<Model>,
+    /// Drives a variant on a task.
+    pub solve: Arc<Model>,
+}
+
+impl RoleModels {
+    fn of(&self, role: Role) -> Arc<Model> {
+        match role {
+            Role::Diagnose => self.diagnose.clone(),
+            Role::Modify => self.modify.clone(),
+            Role::Solve => self.solve.clone(),
+        }
+    }
+}
+
+/// What every job is made from.
+pub(super) struct Starter {
+    place: Place,
+    suite: Arc<Suite>,
+    models: RoleModels,
+    settings: EngineSettings,
+    books: ChannelBooks,
+    events: mpsc::UnboundedSender<Event>,
+    cancel: CancellationToken,
+}
+
+impl Starter {
+    pub(super) fn new(
+        place: Place,
+        suite: Arc<Suite>,
+        models: RoleModels,
+        settings: EngineSettings,
+        events: mpsc::UnboundedSender<Event>,
+        cancel: CancellationToken,
+    ) -> Self {
+        let books = ChannelBooks::new(events.clone());
+        Self {
+            place,
+            suite,
+            models,
+            settings,
+            books,
+            events,
+            cancel,
+        }
+    }
+
+    /// Returns an evaluation ready to run.
+    pub(super) fn evaluate(
+        &self,
+        recorder: &Recorder,
+        key: EvaluationKey,
+        purpose: Purpose,
+        execution: u32,
+    ) -> anyhow::Result<impl Future<Output = JobEnd> + Send + 'static> {
+        let task = self
+            .suite
+            .get(&key.task)
+            .with_context(|| format!("the benchmark has no task `{}`", key.task))?
+            .clone();
+        let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+        let metered = self.metered(subject, execution, Role::Solve);
+        let job = EvaluateJob {
+            agent: source(recorder, key.variant)?,
+            key: key.clone(),
+            purpose,
+            task,
+            default_timeout: self.settings.agent_timeout,
+            limits: self.settings.limits,
+        };
+        let (place, cancel) = (self.place.clone(), self.cancel.clone());
+        Ok(async move {
+            let end = evaluate(&place, &job, metered.clone(), cancel).await;
+            metered.settled().await;
+            JobEnd {
+                job: JobKey::Evaluate(key),
+                execution,
+                transcript: metered.transcript_bytes(),
+                overflow: metered.has_unhandled_overflow(),
+                end: End::Evaluated(purpose, Box::new(end)),
+            }
+        })
+    }
+
+    /// Returns an attempt ready to run.
+    pub(super) fn improve(
+        &self,
+        recorder: &Recorder,
+        id: VariantId,
+        execution: u32,
+    ) -> anyhow::Result<impl Future<Output = JobEnd> + Send + 'static> {
+        let attempt = recorder
+            .lineage()
+            .attempt(id)
+            .context("the attempt was not decided")?;
+        let parent = source(recorder, attempt.decision.parent)?;
+        let evidence = evidence::collect(
+            recorder.lineage(),
+            recorder.reader(),
+            &self.suite,
+            &attempt.decision,
+            &parent.files,
+        )?;
+        let metered = |role| self.metered(CallSubject::Attempt(id), execution, role);
+        let models = Models {
+            diagnose: metered(Role::Diagnose),
+            modify: metered(Role::Modify),
+            solve: metered(Role::Solve),
+        };
+        let proposal = attempt
+            .proposal
+            .as_ref()
+            .map(|(proposal, _)| proposal.clone());
+        let job = ImproveJob {
+            attempt: id,
+            parent,
+            proposal,
+            evidence,
+        };
+        let workshop = Workshop {
+            place: self.place.clone(),
+            image: self.settings.agent_image.clone(),
+            limits: self.settings.limits,
+            modify_timeout: self.settings.modify_timeout,
+        };
+        let (events, cancel) = (self.events.clone(), self.cancel.clone());
+        Ok(async move {
+            let end = improve(&workshop, job, &models, &events, cancel).await;
+            for metered in [&models.diagnose, &models.modify, &models.solve] {
+                metered.settled().await;
+            }
+            JobEnd {
+                job: JobKey::Improve(id),
+                execution,
+                transcript: models.modify.transcript_bytes(),
+                overflow: models.modify.has_unhandled_overflow(),
+                end: End::Improved(Box::new(end)),
+            }
+        })
+    }
+
+    fn metered(&self, subject: CallSubject, execution: u32, role: Role) -> Arc<Metered> {
+        let allowance = Allowance {
+            calls: Some(self.settings.calls_per_job),
+            ..Allowance::default()
+        };
+        let job = JobSubject {
+            subject,
+            execution,
+            role,
+        };
+        let books = Arc::new(self.books.clone());
+        Arc::new(Metered::new(self.models.of(role), books, job, allowance))
+    }
+}
+
+/// Reads a variant's source from the archive.
+fn source(recorder: &Recorder, id: VariantId) -> anyhow::Result<AgentSource> {
+    let variant = recorder
+        .lineage()
+        .variant(id)
+        .with_context(|| format!("{id} is not in the archive"))?;
+    let files = recorder.reader().files(&variant.commit)?;
+    Ok(AgentSource {
+        id: variant.tree.as_str().to_owned(),
+        files: Arc::new(files),
+    })
+}

@@ -1,0 +1,45 @@
+//! What the books are to whoever makes calls: ask before, report after.
+
+use crate::domain::{CallId, CallSettlement, CallSubject, Role, Usd};
+use futures_util::future::BoxFuture;
+
+/// The books of an archive, kept by its one writer.
+pub trait Books: Send + Sync {
+    /// Puts a call on the books; it is durable when this returns. The request may leave only
+    /// then. Every call that is put on the books is settled later, once.
+    fn intend(&self, intent: Intent) -> BoxFuture<'_, Result<CallId, Denied>>;
+
+    /// Records how a call ended. Returns when it is recorded, or when nobody records any more.
+    fn settle(&self, settlement: CallSettlement) -> BoxFuture<'_, ()>;
+}
+
+/// A call that wants to leave; the writer adds ordinal, process and time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// What it is for.
+    pub subject: CallSubject,
+    /// Execution of the job within this process.
+    pub execution: u32,
+    /// Role of the model.
+    pub role: Role,
+    /// Name of the model as configured.
+    pub model: String,
+    /// What the call can cost at most.
+    pub at_most: Usd,
+    /// Tokens that the call can use at most.
+    pub at_most_tokens: u64,
+}
+
+/// Why a call may not leave.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// A budget would be exceeded.
+    #[error("{what}")]
+    Budget {
+        /// Which budget, and how large it is.
+        what: String,
+    },
+    /// The run is ending; nothing new may start.
+    #[error("the run is stopping")]
+    Stopping,
+}

@@ -1,0 +1,95 @@
+//! From evidence of what an agent did to one proposal of how to make it better.
+//!
+//! Invariants: what the model is shown is bounded, section by section, and says where it was
+//! cut; no hidden test and no reference solution is among it, because [`Evidence`] has no
+//! place for them; an answer that is not exactly what was asked for is asked for again, a
+//! bounded number of times, with what was wrong.
+
+mod evidence;
+mod parse;
+mod prompt;
+
+pub use evidence::{Evidence, Material, Run, TestResult};
+pub use prompt::{CONVENTIONS, instruction};
+
+use crate::domain::Proposal;
+use crate::model::{CallError, Metered, clip};
+use serde_json::{Value, json};
+
+/// Most characters of an unusable answer that are shown to the model again.
+const SHOWN_AGAIN: usize = 8000;
+
+/// Why there is no proposal.
+#[derive(Debug, thiserror::Error)]
+pub enum ProposeError {
+    /// The model answered, but never with a proposal.
+    #[error("the model gave no usable proposal in {tries} tries: {why}")]
+    Unusable {
+        /// How often it was asked.
+        tries: u32,
+        /// What was wrong with its last answer.
+        why: String,
+        /// What it was shown and what it said, as [`diagnose`] returns it.
+        exchange: Vec<u8>,
+    },
+    /// A call gave no answer at all.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Asks a model for a proposal, with up to `further_tries` more tries where its answer cannot
+/// be used. Returns the proposal, and what was said: the messages and answers, verbatim, one
+/// JSON object per line.
+pub async fn diagnose(
+    model: &Metered,
+    evidence: &Evidence,
+    further_tries: u32,
+) -> Result<(Proposal, Vec<u8>), ProposeError> {
+    let mut exchange = Exchange::default();
+    let mut messages = vec![
+        exchange.said("system", prompt::SYSTEM.to_owned()),
+        exchange.said("user", prompt::evidence(evidence)),
+    ];
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let reply = model.complete(&json!({"messages": messages})).await?;
+        let text = reply.text();
+        exchange.said("assistant", text.clone());
+        let why = match parse::proposal(&text) {
+            Ok(proposal) => return Ok((proposal, exchange.bytes)),
+            Err(why) if reply.finish_reason() == "length" => {
+                format!("{why}; the answer was cut off because it was too long")
+            }
+            Err(why) => why,
+        };
+        if tries > further_tries {
+            return Err(ProposeError::Unusable {
+                tries,
+                why,
+                exchange: exchange.bytes,
+            });
+        }
+        // Only the last failure is kept in the conversation: it must not grow with each try.
+        messages.truncate(2);
+        let shown = clip(&text, SHOWN_AGAIN).into_owned();
+        messages.push(json!({"role": "assistant", "content": shown}));
+        messages.push(exchange.said("user", prompt::again(&why)));
+    }
+}
+
+/// What was said so far.
+#[derive(Default)]
+struct Exchange {
+    bytes: Vec<u8>,
+}
+
+impl Exchange {
+    /// Writes a message down and returns it.
+    fn said(&mut self, role: &str, content: String) -> Value {
+        let message = json!({"role": role, "content": content});
+        self.bytes.extend_from_slice(message.to_string().as_bytes());
+        self.bytes.push(b'\n');
+        message
+    }
+}

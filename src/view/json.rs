@@ -1,0 +1,104 @@
+//! Pieces that several JSON shapes share. Domain types are not serialized themselves, so that
+//! they can be renamed without changing a format that scripts read.
+
+use super::digest::stage_tallies;
+use super::figure;
+use crate::domain::{Tally, Tokens, VariantId};
+use crate::lineage::{Lineage, SubjectSpend};
+use serde::Serialize;
+
+/// A score with its 95 % Wilson interval.
+#[derive(Serialize)]
+pub(super) struct Score {
+    resolved: u32,
+    counted: u32,
+    mean: f64,
+    low: f64,
+    high: f64,
+}
+
+impl From<Tally> for Score {
+    fn from(tally: Tally) -> Self {
+        let interval = figure::interval(tally);
+        Self {
+            resolved: tally.resolved,
+            counted: tally.counted,
+            mean: round(tally.mean()),
+            low: round(interval.low),
+            high: round(interval.high),
+        }
+    }
+}
+
+/// A score on one stage.
+#[derive(Serialize)]
+pub(super) struct StageScore {
+    pub(super) stage: u32,
+    #[serde(flatten)]
+    pub(super) score: Score,
+}
+
+/// Tokens by direction.
+#[derive(Serialize)]
+pub(super) struct TokenCount {
+    input: u64,
+    cached: u64,
+    output: u64,
+    reasoning: u64,
+}
+
+impl From<Tokens> for TokenCount {
+    fn from(tokens: Tokens) -> Self {
+        Self {
+            input: tokens.input,
+            cached: tokens.cached,
+            output: tokens.output,
+            reasoning: tokens.reasoning,
+        }
+    }
+}
+
+/// Totals of calls.
+#[derive(Serialize)]
+pub(super) struct Spent {
+    calls: u64,
+    cost_usd: f64,
+    tokens: TokenCount,
+    unsettled_calls: u64,
+    unsettled_at_most_usd: f64,
+}
+
+impl From<SubjectSpend> for Spent {
+    fn from(spend: SubjectSpend) -> Self {
+        Self {
+            calls: spend.calls,
+            cost_usd: spend.cost.dollars(),
+            tokens: spend.tokens.into(),
+            unsettled_calls: spend.unsettled,
+            unsettled_at_most_usd: spend.unsettled_at_most.dollars(),
+        }
+    }
+}
+
+/// Rounds to six digits: more than any score has, and the same on every machine.
+pub(super) fn round(share: f64) -> f64 {
+    (share * 1e6).round() / 1e6
+}
+
+/// Returns the shape as indented JSON with a line end.
+pub(super) fn text(shape: &impl Serialize) -> String {
+    let json = serde_json::to_string_pretty(shape)
+        .expect("invariant: shapes have string keys and finite numbers");
+    format!("{json}\n")
+}
+
+/// Returns a variant's scores by stage.
+pub(super) fn stages(lineage: &Lineage, id: VariantId) -> Vec<StageScore> {
+    stage_tallies(lineage, id)
+        .into_iter()
+        .map(|(stage, tally)| StageScore {
+            stage,
+            score: tally.into(),
+        })
+        .collect()
+}
