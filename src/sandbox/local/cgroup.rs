@@ -10,11 +10,15 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Processes of a sandbox that are not the job's: bubblewrap (two), runner, `timeout`.
 const OURS: u64 = 4;
+/// How often, and after which pauses, a group is tried to be removed.
+const ATTEMPTS: u32 = 400;
+const PAUSE: Duration = Duration::from_millis(5);
 /// Length of the period in which processor time is counted, in microseconds.
 const PERIOD: u32 = 100_000;
 
@@ -56,7 +60,7 @@ pub(super) struct Groups {
     prefix: String,
 }
 
-/// The groups of one sandbox.
+/// The groups of one sandbox; removed when dropped, with everything in them.
 #[derive(Debug)]
 pub(super) struct Group {
     folders: Vec<PathBuf>,
@@ -90,9 +94,13 @@ impl Groups {
             return;
         }
         self.parents.push(parent);
-        match self.make(&Limits::default()) {
-            Ok(group) if group.remove_now() => {}
-            Ok(_) | Err(_) => drop(self.parents.pop()),
+        // Making a group is not enough: joining it can be forbidden.
+        let works = self.make(&Limits::default()).is_ok_and(|mut group| {
+            let joined = group.doors().all(|door| can_join(&door));
+            removed(&mut group.folders) && joined
+        });
+        if !works {
+            self.parents.pop();
         }
     }
 
@@ -116,10 +124,7 @@ impl Groups {
             let folder = parent.folder.join(&name);
             let made = make_one(&folder, parent, limits);
             group.folders.push(folder);
-            if let Err(error) = made {
-                group.remove_now();
-                return Err(error);
-            }
+            made?;
             if parent.controls.contains(&Control::Memory) {
                 let file = if parent.unified {
                     "memory.events"
@@ -145,7 +150,6 @@ impl Groups {
                         folders: vec![entry.path()],
                         oom: None,
                     };
-                    group.kill();
                     group.remove().await;
                     count += 1;
                 }
@@ -178,35 +182,74 @@ impl Group {
 
     /// Kills every process in it.
     pub(super) fn kill(&self) {
-        for door in self.doors() {
-            for line in fs::read_to_string(door).unwrap_or_default().lines() {
-                if let Some(pid) = line.parse().ok().and_then(Pid::from_raw) {
-                    // It may have ended by itself meanwhile.
-                    let _ = kill_process(pid, Signal::KILL);
-                }
-            }
-        }
+        kill_in(&self.folders);
     }
 
-    /// Removes it; its processes are dead or about to be.
-    pub(super) async fn remove(&self) {
-        for _ in 0..100 {
-            if self.remove_now() {
+    /// Removes it and whatever still runs in it.
+    pub(super) async fn remove(mut self) {
+        for _ in 0..ATTEMPTS {
+            if removed(&mut self.folders) {
                 return;
             }
             self.kill();
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(PAUSE).await;
         }
     }
+}
 
-    /// Tries to remove it; returns whether it is gone.
-    fn remove_now(&self) -> bool {
-        let gone = |folder: &PathBuf| fs::remove_dir(folder).is_ok() || !folder.exists();
-        self.folders
-            .iter()
-            .map(gone)
-            .fold(true, |all, gone| all & gone)
+impl Drop for Group {
+    fn drop(&mut self) {
+        if removed(&mut self.folders) {
+            return;
+        }
+        // Its processes need a moment to die. What cannot be removed then, or without a
+        // thread, is removed at the next start.
+        let mut folders = std::mem::take(&mut self.folders);
+        kill_in(&folders);
+        let remove = move || {
+            for _ in 0..ATTEMPTS {
+                if removed(&mut folders) {
+                    return;
+                }
+                kill_in(&folders);
+                std::thread::sleep(PAUSE);
+            }
+        };
+        drop(
+            std::thread::Builder::new()
+                .name("dgm-group".to_owned())
+                .spawn(remove),
+        );
     }
+}
+
+fn kill_in(folders: &[PathBuf]) {
+    for folder in folders {
+        let text = fs::read_to_string(folder.join("cgroup.procs"));
+        for line in text.unwrap_or_default().lines() {
+            if let Some(pid) = line.parse().ok().and_then(Pid::from_raw) {
+                // It may have ended by itself meanwhile.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+}
+
+/// Removes the groups that have no processes; returns whether all are gone.
+fn removed(folders: &mut Vec<PathBuf>) -> bool {
+    folders.retain(|folder| fs::remove_dir(folder).is_err() && folder.exists());
+    folders.is_empty()
+}
+
+fn can_join(door: &Path) -> bool {
+    let tried = Command::new("/bin/sh")
+        .args(["-c", r#"echo $$ >"$1""#, "dgm-join"])
+        .arg(door)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    tried.is_ok_and(|status| status.success())
 }
 
 fn prefix(archive: &Path) -> String {

@@ -131,14 +131,11 @@ impl Drop for Life {
         let Some((mut child, group)) = self.parts.take() else {
             return;
         };
-        // The group can only be removed once its processes are gone; without a runtime that
-        // waits for it, it is removed at the next start.
         drop(child.start_kill());
+        drop(group);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            drop(runtime.spawn(async move {
-                drop(tokio::time::timeout(DYING, child.wait()).await);
-                group.remove().await;
-            }));
+            // So that it does not stay a zombie.
+            drop(runtime.spawn(async move { child.wait().await }));
         }
     }
 }

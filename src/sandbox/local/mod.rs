@@ -1,6 +1,6 @@
 //! The local sandbox: bubblewrap, started as a program, no daemon and no image.
 //!
-//! Invariants: the arguments in [`view`] and the filters in [`seccomp`] are the policy, and
+//! Invariants: the arguments in `view` and the filters in `seccomp` are the policy, and
 //! bubblewrap refuses to start where it cannot keep it; there is no silent way round. Every
 //! process inside dies with bubblewrap, and bubblewrap with this process (`--die-with-parent`),
 //! with a cancelled token and with a dropped future.
