@@ -281,3 +281,215 @@ fn shown(name: &[u8]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Collected, read, write};
+    use crate::domain::{FileTree, TreePath};
+    use crate::sandbox::{Limits, Placed};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+    use tar::{Builder, EntryType, Header};
+
+    fn tree(files: &[(&str, &str, bool)]) -> FileTree {
+        let mut tree = FileTree::new();
+        for (path, text, executable) in files {
+            let path = TreePath::new(path).expect("the tests' paths are good");
+            tree.insert(path, text.as_bytes(), *executable);
+        }
+        tree
+    }
+
+    fn placed(at: &str, files: FileTree) -> Placed {
+        Placed {
+            at: at.to_owned(),
+            files: Arc::new(files),
+        }
+    }
+
+    fn entry(builder: &mut Builder<Vec<u8>>, kind: EntryType, name: &[u8], content: &[u8]) {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        header.as_gnu_mut().expect("made as GNU").name[..name.len()].copy_from_slice(name);
+        header.set_cksum();
+        builder.append(&header, content).expect("memory takes it");
+    }
+
+    fn one(bytes: &[u8], limits: Limits) -> Collected {
+        read(bytes, true, &["/work".to_owned()], &limits).remove(0)
+    }
+
+    #[test]
+    fn writes_the_same_bytes_whatever_the_length_of_a_path() {
+        let long = format!("{}/x.txt", "d".repeat(200));
+        let files = tree(&[
+            ("a/b.sh", "echo", true),
+            (&long, "far", false),
+            ("z", "", false),
+        ]);
+        let bytes = write(&[placed("/work", files.clone())]).unwrap();
+        assert_eq!(bytes, write(&[placed("/work", files.clone())]).unwrap());
+        assert_eq!(one(&bytes, Limits::default()).files, files);
+    }
+
+    #[test]
+    fn names_what_it_refuses_and_drops_noise() {
+        let mut builder = Builder::new(Vec::new());
+        let mut link = Header::new_gnu();
+        link.set_entry_type(EntryType::Symlink);
+        link.set_size(0);
+        builder
+            .append_link(&mut link, "work/etc", "/etc/passwd")
+            .unwrap();
+        entry(&mut builder, EntryType::Fifo, b"work/pipe", b"");
+        entry(&mut builder, EntryType::Block, b"work/disk", b"");
+        entry(&mut builder, EntryType::Regular, b"work/../up", b"x");
+        entry(&mut builder, EntryType::Regular, b"work//etc/x", b"x");
+        entry(&mut builder, EntryType::Regular, b"work/.GIT/config", b"x");
+        entry(&mut builder, EntryType::Regular, b"work/\xff", b"x");
+        entry(&mut builder, EntryType::Regular, b"/work/absolute", b"x");
+        entry(&mut builder, EntryType::Regular, b"work/.git/config", b"x");
+        entry(
+            &mut builder,
+            EntryType::Regular,
+            b"work/a/__pycache__/m.pyc",
+            b"x",
+        );
+        entry(&mut builder, EntryType::Regular, b"work/a", b"a file first");
+        entry(
+            &mut builder,
+            EntryType::Regular,
+            b"work/a/b",
+            b"then a folder",
+        );
+        let collected = one(&builder.into_inner().unwrap(), Limits::default());
+        assert_eq!(collected.files, tree(&[("a", "a file first", false)]));
+        assert_eq!(
+            collected.refused,
+            [
+                "symlink `etc` → `/etc/passwd`",
+                "named pipe `pipe`",
+                "device `disk`",
+                "path `../up` has a `..` component",
+                "path `/etc/x` is absolute",
+                "path `.GIT/config` lies in a `.git` folder",
+                "path `\u{fffd}` is not UTF-8",
+                "`/work/absolute` lies in no collected folder",
+                "`a/b` is both a file and a folder",
+            ]
+        );
+        assert!(!collected.truncated);
+    }
+
+    #[test]
+    fn lists_a_bounded_number_of_refusals() {
+        let mut builder = Builder::new(Vec::new());
+        for number in 0..1000 {
+            let name = format!("work/{number}");
+            entry(&mut builder, EntryType::Fifo, name.as_bytes(), b"");
+        }
+        let collected = one(&builder.into_inner().unwrap(), Limits::default());
+        assert_eq!(collected.refused.len(), 50);
+        assert_eq!(collected.refused[49], "… and 951 more");
+    }
+
+    #[test]
+    fn a_claimed_size_is_not_believed() {
+        let mut builder = Builder::new(Vec::new());
+        entry(&mut builder, EntryType::Regular, b"work/small", b"x");
+        let mut bytes = builder.into_inner().unwrap();
+        let mut header = Header::from_byte_slice(&bytes[..512]).clone();
+        header.set_size(1 << 60);
+        header.set_cksum();
+        bytes[..512].copy_from_slice(header.as_bytes());
+        let collected = one(&bytes, Limits::default());
+        assert!(collected.truncated && collected.files.is_empty());
+    }
+
+    #[test]
+    fn limits_cut_the_collection_short() {
+        let files = tree(&[("a", "1234", false), ("b", "1234", false), ("c", "", false)]);
+        let bytes = write(&[placed("/work", files)]).unwrap();
+        let small = Limits {
+            collect: 7,
+            ..Limits::default()
+        };
+        let few = Limits {
+            collect_files: 2,
+            ..Limits::default()
+        };
+        for (limits, left, why) in [
+            (small, 1, "the files are larger than 7 bytes"),
+            (few, 2, "there are more than 2 files"),
+        ] {
+            let collected = one(&bytes, limits);
+            assert!(collected.truncated);
+            assert_eq!(collected.files.len(), left);
+            assert_eq!(collected.refused, [why]);
+        }
+    }
+
+    fn any_tree() -> impl Strategy<Value = FileTree> {
+        let path = "[a-c]{1,2}(/[a-cé]{1,2}){0,2}|[a-c]{90,120}/[a-c]{100,140}";
+        let file = (
+            proptest::collection::vec(any::<u8>(), 0..700),
+            any::<bool>(),
+        );
+        proptest::collection::btree_map(path, file, 0..12).prop_map(|files| {
+            let mut tree = FileTree::new();
+            for (path, (bytes, executable)) in files {
+                let is_folder = tree.iter().any(|(known, _)| {
+                    known.as_str().starts_with(&format!("{path}/"))
+                        || path.starts_with(&format!("{known}/"))
+                });
+                if !is_folder {
+                    tree.insert(TreePath::new(&path).unwrap(), bytes, executable);
+                }
+            }
+            tree
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(work in any_tree(), logs in any_tree()) {
+            let bytes = write(&[placed("/work", work.clone()), placed("/logs/verifier", logs.clone())]).unwrap();
+            let folders = ["/work".to_owned(), "/logs/verifier".to_owned()];
+            let read = read(&bytes, true, &folders, &Limits::default());
+            let whole = |files| Collected { files, refused: Vec::new(), truncated: false };
+            prop_assert_eq!(read, vec![whole(work), whole(logs)]);
+        }
+
+        #[test]
+        fn damage_never_panics(
+            work in any_tree(),
+            damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..40),
+            length in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = write(&[placed("/work", work)]).unwrap();
+            for (at, byte) in damage {
+                // Damage is aimed at headers, where it changes the course of reading.
+                let at = at.index(bytes.len().min(1536));
+                bytes[at] = byte;
+                if let Some(block) = bytes.get_mut(at / 512 * 512..at / 512 * 512 + 512)
+                    && byte % 2 == 0
+                {
+                    let mut header = Header::from_byte_slice(block).clone();
+                    header.set_cksum();
+                    block.copy_from_slice(header.as_bytes());
+                }
+            }
+            bytes.truncate(length.index(bytes.len() + 1));
+            let collected = one(&bytes, Limits::default());
+            prop_assert!(collected.files.size() <= bytes.len() as u64);
+            prop_assert!(collected.refused.len() <= 50);
+        }
+
+        #[test]
+        fn any_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..4096)) {
+            one(&bytes, Limits::default());
+        }
+    }
+}

@@ -249,3 +249,156 @@ impl Log {
         (log, self.total)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{GRACE, Intake, Seen, Want};
+    use crate::domain::{FileTree, TreePath};
+    use crate::sandbox::{Ended, Exit, Limits, Placed, SandboxError, Spec, archive};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn spec() -> Spec {
+        Spec {
+            job: "t".to_owned(),
+            image: None,
+            agent: None,
+            placed: Vec::new(),
+            workdir: "/work".to_owned(),
+            writable: Vec::new(),
+            command: vec!["true".to_owned()],
+            env: Vec::new(),
+            socket_dir: None,
+            deadline: Duration::from_secs(10),
+            collect: vec!["/work".to_owned()],
+            limits: Limits {
+                log: 100,
+                collect: 4096,
+                collect_files: 1,
+                ..Limits::default()
+            },
+        }
+    }
+
+    fn tar() -> Vec<u8> {
+        let mut files = FileTree::new();
+        files.insert(TreePath::new("a").expect("good"), *b"text", false);
+        let placed = Placed {
+            at: "/work".to_owned(),
+            files: Arc::new(files),
+        };
+        archive::write(&[placed]).expect("memory takes it")
+    }
+
+    fn end(parts: &[&[u8]], seen: Seen) -> Result<Ended, SandboxError> {
+        let mut intake = Intake::new(&spec(), GRACE);
+        for part in parts {
+            intake.stdout(part);
+        }
+        intake.finish(&spec(), seen, Duration::ZERO)
+    }
+
+    const START: &[u8] = b"dgm-run 1 100.25\n";
+
+    #[test]
+    fn tells_how_the_command_ended() {
+        let code = |code| Seen {
+            code: Some(code),
+            ..Seen::default()
+        };
+        let oom = Seen {
+            oom: true,
+            ..code(0)
+        };
+        let late = Seen {
+            late: true,
+            ..code(0)
+        };
+        let cases: [(&[u8], Seen, Exit); 8] = [
+            (b"dgm-end 3 101.00\n", code(3), Exit::Code(3)),
+            (b"dgm-end 137 101.00\n", code(137), Exit::Code(137)),
+            (b"dgm-end 137 110.24\n", code(137), Exit::TimedOut),
+            (b"dgm-end 0 110.24\n", code(0), Exit::Code(0)),
+            (b"dgm-end 0 101.00\n", oom, Exit::Code(0)),
+            (b"dgm-end 1 101.00\n", oom, Exit::OutOfMemory),
+            (b"", code(137), Exit::Code(137)),
+            (b"", late, Exit::TimedOut),
+        ];
+        for (line, seen, exit) in cases {
+            let ended = end(&[START, line, &tar(), b"dgm-tar 0\n"], seen).unwrap();
+            assert_eq!(ended.exit, exit, "{line:?}");
+            assert_eq!(ended.collected[0].truncated, line.is_empty(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_without_its_end_is_truncated() {
+        let whole = [START, b"dgm-end 0 101.00\n", &tar(), b"dgm-tar 0\n"].concat();
+        for length in START.len()..whole.len() {
+            let ended = end(&[&whole[..length]], Seen::default()).unwrap();
+            assert!(ended.collected[0].truncated, "{length}");
+        }
+        let ended = end(&[&whole], Seen::default()).unwrap();
+        assert!(!ended.collected[0].truncated && ended.collected[0].files.len() == 1);
+    }
+
+    #[test]
+    fn without_its_first_line_nothing_was_started() {
+        let mut intake = Intake::new(&spec(), GRACE);
+        intake.stderr(b"tar: no space left\n");
+        assert!(!intake.started());
+        let error = intake.finish(&spec(), Seen::default(), Duration::ZERO);
+        let error = anyhow::Error::from(error.unwrap_err());
+        assert_eq!(
+            format!("{error:#}"),
+            "could not set up the sandbox of `t`: tar: no space left"
+        );
+    }
+
+    #[test]
+    fn takes_bounded_streams() {
+        let mut intake = Intake::new(&spec(), GRACE);
+        intake.stdout(START);
+        for number in 0..100_000 {
+            intake.stderr(format!("{number}\n").as_bytes());
+        }
+        let block = [0; 65_536];
+        let taken = (0..1000).take_while(|_| intake.stdout(&block) == Want::More);
+        assert!(taken.count() < 20);
+        assert!(intake.stdout.len() <= 4096 + 1536 + (1 << 20));
+        let ended = intake
+            .finish(&spec(), Seen::default(), Duration::ZERO)
+            .unwrap();
+        assert_eq!(ended.log_total, 588_890);
+        let log = String::from_utf8(ended.log).unwrap();
+        assert!(
+            log.starts_with("0\n1\n2\n") && log.ends_with("\n99998\n99999\n"),
+            "{log}"
+        );
+        assert!(log.contains("[… 588790 bytes cut …]"), "{log}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_streams_never_panic(
+            started in any::<bool>(),
+            uptime in "[0-9e.inf-]{0,20}",
+            parts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 0..8),
+            late in any::<bool>(),
+        ) {
+            let mut intake = Intake::new(&spec(), GRACE);
+            if started {
+                intake.stdout(START);
+                intake.stdout(format!("dgm-end 137 {uptime}\n").as_bytes());
+            }
+            for part in &parts {
+                intake.stdout(part);
+                intake.stderr(part);
+            }
+            let seen = Seen { late, ..Seen::default() };
+            let ended = intake.finish(&spec(), seen, Duration::ZERO);
+            prop_assert_eq!(ended.is_ok(), started);
+        }
+    }
+}

@@ -54,6 +54,7 @@ cd -- "$work" || cannot "enter $work"
 read -r begun idle </proc/uptime || cannot 'read /proc/uptime'
 printf 'dgm-run 1 %s\n' "$begun"
 (
+  unset OLDPWD
   shift "$collect"
   while [ "$vars" -gt 0 ]; do
     export "$1"
@@ -172,4 +173,65 @@ pub(super) fn argv(spec: &Spec, program: &str) -> Vec<String> {
 /// Returns the runner's standard input: a tar of all placed files.
 pub(super) fn input(spec: &Spec) -> Vec<u8> {
     archive::write(&spec.placed).expect("memory takes any checked path and content")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{argv, check, input};
+    use crate::domain::{FileTree, TreePath};
+    use crate::sandbox::{Limits, Placed, Spec};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn spec() -> Spec {
+        let mut files = FileTree::new();
+        files.insert(TreePath::new("a").expect("good"), *b"text", false);
+        Spec {
+            job: "t".to_owned(),
+            image: None,
+            agent: None,
+            placed: vec![Placed {
+                at: "/tests".to_owned(),
+                files: Arc::new(files),
+            }],
+            workdir: "/work".to_owned(),
+            writable: vec!["/logs/verifier".to_owned()],
+            command: ["sh", "-c", "exit 1"].map(str::to_owned).into(),
+            env: vec![("A".to_owned(), "$(b) c".to_owned())],
+            socket_dir: None,
+            deadline: Duration::from_millis(1500),
+            collect: vec!["/work".to_owned()],
+            limits: Limits::default(),
+        }
+    }
+
+    #[test]
+    fn everything_reaches_the_script_as_an_argument() {
+        let argv = argv(&spec(), "/bin/sh");
+        assert_eq!(argv[0..2], ["/bin/sh", "-c"]);
+        assert_eq!(
+            argv[3..].join("|"),
+            "dgm-run|1.500|/work|1|4|1|1|/logs/verifier|/tests|/tmp/dgm-scratch|/work|/work|\
+             A=$(b) c|sh|-c|exit 1"
+        );
+        assert_eq!(input(&spec()), input(&spec()));
+        assert_eq!(input(&spec()).len(), 10_240);
+    }
+
+    #[test]
+    fn refuses_what_the_runner_could_not_take() {
+        let fault = |change: fn(&mut Spec)| {
+            let mut spec = spec();
+            change(&mut spec);
+            let error = check(&spec).expect_err("this cannot run");
+            format!("{:#}", anyhow::Error::from(error))
+        };
+        check(&spec()).expect("this can run");
+        insta::assert_snapshot!(fault(|spec| spec.workdir = "/".to_owned()), @"could not run `t`: `/` is not the absolute path of a folder below the root");
+        insta::assert_snapshot!(fault(|spec| spec.writable[0] = "/a/../b".to_owned()), @"could not run `t`: `/a/../b` is not the absolute path of a folder below the root");
+        insta::assert_snapshot!(fault(|spec| spec.collect.push("/work/a".to_owned())), @"could not run `t`: `/work` and `/work/a` cannot be collected both");
+        insta::assert_snapshot!(fault(|spec| spec.collect.push("/work".to_owned())), @"could not run `t`: `/work` and `/work` cannot be collected both");
+        insta::assert_snapshot!(fault(|spec| spec.env[0].0 = "A=B".to_owned()), @"could not run `t`: `A=B` is not the name of a variable");
+        insta::assert_snapshot!(fault(|spec| spec.command.clear()), @"could not run `t`: there is no command");
+    }
 }
