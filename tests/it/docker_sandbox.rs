@@ -4,6 +4,7 @@ use crate::sandbox_suite::{Subject, spec, text};
 use dgm::domain::{FileTree, TreePath};
 use dgm::sandbox::docker::{ARCHIVE_LABEL, DockerSandbox, Engine, image};
 use dgm::sandbox::{Exit, Sandbox as _, SandboxError};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -243,6 +244,24 @@ async fn a_missing_image_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_cannot_be_reached_is_no_fault_of_the_agent() {
+    let fixture = Fixture::new("socket").await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let closed = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(folder.path(), closed).expect("it is ours");
+    for place in [folder.path().to_owned(), folder.path().join("missing")] {
+        let mut spec = spec(Some(IMAGE), "true");
+        spec.socket_dir = Some(place);
+        let error = fixture.sandbox.run(spec, CancellationToken::new()).await;
+        let error = anyhow::Error::from(error.expect_err("nobody could connect"));
+        assert!(
+            format!("{error:#}").contains("the socket's folder"),
+            "{error:#}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn volumes_and_entry_points_of_an_image_change_nothing() {
     let fixture = Fixture::new("volumes").await;
     let tag = format!("dgm-test-volumes-{}", std::process::id());
@@ -313,5 +332,6 @@ async fn an_agents_folder_is_made_once() {
     let ours: Vec<_> = ours.flatten().collect();
     assert_eq!(ours.len(), 1, "{ours:?}");
     let agents = std::fs::read_dir(ours[0].path()).expect("it is there");
+    let agents = agents.flatten().filter(|entry| entry.path().is_dir());
     assert_eq!(agents.count(), 1);
 }

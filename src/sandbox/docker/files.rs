@@ -150,7 +150,7 @@ mod tests {
         for number in 0..=KEPT {
             drop(
                 files
-                    .get(&agent(&number.to_string()))
+                    .agent(&agent(&number.to_string()))
                     .await
                     .expect("written"),
             );

@@ -16,6 +16,7 @@ mod run;
 
 use super::{Ended, Sandbox, SandboxError, Spec, flow};
 use crate::sys::clock;
+use anyhow::Context as _;
 use container::Setting;
 pub use engine::Engine;
 use files::Files;
@@ -23,7 +24,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 pub use reap::{ARCHIVE_LABEL, CREATED_LABEL, JOB_LABEL};
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
@@ -167,6 +170,9 @@ impl Inner {
         let Some(image) = &spec.image else {
             return Err(unusable(anyhow::anyhow!("the task names no image")));
         };
+        if let Some(folder) = &spec.socket_dir {
+            check_socket(folder).map_err(unusable)?;
+        }
         // Held until the container is gone.
         let agent = match &spec.agent {
             Some(agent) => {
@@ -219,4 +225,17 @@ impl Inner {
             tracing::warn!("the container engine says: {text}");
         }
     }
+}
+
+/// Checks that the user inside can get at the socket: an agent that cannot would be blamed.
+fn check_socket(folder: &Path) -> anyhow::Result<()> {
+    let metadata = fs::metadata(folder)
+        .with_context(|| format!("cannot look at the socket's folder `{}`", folder.display()))?;
+    anyhow::ensure!(
+        metadata.mode() & 0o001 != 0,
+        "the socket's folder `{}` is closed to others, so to the user inside: let a folder \
+         around it keep others out",
+        folder.display()
+    );
+    Ok(())
 }
