@@ -102,7 +102,7 @@ def tests_of(source):
     """Returns the sentence that says how the agent's own tests are run."""
     if "tests/test_" not in source:
         return "The agent has no tests of its own."
-    return "The agent's own tests run with `python3 -m unittest discover -s tests -t .`."
+    return "The agent's own tests run with `python3 -m unittest discover -f -s tests -t .`."
 
 
 def nothing():
