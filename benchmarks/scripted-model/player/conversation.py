@@ -23,7 +23,7 @@ class Action:
     def failed(self):
         start = self.result.lstrip()[:40].lower()
         return (
-            start.startswith(("error", "traceback", "no replacement", "unknown tool"))
+            start.startswith(("error:", "error ", "traceback (most", "no replacement"))
             or shell.status(self.result) != 0
         )
 

@@ -18,6 +18,9 @@ SECTION = re.compile(
     re.M,
 )
 
+# Among several improvements for a symptom the entry decides, by its checksum modulo this.
+SPREAD = 151
+
 # What each symptom is, for a reader.
 MEANING = {
     "reply-cut": "a reply reached its maximum length and was cut",
@@ -51,8 +54,8 @@ def answer(conversation, here):
     )
     if not fitting:
         return json.dumps(proposal(evidence, "idea", [], nothing()), ensure_ascii=False)
-    digest = binascii.crc32(" ".join([evidence.get("Entry", "")] + done).encode())
-    chosen = fitting[digest % len(fitting)]
+    digest = binascii.crc32(evidence.get("Entry", "").encode()) % SPREAD
+    chosen = fitting[(digest + len(done)) % len(fitting)]
     return json.dumps(proposal(evidence, symptom, fitting, chosen), ensure_ascii=False)
 
 
@@ -99,7 +102,7 @@ def tests_of(source):
     """Returns the sentence that says how the agent's own tests are run."""
     if "tests/test_" not in source:
         return "The agent has no tests of its own."
-    return "The agent's own tests run with `python3 -m unittest discover -s tests -t .`."
+    return "The agent's own tests run with `python3 -m unittest discover -f -s tests -t .`."
 
 
 def nothing():

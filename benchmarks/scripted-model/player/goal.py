@@ -1,6 +1,6 @@
 """What the model knows: the end a conversation asks for, as files and their content.
 
-A task of a benchmark is recognised by its instruction, an improvement of an agent
+A task of a benchmark is recognized by its instruction, an improvement of an agent
 by its title, and one simple request is understood by its words.
 """
 

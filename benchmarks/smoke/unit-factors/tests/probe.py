@@ -8,12 +8,12 @@ sys.path.append(os.getcwd())
 from units import convert
 
 for amount, source, target in [
-    (2, "nautical mile", "kilometre"),
-    (1, "mile", "metre"),
+    (2, "nautical mile", "kilometer"),
+    (1, "mile", "meter"),
     (3, "hour", "minute"),
-    (1, "metre", "gram"),
+    (1, "meter", "gram"),
     (1, "knot", "day"),
-    (1, "parsec", "metre"),
+    (1, "parsec", "meter"),
 ]:
     try:
         result = "%.3f" % convert(amount, source, target)

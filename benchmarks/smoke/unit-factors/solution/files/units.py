@@ -3,13 +3,13 @@
 Every unit is given by its size in the base unit of its kind.
 """
 
-# Length, in metres.
+# Length, in meters.
 LENGTH = {
-    "millimetre": 0.001,
-    "centimetre": 0.01,
-    "decimetre": 0.1,
-    "metre": 1.0,
-    "kilometre": 1000.0,
+    "millimeter": 0.001,
+    "centimeter": 0.01,
+    "decimeter": 0.1,
+    "meter": 1.0,
+    "kilometer": 1000.0,
     "inch": 0.0254,
     "foot": 0.3048,
     "yard": 0.9144,
@@ -28,12 +28,12 @@ MASS = {
     "stone": 6.35029318,
 }
 
-# Volume, in litres.
+# Volume, in liters.
 VOLUME = {
-    "millilitre": 0.001,
-    "centilitre": 0.01,
-    "litre": 1.0,
-    "hectolitre": 100.0,
+    "milliliter": 0.001,
+    "centiliter": 0.01,
+    "liter": 1.0,
+    "hectoliter": 100.0,
     "pint": 0.473176473,
     "quart": 0.946352946,
     "gallon": 3.785411784,
@@ -49,10 +49,10 @@ TIME = {
     "week": 604800.0,
 }
 
-# Speed, in metres per second.
+# Speed, in meters per second.
 SPEED = {
-    "metre per second": 1.0,
-    "kilometre per hour": 0.277777777778,
+    "meter per second": 1.0,
+    "kilometer per hour": 0.277777777778,
     "mile per hour": 0.44704,
     "knot": 0.514444444444,
 }
