@@ -566,6 +566,23 @@ fn a_second_writer_is_refused_and_readers_are_not() {
 }
 
 #[test]
+fn a_reader_leaves_no_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("demo");
+    run_on(&dir).unwrap();
+    let before = names(&dir);
+    let reader = Reader::open(&dir).unwrap();
+    reader.facts().unwrap();
+    drop(reader);
+    assert_eq!(names(&dir), before);
+    // With a writer at work nothing is taken away from it either.
+    let writer = Writer::open(&dir).unwrap();
+    drop(Reader::open(&dir).unwrap());
+    drop(writer);
+    assert_eq!(names(&dir), before);
+}
+
+#[test]
 fn a_reader_sees_whole_transactions_while_a_writer_works() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("demo");
@@ -987,6 +1004,10 @@ fn a_full_disk_is_said_clearly_and_loses_nothing() {
         })
     };
     full(writer.record(&[long(2)]).expect_err("the disk is full"));
+    let other = disk.at.join("other");
+    let error = Writer::create(&other, "seed = 1\n", NOW).expect_err("the disk is full");
+    assert!(matches!(error, ArchiveError::Full { .. }), "{error:?}");
+    assert!(!archive::exists(&other));
     assert_eq!(writer.facts().unwrap(), facts);
     assert_eq!(Reader::open(&dir).unwrap().facts().unwrap(), facts);
     drop(writer);
@@ -999,6 +1020,7 @@ fn a_full_disk_is_said_clearly_and_loses_nothing() {
     assert_eq!(writer.facts().unwrap(), facts);
     writer.put_blob(&noise(100_000, 2)).unwrap();
     writer.record(&[long(2)]).unwrap();
+    drop(Writer::create(&other, "seed = 1\n", NOW).unwrap());
     drop(writer);
     let found = archive::fsck(&dir, true).unwrap();
     assert!(
