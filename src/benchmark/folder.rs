@@ -25,6 +25,7 @@ const FOLDERS: [&str; 4] = ["environment", "tests", "solution", "steps"];
 pub(super) fn read_task(task: &Path) -> Result<FileTree, LoadError> {
     let mut reader = Reader {
         root: task,
+        passed_over: &[],
         files: FileTree::new(),
         bytes: 0,
     };
@@ -38,6 +39,19 @@ pub(super) fn read_task(task: &Path) -> Result<FileTree, LoadError> {
             }
         }
     }
+    Ok(reader.files)
+}
+
+/// Reads every file of a folder: an agent's source, or a whole benchmark. Links and special
+/// files are refused; what version control and Python leave there is passed over.
+pub fn read_folder(folder: &Path) -> Result<FileTree, LoadError> {
+    let mut reader = Reader {
+        root: folder,
+        passed_over: &[".git", "__pycache__"],
+        files: FileTree::new(),
+        bytes: 0,
+    };
+    reader.take_folder("")?;
     Ok(reader.files)
 }
 
@@ -58,6 +72,7 @@ pub(super) fn below(files: &FileTree, folder: &str) -> FileTree {
 
 struct Reader<'a> {
     root: &'a Path,
+    passed_over: &'static [&'static str],
     files: FileTree,
     bytes: u64,
 }
@@ -102,7 +117,14 @@ impl Reader<'_> {
                     why: "has a name that is not UTF-8".to_owned(),
                 });
             };
-            let child = format!("{name}/{child}");
+            if self.passed_over.contains(&child) {
+                continue;
+            }
+            let child = if name.is_empty() {
+                child.to_owned()
+            } else {
+                format!("{name}/{child}")
+            };
             let metadata =
                 fs::symlink_metadata(entry.path()).map_err(|source| read(&child, source))?;
             self.take(&child, &metadata)?;

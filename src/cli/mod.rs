@@ -3,18 +3,26 @@
 //! Invariant: commands only connect; what they connect (archive, engine, views) is tested
 //! without a process. Adding a command takes its file and one line in [`Command`].
 
+mod assets;
+mod bench;
 mod checkout;
 mod cost;
 mod diff;
 mod doctor;
 mod error;
+mod eval;
+mod evolve;
 mod exit;
 mod fsck;
+mod init;
 mod logging;
 mod place;
+mod preset;
+mod progress;
 mod show;
 mod tree;
 mod ui;
+mod workplace;
 
 use clap::Parser as _;
 use exit::Code;
@@ -52,6 +60,10 @@ struct Global {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    Evolve(evolve::Args),
+    Init(init::Args),
+    Eval(eval::Args),
+    Bench(bench::Args),
     Tree(tree::Args),
     Show(show::Args),
     Diff(diff::Args),
@@ -64,6 +76,10 @@ enum Command {
 impl Command {
     fn run(self, ui: Ui) -> anyhow::Result<Code> {
         match self {
+            Self::Evolve(args) => args.run(ui),
+            Self::Init(args) => args.run(ui),
+            Self::Eval(args) => args.run(ui),
+            Self::Bench(args) => args.run(ui),
             Self::Tree(args) => args.run(ui),
             Self::Show(args) => args.run(ui),
             Self::Diff(args) => args.run(ui),

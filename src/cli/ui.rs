@@ -69,6 +69,11 @@ impl Ui {
             .context("could not write to standard output")
     }
 
+    /// Returns whether little is to be said.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Says what is going on; silent with `--quiet`.
     pub(crate) fn status(&self, message: &str) {
         if !self.quiet {

@@ -24,9 +24,6 @@ pub(super) struct Workshop {
     pub image: String,
     pub limits: Limits,
     pub modify_timeout: Duration,
-    /// A number that no other job of this process has: names the child's source, which has
-    /// no id of its own before it is in the archive.
-    pub fresh: u64,
 }
 
 /// The models of one attempt, each with its books.
@@ -47,7 +44,12 @@ pub(super) struct ImproveJob {
 
 impl ImproveEnd {
     fn early(result: GateEnd) -> Self {
-        Self { log: Vec::new(), change: None, gate_log: Vec::new(), result }
+        Self {
+            log: Vec::new(),
+            change: None,
+            gate_log: Vec::new(),
+            result,
+        }
     }
 }
 
@@ -129,8 +131,12 @@ async fn propose(
     };
     let (proposal, exchange) = asked.map_err(|error| why_not(&error))?;
     let (done, recorded) = oneshot::channel();
-    let event =
-        Event::Proposed { attempt: job.attempt, proposal: proposal.clone(), exchange, done };
+    let event = Event::Proposed {
+        attempt: job.attempt,
+        proposal: proposal.clone(),
+        exchange,
+        done,
+    };
     if events.send(event).is_err() || recorded.await.is_err() {
         return Err(GateEnd::Cancelled);
     }

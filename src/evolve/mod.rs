@@ -10,6 +10,7 @@
 //! - a job's end is recorded in one transaction, after everything it names is durable.
 
 mod books;
+mod comparable;
 mod dispatcher;
 mod event;
 mod evidence;
@@ -19,11 +20,12 @@ mod notes;
 mod plan;
 mod progress;
 mod record;
-mod settle;
 mod settings;
+mod settle;
 mod start;
 
-pub use dispatcher::{Engine, Finished, Parts};
+pub use comparable::{Incomparable, comparable, same_tasks};
+pub use dispatcher::{EndCause, Engine, Finished, Parts};
 pub use progress::Progress;
 pub use settings::EngineSettings;
 pub use start::RoleModels;

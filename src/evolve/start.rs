@@ -48,7 +48,6 @@ pub(super) struct Starter {
     books: ChannelBooks,
     events: mpsc::UnboundedSender<Event>,
     cancel: CancellationToken,
-    fresh: u64,
 }
 
 impl Starter {
@@ -61,7 +60,15 @@ impl Starter {
         cancel: CancellationToken,
     ) -> Self {
         let books = ChannelBooks::new(events.clone());
-        Self { place, suite, models, settings, books, events, cancel, fresh: 0 }
+        Self {
+            place,
+            suite,
+            models,
+            settings,
+            books,
+            events,
+            cancel,
+        }
     }
 
     /// Returns an evaluation ready to run.
@@ -77,8 +84,7 @@ impl Starter {
             .get(&key.task)
             .with_context(|| format!("the benchmark has no task `{}`", key.task))?
             .clone();
-        let subject =
-            CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+        let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
         let metered = self.metered(subject, execution, Role::Solve);
         let job = EvaluateJob {
             agent: source(recorder, key.variant)?,
@@ -104,12 +110,15 @@ impl Starter {
 
     /// Returns an attempt ready to run.
     pub(super) fn improve(
-        &mut self,
+        &self,
         recorder: &Recorder,
         id: VariantId,
         execution: u32,
     ) -> anyhow::Result<impl Future<Output = JobEnd> + Send + 'static> {
-        let attempt = recorder.lineage().attempt(id).context("the attempt was not decided")?;
+        let attempt = recorder
+            .lineage()
+            .attempt(id)
+            .context("the attempt was not decided")?;
         let parent = source(recorder, attempt.decision.parent)?;
         let evidence = evidence::collect(
             recorder.lineage(),
@@ -124,15 +133,21 @@ impl Starter {
             modify: metered(Role::Modify),
             solve: metered(Role::Solve),
         };
-        let proposal = attempt.proposal.as_ref().map(|(proposal, _)| proposal.clone());
-        let job = ImproveJob { attempt: id, parent, proposal, evidence };
-        self.fresh += 1;
+        let proposal = attempt
+            .proposal
+            .as_ref()
+            .map(|(proposal, _)| proposal.clone());
+        let job = ImproveJob {
+            attempt: id,
+            parent,
+            proposal,
+            evidence,
+        };
         let workshop = Workshop {
             place: self.place.clone(),
             image: self.settings.agent_image.clone(),
             limits: self.settings.limits,
             modify_timeout: self.settings.modify_timeout,
-            fresh: self.fresh,
         };
         let (events, cancel) = (self.events.clone(), self.cancel.clone());
         Ok(async move {
@@ -151,9 +166,15 @@ impl Starter {
     }
 
     fn metered(&self, subject: CallSubject, execution: u32, role: Role) -> Arc<Metered> {
-        let allowance =
-            Allowance { calls: Some(self.settings.calls_per_job), ..Allowance::default() };
-        let job = JobSubject { subject, execution, role };
+        let allowance = Allowance {
+            calls: Some(self.settings.calls_per_job),
+            ..Allowance::default()
+        };
+        let job = JobSubject {
+            subject,
+            execution,
+            role,
+        };
         let books = Arc::new(self.books.clone());
         Arc::new(Metered::new(self.models.of(role), books, job, allowance))
     }
@@ -166,5 +187,8 @@ fn source(recorder: &Recorder, id: VariantId) -> anyhow::Result<AgentSource> {
         .variant(id)
         .with_context(|| format!("{id} is not in the archive"))?;
     let files = recorder.reader().files(&variant.commit)?;
-    Ok(AgentSource { id: variant.tree.as_str().to_owned(), files: Arc::new(files) })
+    Ok(AgentSource {
+        id: variant.tree.as_str().to_owned(),
+        files: Arc::new(files),
+    })
 }

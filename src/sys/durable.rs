@@ -65,3 +65,18 @@ pub fn create_dir_all(folder: &Path) -> io::Result<()> {
         Some(_) | None => Ok(()),
     }
 }
+
+/// Moves a finished folder to its place, which must not exist or be empty: after a crash it
+/// is there whole or not at all.
+pub fn publish(draft: &Path, place: &Path) -> io::Result<()> {
+    crash_point();
+    // Its many files are made durable at once; each on its own would take seconds.
+    rustix::fs::syncfs(File::open(draft)?)?;
+    fs::rename(draft, place)?;
+    match place.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent)?,
+        Some(_) | None => sync_folder(Path::new("."))?,
+    }
+    crash_point();
+    Ok(())
+}

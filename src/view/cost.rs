@@ -127,8 +127,8 @@ pub fn text(lineage: &Lineage, by: Option<By>, style: Style) -> String {
     ));
     if total.unsettled > 0 {
         page.line(format!(
-            "{} of them unsettled: the process ended between request and answer, so the \
-             provider may have charged for them",
+            "{} of them unsettled: the answer is still awaited, or the process died before it \
+             came and the provider may have charged for it",
             count(total.unsettled)
         ));
     }

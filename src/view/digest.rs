@@ -59,6 +59,8 @@ pub(super) struct Digest {
     pub(super) path: Vec<VariantId>,
     /// The same as a set.
     pub(super) on_path: BTreeSet<VariantId>,
+    /// The best against the seed, where it is not the seed.
+    pub(super) best_delta: Option<Delta>,
     /// All calls.
     pub(super) spend: SubjectSpend,
     /// Settled evaluations.
@@ -153,6 +155,10 @@ impl Digest {
             next = lineage.variant(id).and_then(|variant| variant.parent);
         }
         self.path.reverse();
+        self.best_delta = self
+            .best
+            .filter(|best| *best != VariantId::SEED)
+            .and_then(|best| delta(lineage, best, VariantId::SEED));
     }
 }
 

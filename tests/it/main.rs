@@ -2,8 +2,14 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     reason = "a test that cannot set itself up has to stop"
 )]
 
 mod archive;
+mod cli_read;
+mod docker_polyglot;
+mod docker_sandbox;
+mod local_benchmark;
+mod local_sandbox;
+mod sandbox_suite;
+mod support;

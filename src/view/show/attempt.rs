@@ -37,7 +37,7 @@ pub(super) fn text(subject: Subject<'_>, stored: &[Stored], style: Style) -> Opt
     proposal(&mut page, attempt);
     variant::spend(&mut page, subject, style);
     variant::faults(&mut page, subject, style);
-    texts(&mut page, subject, stored, style);
+    texts(&mut page, stored);
     Some(page.finish())
 }
 
@@ -105,7 +105,7 @@ pub(super) fn proposal(page: &mut Page, attempt: &Attempt) {
 }
 
 /// Adds what is stored: addresses first, then the contents.
-pub(super) fn texts(page: &mut Page, subject: Subject<'_>, stored: &[Stored], style: Style) {
+pub(super) fn texts(page: &mut Page, stored: &[Stored]) {
     if stored.is_empty() {
         return;
     }
@@ -125,10 +125,6 @@ pub(super) fn texts(page: &mut Page, subject: Subject<'_>, stored: &[Stored], st
             };
             page.block(text, 30, keep);
         }
-    }
-    if !subject.full {
-        page.line("");
-        page.line(style.paint(Ink::Dim, "whole texts: add --full"));
     }
 }
 

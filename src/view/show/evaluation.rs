@@ -59,7 +59,7 @@ pub(super) fn text(
         &format!("{}, execution {}", evaluation.run.0, evaluation.execution),
     );
     page.field("task digest", &evaluation.task_digest);
-    attempt::texts(&mut page, subject, stored, style);
+    attempt::texts(&mut page, stored);
     page.finish()
 }
 

@@ -10,14 +10,23 @@ use crate::view::style::{Ink, Style};
 
 /// Returns the summary with its legend.
 pub(super) fn text(lineage: &Lineage, digest: &Digest, style: Style) -> String {
-    [
-        legend(style),
+    let lines = [
         population(digest),
         attempts(digest),
         best(lineage, digest, style),
         spend(digest),
-    ]
-    .concat()
+    ];
+    let text = line::wrap(&lines.concat(), style.width, "");
+    [legend(style), emphasize(&text, digest, style)].concat()
+}
+
+/// Colors come after the lines are wrapped: escape sequences have no width.
+fn emphasize(text: &str, digest: &Digest, style: Style) -> String {
+    let Some(best) = digest.best else {
+        return text.to_owned();
+    };
+    let words = format!("best {best}");
+    text.replacen(&words, &style.paint(Ink::Path, &words), 1)
 }
 
 fn legend(style: Style) -> String {
@@ -92,20 +101,26 @@ fn best(lineage: &Lineage, digest: &Digest, style: Style) -> String {
         (score, shown)
     };
     let (score, shown) = of(best);
-    let best_is = style.paint(Ink::Path, &format!("best {best}"));
     let seed = VariantId::SEED;
     if best == seed || lineage.variant(seed).is_none() {
-        return format!("{best_is}: {shown}\n");
+        return format!("best {best}: {shown}\n");
     }
     let (first, first_shown) = of(seed);
-    let overlap = match disjoint(interval(first), interval(score)) {
-        true => "",
-        false => " (the intervals overlap)",
+    let against = match digest.best_delta {
+        None => String::new(),
+        Some(delta) => format!(
+            "{} points against the seed on the {} both were tried on{}; ",
+            points(delta.mean, style),
+            plural(u64::from(delta.shared), "evaluation", "evaluations"),
+            if disjoint(interval(first), interval(score)) {
+                ""
+            } else {
+                " (the intervals overlap)"
+            }
+        ),
     };
     format!(
-        "{best_is}: {shown}; seed {seed}: {first_shown}\n\
-         {} points against the seed{overlap}; path {}\n",
-        points(score.mean() - first.mean(), style),
+        "best {best}: {shown}; seed {seed}: {first_shown}\n{against}path {}\n",
         path(&digest.path, style)
     )
 }

@@ -1,0 +1,19 @@
+"""Runs the tests of the workspace."""
+
+from agent.tools import bash
+
+SPEC = {
+    "name": "check",
+    "description": "Run the tests of the workspace. Use it after every change.",
+    "parameters": {
+        "type": "object",
+        "properties": {"command": {"type": "string", "description": "Runs the tests."}},
+        "required": ["command"],
+    },
+}
+
+
+def run(arguments):
+    output = bash.run(arguments)
+    verdict = "The tests FAILED." if "[exit status" in output else "The tests ended."
+    return verdict + "\n" + output

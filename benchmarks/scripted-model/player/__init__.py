@@ -1,0 +1,1 @@
+"""The scripted model, in reading order: answer, conversation, toolbox, goal, play, diagnose."""

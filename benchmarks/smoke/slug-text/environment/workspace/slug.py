@@ -1,0 +1,15 @@
+"""Turns titles into the last part of a web address."""
+
+
+def slug(title):
+    """Returns the title in lower case, its words joined by hyphens."""
+    words = []
+    word = ""
+    for letter in title.lower():
+        if letter == " ":
+            words.append(word)
+            word = ""
+        else:
+            word += letter
+    words.append(word)
+    return "-".join(words)

@@ -1,0 +1,171 @@
+//! `dgm evolve`.
+
+use super::exit::Code;
+use super::init::{self, Source, config_error};
+use super::progress::{self, Printer};
+use super::ui::Ui;
+use super::{block_on, workplace};
+use crate::archive::{Layout, Writer, exists};
+use crate::benchmark::Suite;
+use crate::config::{Overrides, Settings, parse};
+use crate::evolve::{EndCause, Engine, Finished, Parts, RoleModels, comparable};
+use crate::model::Model;
+use crate::policy::Dgm;
+use crate::sys::shutdown::Shutdown;
+use crate::view::tree;
+use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Grow an archive: make, evaluate and keep better agents
+///
+/// Makes the archive if it is not there yet (then say from what: `--preset` or `--config`).
+/// On an existing archive it goes on: whatever a stopped or killed run had finished stays
+/// finished, whatever it had begun is done again. The first Ctrl-C starts nothing new and lets
+/// running jobs end, the second stops them, the third exits.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  dgm evolve demo --preset smoke            first look: no key, no network, no Docker
+  dgm evolve demo --generations 10          go on with it
+  dgm evolve run --config my.toml           a new archive from your own configuration
+  dgm evolve run --sandbox docker           run in containers instead")]
+pub(super) struct Args {
+    /// Folder of the archive [default: the current directory]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    source: Source,
+    /// Rounds in all, over all runs of this archive
+    #[arg(long, value_name = "N")]
+    generations: Option<u32>,
+    /// Jobs at once
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    /// Where untrusted code runs: `docker` or `local`
+    #[arg(long, value_name = "BACKEND")]
+    sandbox: Option<String>,
+    /// Print the tree as JSON (`dgm.tree/1`) at the end
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
+        let dir = self.dir.clone().unwrap_or_else(|| PathBuf::from("."));
+        if !exists(&dir) {
+            init::create(&dir, &self.source)?;
+            ui.status(&format!("made the archive `{}`", dir.display()));
+        } else if !self.source.is_empty() && self.source.preset.is_none() {
+            ui.warn("the archive is there already: it goes on with its own `dgm.toml`");
+        }
+        let overrides = Overrides {
+            generations: self.generations,
+            workers: self.workers,
+            sandbox: self.sandbox.clone(),
+        };
+        let settings = settings(&dir, &overrides)?;
+        let (finished, rounds) = block_on(evolve(ui, &dir, &settings))?;
+        let lineage = crate::archive::Reader::open(&dir)?.lineage()?;
+        ui.data(if self.json {
+            tree::json(&lineage)
+        } else {
+            tree::text(&lineage, ui.data_style())
+        })?;
+        let typed = self
+            .dir
+            .as_deref()
+            .map(|dir| format!(" {}", dir.display()))
+            .unwrap_or_default();
+        let again = format!("dgm evolve{typed}");
+        Ok(match finished.cause {
+            EndCause::Interrupted => {
+                ui.talk(&format!(
+                    "interrupted; nothing is lost: go on with `{again}`"
+                ));
+                Code::Interrupted
+            }
+            EndCause::Budget => {
+                ui.talk(&format!(
+                    "stopped: {}; go on with `{again}`",
+                    finished.reason
+                ));
+                Code::Budget
+            }
+            EndCause::Goal => {
+                let more = rounds + 4;
+                ui.status(&format!(
+                    "goal reached: {}; go on with `{again} --generations {more}`",
+                    finished.reason
+                ));
+                Code::Done
+            }
+        })
+    }
+}
+
+/// Reads the archive's own configuration.
+pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
+    let file = Layout::new(dir).config();
+    let name = file.display().to_string();
+    let text =
+        std::fs::read_to_string(&file).with_context(|| format!("could not read `{name}`"))?;
+    let raw = config_error(parse(&text), &name)?;
+    let dir = dir
+        .canonicalize()
+        .with_context(|| format!("could not find `{}`", dir.display()))?;
+    config_error(Settings::resolve(raw, &dir, overrides), &name)
+}
+
+/// Makes the models of all roles.
+pub(super) fn models(settings: &Settings) -> anyhow::Result<RoleModels> {
+    let [diagnose, modify, solve] = settings.models.clone();
+    let model = |settings: crate::model::ModelSettings, role: &str| {
+        Model::new(settings)
+            .map(Arc::new)
+            .with_context(|| format!("model of the role `{role}`"))
+    };
+    Ok(RoleModels {
+        diagnose: model(diagnose, "diagnose")?,
+        modify: model(modify, "modify")?,
+        solve: model(solve, "solve")?,
+    })
+}
+
+async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Finished, u32)> {
+    let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
+    let writer = Writer::open(dir)?;
+    let suite: Suite = workplace::load_suite(&settings.benchmark)?;
+    let available = workplace::task_ids(&suite);
+    let name = Layout::new(dir).config().display().to_string();
+    let stages = config_error(settings.stages(&available), &name)?;
+    comparable(&writer.lineage()?, &suite, &stages)?;
+    let in_stages = || {
+        suite.tasks.iter().filter(|task| {
+            stages
+                .stages
+                .iter()
+                .any(|stage| stage.tasks.contains(&task.id))
+        })
+    };
+    workplace::refuse_unfit(settings.backend, in_stages())?;
+    let images = workplace::images(in_stages(), Some(&settings.engine.agent_image));
+    let place = workplace::open(settings.backend, writer.id(), &images).await?;
+    let rounds = settings.generations();
+    let policy = Dgm::new(settings.dgm(stages));
+    let (progress, printer) = Printer::start(ui, rounds);
+    let parts = Parts {
+        writer,
+        policy: Arc::new(policy),
+        place,
+        suite: Arc::new(suite),
+        models: models(settings)?,
+        settings: settings.engine.clone(),
+        shutdown,
+        progress,
+        command: progress::command_line(),
+        config: settings.in_force(),
+    };
+    let finished = Engine::run(parts).await;
+    printer.finish().await;
+    Ok((finished?, rounds))
+}

@@ -1,0 +1,268 @@
+//! `dgm init`, and the making of an archive for `dgm evolve`.
+//!
+//! Invariant: an archive is made beside its place and moved there when it is whole: whatever
+//! interrupts it, there is no half an archive.
+
+use super::assets;
+use super::error::{Hint as _, usage};
+use super::exit::Code;
+use super::preset::Preset;
+use super::ui::Ui;
+use crate::agent::Manifest;
+use crate::archive::{Writer, exists, write_files};
+use crate::benchmark::read_folder;
+use crate::config::{ConfigError, Raw, parse};
+use crate::domain::{Fact, FileTree, Variant, VariantId};
+use crate::sys::clock::now_ms;
+use crate::sys::durable;
+use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+
+/// Make an archive without running anything
+///
+/// The archive gets a copy of its configuration (`dgm.toml`), of the seed agent as its first
+/// variant, and of what a preset brings along.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  dgm init demo --preset smoke
+  dgm init run --config my.toml --agent my-agent
+  dgm init trial --preset rehearsal --benchmark polyglot-python")]
+pub(super) struct Args {
+    /// Folder of the new archive
+    dir: PathBuf,
+    #[command(flatten)]
+    source: Source,
+}
+
+/// From what an archive is made.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct Source {
+    /// Configuration that the program brings along
+    #[arg(long, value_enum, conflicts_with = "config")]
+    pub(super) preset: Option<Preset>,
+    /// Configuration to copy into the archive
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Folder of the seed agent [default: the configuration's, or the base agent]
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) agent: Option<PathBuf>,
+    /// Folder of the benchmark, to be copied into the archive (preset `rehearsal`)
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) benchmark: Option<PathBuf>,
+}
+
+impl Source {
+    /// Returns whether nothing is said.
+    pub(super) fn is_empty(&self) -> bool {
+        self.preset.is_none()
+            && self.config.is_none()
+            && self.agent.is_none()
+            && self.benchmark.is_none()
+    }
+}
+
+impl Args {
+    pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
+        create(&self.dir, &self.source)?;
+        let dir = self.dir.display();
+        ui.status(&format!(
+            "made the archive `{dir}`; run it with `dgm evolve {dir}`"
+        ));
+        Ok(Code::Done)
+    }
+}
+
+/// Makes an archive.
+pub(super) fn create(dir: &Path, source: &Source) -> anyhow::Result<()> {
+    if exists(dir) {
+        return usage(
+            format!("`{}` holds an archive already", dir.display()),
+            format!("go on with it: `dgm evolve {}`", dir.display()),
+        );
+    }
+    if dir.is_dir()
+        && dir
+            .read_dir()
+            .is_ok_and(|mut entries| entries.next().is_some())
+    {
+        return usage(
+            format!("`{}` is not empty, and holds no archive", dir.display()),
+            "name a folder that does not exist yet",
+        );
+    }
+    let (text, config_dir) = config_text(source)?;
+    let raw = checked(&text, source)?;
+    let agent = seed_agent(source, &raw, &config_dir)?;
+    let text = rebase(&text, &raw, source, &config_dir)?;
+    let folders = folders(source)?;
+
+    let name = dir
+        .file_name()
+        .with_context(|| format!("`{}` names no folder", dir.display()))?;
+    let parent = match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    durable::create_dir_all(parent)
+        .with_context(|| format!("could not make `{}`", parent.display()))?;
+    let prefix = format!(".{}.init-", name.to_string_lossy());
+    remove_leftovers(parent, &prefix);
+    let draft = tempfile::Builder::new()
+        .prefix(&prefix)
+        .tempdir_in(parent)
+        .with_context(|| format!("could not make a folder in `{}`", parent.display()))?;
+    fill(draft.path(), &text, &agent, &folders)?;
+    durable::publish(draft.path(), dir)
+        .with_context(|| format!("could not move the new archive to `{}`", dir.display()))?;
+    // Nothing is left there to remove.
+    drop(draft.keep());
+    Ok(())
+}
+
+fn fill(
+    draft: &Path,
+    config: &str,
+    agent: &FileTree,
+    folders: &[(&'static str, FileTree)],
+) -> anyhow::Result<()> {
+    let now = now_ms();
+    let mut writer = Writer::create(draft, config, now)?;
+    for (place, files) in folders {
+        write_files(files, &draft.join(place), false)?;
+    }
+    let name = Manifest::read(agent)?.name;
+    let summary = format!("seed agent `{name}`");
+    let message = format!("{summary}\n\nVariant: 0\n");
+    let (commit, tree) = writer.commit_variant(VariantId::SEED, agent, None, &message, now)?;
+    writer.record(&[Fact::VariantMade(Variant {
+        id: VariantId::SEED,
+        commit,
+        tree,
+        parent: None,
+        generation: 0,
+        summary,
+        created_ms: now,
+    })])?;
+    Ok(())
+}
+
+/// Returns the text of the configuration, and the folder its paths start at.
+fn config_text(source: &Source) -> anyhow::Result<(String, PathBuf)> {
+    match (&source.config, source.preset) {
+        (Some(file), _) => {
+            let text = std::fs::read_to_string(file).with_context(|| {
+                format!("could not read the configuration `{}`", file.display())
+            })?;
+            let dir = file.parent().unwrap_or(Path::new(".")).to_owned();
+            Ok((text, dir))
+        }
+        (None, Some(preset)) => Ok((preset.config(), PathBuf::from("."))),
+        (None, None) => usage(
+            "a new archive needs a configuration",
+            "try `--preset smoke`, or write a `dgm.toml` and name it with `--config FILE`",
+        ),
+    }
+}
+
+/// Parses a configuration; the error names its file.
+fn checked(text: &str, source: &Source) -> anyhow::Result<Raw> {
+    let name = match &source.config {
+        Some(file) => file.display().to_string(),
+        None => "the preset".to_owned(),
+    };
+    config_error(parse(text), &name)
+}
+
+/// Puts the file's name and advice on a configuration's error.
+pub(super) fn config_error<T>(result: Result<T, ConfigError>, file: &str) -> anyhow::Result<T> {
+    let what = || format!("`{file}` is no usable configuration");
+    match result {
+        Ok(value) => Ok(value),
+        Err(ConfigError::Syntax { message, hint }) => {
+            let hint = hint.unwrap_or_else(|| "docs/configuration.md lists every key".to_owned());
+            usage(format!("{}: {message}", what()), hint)
+        }
+        Err(error @ ConfigError::Value { .. }) => usage(
+            format!("{}: {error}", what()),
+            "docs/configuration.md lists every key",
+        ),
+    }
+}
+
+fn seed_agent(source: &Source, raw: &Raw, config_dir: &Path) -> anyhow::Result<FileTree> {
+    let folder = match (&source.agent, &raw.seed_agent) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(folder)) => config_dir.join(folder),
+        (None, None) => return Ok(assets::base_agent()),
+    };
+    let files = read_folder(&folder)
+        .with_context(|| format!("could not read the seed agent `{}`", folder.display()))?;
+    match Manifest::read(&files) {
+        Ok(_) => Ok(files),
+        Err(error) => usage(
+            format!("`{}` is no agent: {error}", folder.display()),
+            "agents/README.md describes what an agent needs; `agents/base` is an example",
+        ),
+    }
+}
+
+/// Returns the configuration as it is written into the archive: with the benchmark's path
+/// relative to the archive, or absolute where it lies outside.
+fn rebase(text: &str, raw: &Raw, source: &Source, config_dir: &Path) -> anyhow::Result<String> {
+    if source.config.is_none() || raw.benchmark.path.is_absolute() {
+        return Ok(text.to_owned());
+    }
+    let path = config_dir.join(&raw.benchmark.path);
+    let absolute = path
+        .canonicalize()
+        .with_context(|| format!("there is no benchmark `{}`", path.display()))
+        .hint("`benchmark.path` is relative to the configuration's file")?;
+    let rebased = Raw {
+        benchmark: crate::config::RawBenchmark { path: absolute },
+        ..raw.clone()
+    };
+    toml::to_string(&rebased).context("could not write the configuration")
+}
+
+fn folders(source: &Source) -> anyhow::Result<Vec<(&'static str, FileTree)>> {
+    let Some(preset) = source.preset else {
+        return Ok(Vec::new());
+    };
+    let mut folders = preset.folders();
+    match (preset.wants_benchmark(), &source.benchmark) {
+        (Some(place), Some(folder)) => {
+            let files = read_folder(folder)
+                .with_context(|| format!("could not read the benchmark `{}`", folder.display()))?;
+            folders.push((place, files));
+        }
+        (Some(_), None) => {
+            return usage(
+                "this preset needs a benchmark",
+                "name one with `--benchmark FOLDER`; `dgm bench import` makes one",
+            );
+        }
+        (None, Some(_)) => {
+            return usage(
+                "this preset brings its own benchmark",
+                "leave out `--benchmark`",
+            );
+        }
+        (None, None) => {}
+    }
+    Ok(folders)
+}
+
+/// Removes what an interrupted making of the same archive left.
+fn remove_leftovers(parent: &Path, prefix: &str) {
+    let Ok(entries) = parent.read_dir() else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix)
+            && let Err(error) = std::fs::remove_dir_all(entry.path())
+        {
+            tracing::debug!(path = %entry.path().display(), %error, "leftover stays");
+        }
+    }
+}

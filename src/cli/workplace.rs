@@ -1,0 +1,127 @@
+//! What `evolve`, `eval` and `bench check` have in common: a sandbox backend that works here,
+//! and the folder for sockets and caches of this archive.
+
+use super::error::{Hint as _, usage};
+use crate::agent::Place;
+use crate::benchmark::{Suite, Task};
+use crate::config::Backend;
+use crate::domain::TaskId;
+use crate::sandbox::Sandbox;
+use crate::sandbox::docker::DockerSandbox;
+use crate::sandbox::local::LocalSandbox;
+use anyhow::Context as _;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Opens a backend and checks that it works with the images that the tasks need.
+/// `id` names what belongs together and is reaped together: the archive's id.
+pub(super) async fn open(backend: Backend, id: &str, images: &[String]) -> anyhow::Result<Place> {
+    let runtime = runtime_dir(id)?;
+    let sandbox: Arc<dyn Sandbox> = match backend {
+        Backend::Docker => Arc::new(DockerSandbox::connect(id.to_owned(), runtime.clone()).await?),
+        Backend::Local => Arc::new(LocalSandbox::new(runtime.clone())),
+    };
+    sandbox.check(images).await?;
+    let sockets = runtime.join("s");
+    Ok(Place { sandbox, sockets })
+}
+
+/// Returns the images that a run needs, each once.
+pub(super) fn images<'a>(
+    tasks: impl Iterator<Item = &'a Arc<Task>>,
+    agent_image: Option<&str>,
+) -> Vec<String> {
+    let images: BTreeSet<&str> = tasks
+        .filter_map(|task| task.image.as_deref())
+        .chain(agent_image)
+        .collect();
+    images.into_iter().map(str::to_owned).collect()
+}
+
+/// Refuses tasks that the backend cannot run.
+pub(super) fn refuse_unfit<'a>(
+    backend: Backend,
+    tasks: impl Iterator<Item = &'a Arc<Task>>,
+) -> anyhow::Result<()> {
+    let unfit: Vec<&str> = tasks
+        .filter(|task| match backend {
+            Backend::Docker => task.image.is_none(),
+            Backend::Local => !task.local,
+        })
+        .map(|task| task.id.as_str())
+        .collect();
+    if unfit.is_empty() {
+        return Ok(());
+    }
+    let names = unfit
+        .iter()
+        .take(5)
+        .copied()
+        .collect::<Vec<_>>()
+        .join("`, `");
+    let more = if unfit.len() > 5 { ", …" } else { "" };
+    match backend {
+        Backend::Local => usage(
+            format!("these tasks need an image of their own: `{names}`{more}"),
+            "the local sandbox has no images: run them with `--sandbox docker`",
+        ),
+        Backend::Docker => usage(
+            format!("these tasks name no image: `{names}`{more}"),
+            "add `image` under `[metadata.dgm]` in their `task.toml`",
+        ),
+    }
+}
+
+/// Loads a benchmark; tasks that are wanted and cannot run are an error.
+pub(super) fn load_suite(folder: &Path) -> anyhow::Result<Suite> {
+    let suite = Suite::load(folder)
+        .hint("a benchmark is a folder of Harbor task directories; `dgm bench import` makes one")?;
+    if suite.tasks.is_empty() {
+        let (name, why) = suite.refused.first().context("the benchmark has no task")?;
+        return usage(
+            format!("no task of `{}` can run; `{name}`: {why}", folder.display()),
+            "`dgm bench list` shows what is wrong with each",
+        );
+    }
+    Ok(suite)
+}
+
+/// Returns the names of all tasks that can run, in order.
+pub(super) fn task_ids(suite: &Suite) -> Vec<TaskId> {
+    suite.tasks.iter().map(|task| task.id.clone()).collect()
+}
+
+/// Returns the folder for sockets and caches: short, because a socket's path may have no more
+/// than 107 bytes, and closed to other users.
+fn runtime_dir(id: &str) -> anyhow::Result<PathBuf> {
+    let user = rustix::process::getuid().as_raw();
+    let base = match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(dir) if !dir.is_empty() && dir.len() <= 40 => PathBuf::from(dir).join("dgm"),
+        Some(_) | None => std::env::temp_dir().join(format!("dgm-{user}")),
+    };
+    let dir = base.join(id.get(..12).unwrap_or(id));
+    make_private(&base)?;
+    make_private(&dir)?;
+    Ok(dir)
+}
+
+fn make_private(dir: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+    let made = std::fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(dir);
+    made.with_context(|| format!("could not make the folder `{}`", dir.display()))?;
+    let metadata = std::fs::symlink_metadata(dir)
+        .with_context(|| format!("could not look at the folder `{}`", dir.display()))?;
+    let mine = metadata.is_dir() && metadata.uid() == rustix::process::getuid().as_raw();
+    if !mine {
+        return Err(anyhow::anyhow!(
+            "`{}` belongs to somebody else",
+            dir.display()
+        ))
+        .hint("set `XDG_RUNTIME_DIR` or `TMPDIR` to a folder of your own");
+    }
+    Ok(())
+}

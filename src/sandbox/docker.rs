@@ -1,1 +1,0 @@
-//! Containers through the engine API.

@@ -1,0 +1,222 @@
+//! Containers through the engine's API.
+//!
+//! Invariants: what a container may do is decided in [`container`] alone; a container belongs
+//! to one archive by its label, and nobody else's is ever touched ([`reap`]); images are never
+//! pulled, only looked up, and built when somebody asks for it ([`image`]).
+//!
+//! The engine itself is trusted: whoever may use its socket is root on this machine. The
+//! socket is therefore never seen inside.
+
+mod container;
+mod engine;
+mod files;
+pub mod image;
+mod reap;
+mod run;
+
+use super::{Ended, Sandbox, SandboxError, Spec, flow};
+use crate::sys::clock;
+use container::Setting;
+pub use engine::Engine;
+use files::Files;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+pub use reap::{ARCHIVE_LABEL, CREATED_LABEL, JOB_LABEL};
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// The backend that gives each run a container of its own.
+#[derive(Clone, Debug)]
+pub struct DockerSandbox {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    engine: Engine,
+    archive: String,
+    runtime: PathBuf,
+    files: Files,
+    /// Volumes that images declare, asked once for each image.
+    volumes: Mutex<HashMap<String, Arc<[String]>>>,
+    /// What the engine has warned of; said once.
+    warned: Mutex<HashSet<String>>,
+}
+
+impl DockerSandbox {
+    /// Connects to the engine. `archive` goes into the label of every container; agents'
+    /// files are kept in a folder of `runtime` that must be this archive's own and that the
+    /// engine must be able to see.
+    pub async fn connect(archive: String, runtime: PathBuf) -> Result<Self, SandboxError> {
+        let engine = Engine::connect().await?;
+        if archive.is_empty() {
+            return Err(SandboxError::Unavailable {
+                what: "the archive has no label".to_owned(),
+                hint: "without one its containers could not be told from others".to_owned(),
+            });
+        }
+        // The engine takes absolute paths only.
+        let runtime = std::path::absolute(&runtime).map_err(|source| SandboxError::Failed {
+            what: format!("could not find `{}`", runtime.display()),
+            source: source.into(),
+        })?;
+        let files = Files::make(&runtime).map_err(|source| SandboxError::Failed {
+            what: format!("could not use the folder `{}`", runtime.display()),
+            source: source.into(),
+        })?;
+        let inner = Inner {
+            engine,
+            archive,
+            runtime,
+            files,
+            volumes: Mutex::default(),
+            warned: Mutex::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Returns the engine, for building and looking up images.
+    pub fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+}
+
+impl Sandbox for DockerSandbox {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
+    fn has_images(&self) -> bool {
+        true
+    }
+
+    fn check<'a>(&'a self, images: &'a [String]) -> BoxFuture<'a, Result<(), SandboxError>> {
+        async {
+            // Connects anew: the engine may have gone since.
+            let engine = Engine::connect().await?;
+            engine.check_limits()?;
+            let missing = image::missing(&engine, images).await?;
+            if missing.is_empty() {
+                return Ok(());
+            }
+            let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+            Err(SandboxError::Unavailable {
+                what: match names.as_slice() {
+                    [name] => format!("image {name} is not there"),
+                    names => format!("images {} are not there", names.join(", ")),
+                },
+                hint: "build what the tasks need with `dgm bench build`".to_owned(),
+            })
+        }
+        .boxed()
+    }
+
+    fn run<'a>(
+        &'a self,
+        spec: Spec,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'a, Result<Ended, SandboxError>> {
+        let inner = self.inner.clone();
+        async move {
+            let cancel = cancel.child_token();
+            let job = spec.job.clone();
+            let of_task = cancel.clone();
+            let task = tokio::spawn(async move { inner.run(&spec, &of_task).await });
+            // When this future is dropped the task hears of it and removes its container.
+            let _stop = cancel.drop_guard();
+            task.await.unwrap_or_else(|error| {
+                Err(SandboxError::Failed {
+                    what: format!("the run of `{job}` broke off"),
+                    source: error.into(),
+                })
+            })
+        }
+        .boxed()
+    }
+
+    fn reap(&self) -> BoxFuture<'_, Result<usize, SandboxError>> {
+        async {
+            let Inner {
+                engine,
+                archive,
+                runtime,
+                ..
+            } = &*self.inner;
+            let containers = reap::reap(engine, archive).await?;
+            let folders = files::reap(runtime).map_err(|source| SandboxError::Failed {
+                what: format!("could not clean the folder `{}`", runtime.display()),
+                source: source.into(),
+            })?;
+            Ok(containers + folders)
+        }
+        .boxed()
+    }
+}
+
+impl Inner {
+    async fn run(&self, spec: &Spec, cancel: &CancellationToken) -> Result<Ended, SandboxError> {
+        let unusable = |source| SandboxError::Failed {
+            what: format!("could not prepare the container of `{}`", spec.job),
+            source,
+        };
+        flow::check(spec)?;
+        let Some(image) = &spec.image else {
+            return Err(unusable(anyhow::anyhow!("the task names no image")));
+        };
+        // Held until the container is gone.
+        let agent = match &spec.agent {
+            Some(agent) => {
+                let folder = self.files.agent(agent).await;
+                Some(folder.map_err(|error| unusable(error.into()))?)
+            }
+            None => None,
+        };
+        let volumes = self.volumes(image).await?;
+        let setting = Setting {
+            archive: &self.archive,
+            created: clock::now_ms(),
+            cpus: self.engine.cpus,
+            agent: agent.as_ref().map(|folder| folder.path()),
+            hosts: &self.files.hosts(),
+            volumes: &volumes,
+            command: flow::argv(spec, "sh"),
+        };
+        let body = container::body(spec, image, setting)
+            .map_err(|sentence| unusable(anyhow::anyhow!(sentence)))?;
+        if cancel.is_cancelled() {
+            return Err(SandboxError::Cancelled);
+        }
+        run::run(&self.engine, spec, body, |text| self.warn(text), cancel).await
+    }
+
+    async fn volumes(&self, image: &str) -> Result<Arc<[String]>, SandboxError> {
+        let known = |inner: &Self| {
+            let volumes = inner.volumes.lock().unwrap_or_else(PoisonError::into_inner);
+            volumes.get(image).cloned()
+        };
+        if let Some(volumes) = known(self) {
+            return Ok(volumes);
+        }
+        let Some(found) = image::inspect(&self.engine, image).await? else {
+            return Err(SandboxError::NoImage {
+                image: image.to_owned(),
+            });
+        };
+        let volumes = found.config.and_then(|config| config.volumes);
+        let volumes: Arc<[String]> = volumes.into_iter().flatten().collect();
+        let mut all = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(image.to_owned(), volumes.clone());
+        Ok(volumes)
+    }
+
+    fn warn(&self, text: &str) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.insert(text.to_owned()) {
+            tracing::warn!("the container engine says: {text}");
+        }
+    }
+}

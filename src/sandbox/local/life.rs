@@ -1,0 +1,206 @@
+//! One bubblewrap from start to end: its streams, its deadline, its death.
+
+use super::cgroup::Group;
+use crate::sandbox::flow::{self, Intake, Seen, Want};
+use crate::sandbox::{Ended, SandboxError, Spec};
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio_util::sync::CancellationToken;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 64 << 10;
+/// Time for a killed or ended bubblewrap to be gone.
+const DYING: Duration = Duration::from_secs(5);
+
+/// A running bubblewrap; dropping it kills everything inside.
+pub(super) struct Life {
+    /// Both are there until the end has been awaited.
+    parts: Option<(Child, Group)>,
+}
+
+/// Why the streams are no longer read.
+enum Pause {
+    Ended,
+    Enough,
+    Late,
+    Cancelled,
+}
+
+impl Life {
+    /// Takes charge of a bubblewrap that was just started in a group.
+    pub(super) fn new(child: Child, group: Group) -> Self {
+        Self {
+            parts: Some((child, group)),
+        }
+    }
+
+    /// Sees it to its end.
+    pub(super) async fn run(
+        mut self,
+        spec: &Spec,
+        grace: Duration,
+        cancel: CancellationToken,
+        begun: Instant,
+    ) -> Result<Ended, SandboxError> {
+        let failed = |source| SandboxError::Failed {
+            what: format!("could not follow the sandbox of `{}`", spec.job),
+            source,
+        };
+        let gone = || failed(anyhow::anyhow!("it has no streams"));
+        let (child, _) = self.parts.as_mut().ok_or_else(gone)?;
+        let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = streams else {
+            return Err(gone());
+        };
+        let mut intake = Intake::new(spec, grace);
+        let pause = attend(spec, stdin, stdout, stderr, &mut intake, &cancel).await;
+        let pause = pause.map_err(failed)?;
+        let (status, oom) = self.end(!matches!(pause, Pause::Ended)).await;
+        if matches!(pause, Pause::Cancelled) {
+            return Err(SandboxError::Cancelled);
+        }
+        let code = status.and_then(|status| {
+            status
+                .code()
+                .or_else(|| status.signal().map(|signal| 128 + signal))
+        });
+        let seen = Seen {
+            code,
+            oom,
+            late: matches!(pause, Pause::Late),
+        };
+        intake.finish(spec, seen, begun.elapsed())
+    }
+
+    /// Waits until every process inside is dead, after killing them if so asked.
+    async fn end(&mut self, kill: bool) -> (Option<ExitStatus>, bool) {
+        if kill {
+            self.kill();
+        }
+        let Some((child, _)) = &mut self.parts else {
+            return (None, false);
+        };
+        let mut ended = tokio::time::timeout(DYING, child.wait()).await;
+        if ended.is_err() {
+            self.kill();
+            if let Some((child, _)) = &mut self.parts {
+                ended = tokio::time::timeout(DYING, child.wait()).await;
+            }
+        }
+        let Some((_, group)) = self.parts.take() else {
+            return (None, false);
+        };
+        let oom = group.ran_out_of_memory();
+        group.remove().await;
+        (ended.ok().and_then(Result::ok), oom)
+    }
+
+    /// Kills every process inside. Process 1 of the namespace comes first: once bubblewrap
+    /// itself can be waited for, the kernel has ended all that were in it.
+    fn kill(&mut self) {
+        let Some((child, group)) = &mut self.parts else {
+            return;
+        };
+        if let Some(outer) = child.id().and_then(process) {
+            // Stopped, it starts no process 1 that would be missed here.
+            let _ = kill_process(outer, Signal::STOP);
+            let inner = children(outer);
+            for process in &inner {
+                let _ = kill_process(*process, Signal::KILL);
+            }
+            let last = if inner.is_empty() {
+                Signal::KILL
+            } else {
+                Signal::CONT
+            };
+            let _ = kill_process(outer, last);
+        }
+        group.kill();
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.kill();
+        let Some((mut child, group)) = self.parts.take() else {
+            return;
+        };
+        // The group can only be removed once its processes are gone; without a runtime that
+        // waits for it, it is removed at the next start.
+        drop(child.start_kill());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn(async move {
+                drop(tokio::time::timeout(DYING, child.wait()).await);
+                group.remove().await;
+            }));
+        }
+    }
+}
+
+/// Feeds the runner and reads what it sends until both streams end or there is a reason to
+/// stop.
+async fn attend(
+    spec: &Spec,
+    mut stdin: ChildStdin,
+    mut stdout: ChildStdout,
+    mut stderr: ChildStderr,
+    intake: &mut Intake,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Pause> {
+    let input = flow::input(spec);
+    let feed = async move {
+        // A runner that ends early says why on its standard error.
+        drop(stdin.write_all(&input).await);
+    };
+    tokio::pin!(feed);
+    let (mut out, mut err) = (vec![0; CHUNK], vec![0; CHUNK]);
+    let (mut fed, mut out_open, mut err_open) = (false, true, true);
+    let mut started = false;
+    let mut phase = tokio::time::Instant::now();
+    while out_open || err_open {
+        if !started && intake.started() {
+            started = true;
+            phase = tokio::time::Instant::now();
+        }
+        let limit = phase
+            + intake
+                .limit(spec.deadline)
+                .min(Duration::from_secs(1 << 30));
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(Pause::Cancelled),
+            () = tokio::time::sleep_until(limit) => return Ok(Pause::Late),
+            () = &mut feed, if !fed => fed = true,
+            read = stdout.read(&mut out), if out_open => {
+                let count = read.context("could not read its output")?;
+                out_open = count > 0;
+                if intake.stdout(&out[..count]) == Want::Nothing {
+                    return Ok(Pause::Enough);
+                }
+            }
+            read = stderr.read(&mut err), if err_open => {
+                let count = read.context("could not read its log")?;
+                err_open = count > 0;
+                intake.stderr(&err[..count]);
+            }
+        }
+    }
+    Ok(Pause::Ended)
+}
+
+fn process(id: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(id).ok()?)
+}
+
+fn children(parent: Pid) -> Vec<Pid> {
+    let parent = parent.as_raw_nonzero();
+    let file = format!("/proc/{parent}/task/{parent}/children");
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let pids = text.split_whitespace().filter_map(|pid| pid.parse().ok());
+    pids.filter_map(Pid::from_raw).collect()
+}

@@ -1,0 +1,7 @@
+//! What several tests need: the program in an empty world, and an archive with declared truth.
+
+mod grown;
+mod program;
+
+pub(crate) use grown::Grown;
+pub(crate) use program::Program;
