@@ -6,7 +6,8 @@
 use super::error::{ArchiveError, Result};
 use super::layout::{FORMAT, Layout};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior};
-use std::path::Path;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -116,13 +117,13 @@ pub(super) fn schema() -> String {
 }
 
 /// Opens the database for the one writer.
-pub(super) fn open_writer(layout: &Layout) -> Result<Connection> {
+pub(super) fn open_writer(layout: &Layout) -> Result<Database> {
     let path = layout.database();
     let fault = |error| ArchiveError::db_write(&path, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&path, flags).map_err(fault)?;
     set_up_writer(&connection).map_err(fault)?;
-    Ok(connection)
+    Ok(connection.into())
 }
 
 fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
@@ -139,9 +140,71 @@ fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
 }
 
+/// An open database.
+#[derive(Debug)]
+pub(super) struct Database {
+    connection: Connection,
+    // Fields are dropped in order, so the connection is closed by then.
+    _traces: Option<Traces>,
+}
+
+impl Deref for Database {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Database {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+}
+
+impl From<Connection> for Database {
+    fn from(connection: Connection) -> Self {
+        Self {
+            connection,
+            _traces: None,
+        }
+    }
+}
+
+/// What a reader of a database at rest leaves: SQLite gives it an empty log with an index,
+/// and a connection that may not write does not take them away. Dropped after that
+/// connection, this does, unless somebody uses them by now.
+#[derive(Debug)]
+struct Traces {
+    database: PathBuf,
+}
+
+impl Drop for Traces {
+    fn drop(&mut self) {
+        let log = log_of(&self.database);
+        if std::fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            // The last connection that may write removes them when it closes. Where that
+            // fails they stay, and harm nobody.
+            drop(
+                Connection::open_with_flags(&self.database, flags)
+                    .and_then(|connection| probe(&connection)),
+            );
+        }
+    }
+}
+
+fn log_of(database: &Path) -> PathBuf {
+    database.with_file_name("archive.db-wal")
+}
+
 /// Opens the database for reading; works beside a writer and on a read-only disk.
-pub(super) fn open_reader(layout: &Layout) -> Result<Connection> {
+pub(super) fn open_reader(layout: &Layout) -> Result<Database> {
     let path = layout.database();
+    let log = log_of(&path);
+    let _traces = (!log.exists()).then(|| Traces {
+        database: path.clone(),
+    });
     let fault = |error: rusqlite::Error| ArchiveError::read(&path, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&path, flags).map_err(fault)?;
@@ -149,31 +212,32 @@ pub(super) fn open_reader(layout: &Layout) -> Result<Connection> {
         .busy_timeout(Duration::from_secs(10))
         .map_err(fault)?;
     match probe(&connection) {
-        Ok(()) => return Ok(connection),
+        Ok(()) => {
+            return Ok(Database {
+                connection,
+                _traces,
+            });
+        }
         Err(error) if !is_unwritable_folder(&error) => return Err(fault(error)),
         Err(_) => {}
     }
     // The log's index cannot be made here. Without a log the database is complete and nobody
     // can be writing to it; with one (an archive copied while it was written to) both are read
     // from a private copy, because SQLite would ignore the log.
-    let log = path.with_file_name("archive.db-wal");
     if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-        return open_copy(&path, &log);
+        return Ok(open_copy(&path, &log)?.into());
     }
     let uri = format!("file:{}?immutable=1", escape_uri(&path));
     let connection =
         Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI).map_err(fault)?;
     probe(&connection).map_err(fault)?;
-    Ok(connection)
+    Ok(connection.into())
 }
 
 fn open_copy(database: &Path, log: &Path) -> Result<Connection> {
     let folder = tempfile::tempdir().map_err(|error| ArchiveError::read(database, error))?;
     let copy = folder.path().join("archive.db");
-    for (from, to) in [
-        (database, copy.clone()),
-        (log, copy.with_file_name("archive.db-wal")),
-    ] {
+    for (from, to) in [(database, copy.clone()), (log, log_of(&copy))] {
         std::fs::copy(from, &to).map_err(|error| ArchiveError::write(&to, error))?;
     }
     let fault = |error: rusqlite::Error| ArchiveError::read(database, error);

@@ -1,6 +1,7 @@
 //! Rows as facts.
 //!
-//! Columns are read by name, so that a newer format may add some.
+//! Invariant: reading gives back exactly what was recorded, or an error that names the
+//! column; nothing unknown is passed over.
 
 use super::db::FACT_TABLES;
 use crate::domain::{
@@ -11,107 +12,279 @@ use crate::domain::{
 };
 use rusqlite::types::{FromSql, Type};
 use rusqlite::{Connection, Row};
+use serde::de::DeserializeOwned;
+
+/// A table: its columns in the order in which its decoder takes them.
+type Table = (&'static [&'static str], fn(&mut Columns<'_>) -> Read<Fact>);
+
+type Read<T> = rusqlite::Result<T>;
+
+/// The tables of [`FACT_TABLES`]. Named columns, so that a newer format may add some.
+const TABLES: [Table; 11] = [
+    (
+        &[
+            "run", "command", "config", "version", "sandbox", "stages", "at_ms",
+        ],
+        run,
+    ),
+    (&["run", "reason", "at_ms"], run_end),
+    (
+        &[
+            "variant",
+            "commit_id",
+            "tree_id",
+            "parent",
+            "generation",
+            "summary",
+            "created_ms",
+        ],
+        variant,
+    ),
+    (
+        &[
+            "attempt", "round", "parent", "entry", "policy", "weights", "run", "at_ms",
+        ],
+        attempt,
+    ),
+    (
+        &[
+            "attempt",
+            "log_summarization",
+            "potential_improvements",
+            "improvement_proposal",
+            "implementation_suggestion",
+            "problem_description",
+            "exchange_blob",
+        ],
+        proposal,
+    ),
+    (
+        &[
+            "attempt",
+            "failure",
+            "detail",
+            "log_blob",
+            "transcript_blob",
+            "patch_blob",
+            "gate_log_blob",
+            "run",
+            "execution",
+            "at_ms",
+        ],
+        attempt_end,
+    ),
+    (
+        &[
+            "variant",
+            "task",
+            "repeat",
+            "stage",
+            "outcome",
+            "passed",
+            "reward",
+            "detail",
+            "task_digest",
+            "agent_log_blob",
+            "verifier_log_blob",
+            "patch_blob",
+            "transcript_blob",
+            "context_overflow",
+            "agent_ms",
+            "verifier_ms",
+            "run",
+            "execution",
+            "at_ms",
+        ],
+        evaluation,
+    ),
+    (
+        &[
+            "attempt",
+            "variant",
+            "task",
+            "repeat",
+            "outcome",
+            "detail",
+            "run",
+            "execution",
+            "at_ms",
+        ],
+        fault,
+    ),
+    (&["variant", "verdict", "reason", "at_ms"], verdict),
+    (
+        &[
+            "call",
+            "run",
+            "execution",
+            "attempt",
+            "variant",
+            "task",
+            "repeat",
+            "role",
+            "model",
+            "at_most_usd_micros",
+            "at_most_tokens",
+            "at_ms",
+        ],
+        call,
+    ),
+    (
+        &[
+            "call",
+            "status",
+            "input_tokens",
+            "cached_tokens",
+            "cache_written_tokens",
+            "output_tokens",
+            "reasoning_tokens",
+            "cost_usd_micros",
+            "latency_ms",
+        ],
+        call_settlement,
+    ),
+];
 
 /// Hands every fact with its position to a function: table by table in an order in which
 /// folding works, and within a table in the order of recording.
-pub(super) fn each(
-    db: &Connection,
-    take: &mut dyn FnMut(i64, Fact),
-) -> Result<(), rusqlite::Error> {
-    let decoders: [fn(&Row<'_>) -> rusqlite::Result<Fact>; 11] = [
-        run,
-        run_end,
-        variant,
-        attempt,
-        proposal,
-        attempt_end,
-        evaluation,
-        fault,
-        verdict,
-        call,
-        call_settlement,
-    ];
-    for (table, decode) in FACT_TABLES.into_iter().zip(decoders) {
-        let mut statement = db.prepare(&format!("SELECT * FROM {table} ORDER BY seq"))?;
+pub(super) fn each(db: &Connection, take: &mut dyn FnMut(i64, Fact)) -> Read<()> {
+    for (table, (columns, decode)) in FACT_TABLES.into_iter().zip(TABLES) {
+        let list = columns.join(", ");
+        let mut statement = db.prepare(&format!("SELECT seq, {list} FROM {table} ORDER BY seq"))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            take(row.get("seq")?, decode(row)?);
+            let mut columns = Columns {
+                row,
+                table,
+                columns,
+                taken: 0,
+            };
+            let fact = decode(&mut columns)?;
+            take(row.get(0)?, fact);
         }
     }
     Ok(())
 }
 
-/// Reads a name of ours; one that is not known is an error that quotes it.
-fn named<T>(
-    row: &Row<'_>,
-    column: &str,
-    read: impl FnOnce(&str) -> Option<T>,
-) -> rusqlite::Result<T> {
-    let text: String = row.get(column)?;
-    read(&text).ok_or_else(|| unreadable(row, column, &text))
+/// A row whose columns are taken one after the other. By position, because looking for a
+/// name in every row takes longer than everything else.
+struct Columns<'row> {
+    row: &'row Row<'row>,
+    table: &'static str,
+    columns: &'static [&'static str],
+    taken: usize,
 }
 
-fn unreadable(row: &Row<'_>, column: &str, text: &str) -> rusqlite::Error {
-    let index = row.as_ref().column_index(column).unwrap_or(0);
-    let problem = format!("column `{column}` holds `{text}`, which this program does not know");
-    rusqlite::Error::FromSqlConversionFailure(index, Type::Text, problem.into())
+impl Columns<'_> {
+    /// Takes the next column.
+    fn take<T: FromSql>(&mut self) -> Read<T> {
+        self.taken += 1;
+        self.row.get(self.taken)
+    }
+
+    /// Takes a column that holds a name of ours; one that is not known is an error.
+    fn named<T>(&mut self, read: impl FnOnce(&str) -> Option<T>) -> Read<T> {
+        let text: String = self.take()?;
+        read(&text).ok_or_else(|| self.unreadable(&text))
+    }
+
+    fn optionally_named<T>(&mut self, read: impl FnOnce(&str) -> Option<T>) -> Read<Option<T>> {
+        match self.take::<Option<String>>()? {
+            None => Ok(None),
+            Some(text) => read(&text).map(Some).ok_or_else(|| self.unreadable(&text)),
+        }
+    }
+
+    fn json<T: DeserializeOwned>(&mut self) -> Read<T> {
+        self.named(|text| serde_json::from_str(text).ok())
+    }
+
+    fn count(&mut self) -> Read<u64> {
+        let number: i64 = self.take()?;
+        u64::try_from(number).map_err(|_| self.unreadable(&number.to_string()))
+    }
+
+    fn blob(&mut self) -> Read<Option<BlobId>> {
+        Ok(self.take::<Option<String>>()?.map(BlobId::from_hex))
+    }
+
+    fn variant(&mut self) -> Read<VariantId> {
+        self.take().map(VariantId)
+    }
+
+    fn task(&mut self) -> Read<TaskId> {
+        Ok(TaskId::new(self.take::<String>()?))
+    }
+
+    fn run(&mut self) -> Read<RunId> {
+        self.take().map(RunId)
+    }
+
+    /// Takes the columns `attempt`, `variant`, `task`, `repeat`.
+    fn subject(&mut self) -> Read<CallSubject> {
+        let attempt: Option<u32> = self.take()?;
+        let evaluation: (Option<u32>, Option<String>, Option<u32>) =
+            (self.take()?, self.take()?, self.take()?);
+        match (attempt, evaluation) {
+            (Some(attempt), (None, None, None)) => Ok(CallSubject::Attempt(VariantId(attempt))),
+            (None, (Some(variant), Some(task), Some(repeat))) => Ok(CallSubject::Evaluation(
+                VariantId(variant),
+                TaskId::new(task),
+                repeat,
+            )),
+            _ => Err(self.unreadable("neither an attempt nor an evaluation")),
+        }
+    }
+
+    /// Says that the column taken last cannot be understood.
+    fn unreadable(&self, text: &str) -> rusqlite::Error {
+        let column = self
+            .taken
+            .checked_sub(1)
+            .and_then(|index| self.columns.get(index));
+        let problem = format!(
+            "column `{}` of table `{}` holds `{text}`, which this program does not know",
+            column.unwrap_or(&""),
+            self.table
+        );
+        rusqlite::Error::FromSqlConversionFailure(self.taken, Type::Text, problem.into())
+    }
 }
 
-fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
-    named(row, column, |text| serde_json::from_str(text).ok())
-}
-
-fn blob(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<BlobId>> {
-    Ok(row.get::<_, Option<String>>(column)?.map(BlobId::from_hex))
-}
-
-fn id<T: FromSql>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
-    row.get(column)
-}
-
-fn count(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
-    let number: i64 = row.get(column)?;
-    u64::try_from(number).map_err(|_| unreadable(row, column, &number.to_string()))
-}
-
-fn run_id(row: &Row<'_>) -> rusqlite::Result<RunId> {
-    id(row, "run").map(RunId)
-}
-
-fn run(row: &Row<'_>) -> rusqlite::Result<Fact> {
-    let stages: Vec<Vec<String>> = json(row, "stages")?;
+fn run(row: &mut Columns<'_>) -> Read<Fact> {
     Ok(Fact::RunStarted(RunStart {
-        run: run_id(row)?,
-        command: row.get("command")?,
-        config: row.get("config")?,
-        version: row.get("version")?,
-        sandbox: row.get("sandbox")?,
-        stages: stages
+        run: row.run()?,
+        command: row.take()?,
+        config: row.take()?,
+        version: row.take()?,
+        sandbox: row.take()?,
+        stages: row
+            .json::<Vec<Vec<String>>>()?
             .into_iter()
             .map(|tasks| tasks.into_iter().map(TaskId::new).collect())
             .collect(),
-        at_ms: row.get("at_ms")?,
+        at_ms: row.take()?,
     }))
 }
 
-fn run_end(row: &Row<'_>) -> rusqlite::Result<Fact> {
+fn run_end(row: &mut Columns<'_>) -> Read<Fact> {
     Ok(Fact::RunEnded(RunEnd {
-        run: run_id(row)?,
-        reason: row.get("reason")?,
-        at_ms: row.get("at_ms")?,
+        run: row.run()?,
+        reason: row.take()?,
+        at_ms: row.take()?,
     }))
 }
 
-fn attempt(row: &Row<'_>) -> rusqlite::Result<Fact> {
+fn attempt(row: &mut Columns<'_>) -> Read<Fact> {
     Ok(Fact::Decided(Decision {
-        attempt: id(row, "attempt").map(VariantId)?,
-        round: row.get("round")?,
-        parent: id(row, "parent").map(VariantId)?,
-        entry: named(row, "entry", Entry::decode)?,
-        policy: row.get("policy")?,
-        weights: named(row, "weights", weights)?,
-        run: run_id(row)?,
-        at_ms: row.get("at_ms")?,
+        attempt: row.variant()?,
+        round: row.take()?,
+        parent: row.variant()?,
+        entry: row.named(Entry::decode)?,
+        policy: row.take()?,
+        weights: row.named(weights)?,
+        run: row.run()?,
+        at_ms: row.take()?,
     }))
 }
 
@@ -134,146 +307,133 @@ fn weights(text: &str) -> Option<Vec<(VariantId, f64)>> {
         .collect()
 }
 
-fn proposal(row: &Row<'_>) -> rusqlite::Result<Fact> {
+fn proposal(row: &mut Columns<'_>) -> Read<Fact> {
     Ok(Fact::Proposed {
-        attempt: id(row, "attempt").map(VariantId)?,
+        attempt: row.variant()?,
         proposal: Proposal {
-            log_summarization: row.get("log_summarization")?,
-            potential_improvements: json(row, "potential_improvements")?,
-            improvement_proposal: row.get("improvement_proposal")?,
-            implementation_suggestion: row.get("implementation_suggestion")?,
-            problem_description: row.get("problem_description")?,
+            log_summarization: row.take()?,
+            potential_improvements: row.json()?,
+            improvement_proposal: row.take()?,
+            implementation_suggestion: row.take()?,
+            problem_description: row.take()?,
         },
-        exchange: BlobId::from_hex(row.get::<_, String>("exchange_blob")?),
+        exchange: BlobId::from_hex(row.take::<String>()?),
     })
 }
 
-fn attempt_end(row: &Row<'_>) -> rusqlite::Result<Fact> {
-    let failure: Option<String> = row.get("failure")?;
-    let failure = match failure {
-        None => None,
-        Some(_) => Some((
-            named(row, "failure", Failure::decode)?,
-            row.get::<_, String>("detail")?,
-        )),
-    };
+fn attempt_end(row: &mut Columns<'_>) -> Read<Fact> {
+    let attempt = row.variant()?;
+    let failure = row.optionally_named(Failure::decode)?;
+    let detail: Option<String> = row.take()?;
     Ok(Fact::AttemptEnded(AttemptEnd {
-        attempt: id(row, "attempt").map(VariantId)?,
-        failure,
-        log: blob(row, "log_blob")?,
-        transcript: blob(row, "transcript_blob")?,
-        patch: blob(row, "patch_blob")?,
-        gate_log: blob(row, "gate_log_blob")?,
-        run: run_id(row)?,
-        execution: row.get("execution")?,
-        at_ms: row.get("at_ms")?,
+        attempt,
+        failure: failure.zip(detail),
+        log: row.blob()?,
+        transcript: row.blob()?,
+        patch: row.blob()?,
+        gate_log: row.blob()?,
+        run: row.run()?,
+        execution: row.take()?,
+        at_ms: row.take()?,
     }))
 }
 
-fn variant(row: &Row<'_>) -> rusqlite::Result<Fact> {
+fn variant(row: &mut Columns<'_>) -> Read<Fact> {
     Ok(Fact::VariantMade(Variant {
-        id: id(row, "variant").map(VariantId)?,
-        commit: CommitId::new(row.get::<_, String>("commit_id")?),
-        tree: TreeId::new(row.get::<_, String>("tree_id")?),
-        parent: row.get::<_, Option<u32>>("parent")?.map(VariantId),
-        generation: row.get("generation")?,
-        summary: row.get("summary")?,
-        created_ms: row.get("created_ms")?,
+        id: row.variant()?,
+        commit: CommitId::new(row.take::<String>()?),
+        tree: TreeId::new(row.take::<String>()?),
+        parent: row.take::<Option<u32>>()?.map(VariantId),
+        generation: row.take()?,
+        summary: row.take()?,
+        created_ms: row.take()?,
     }))
 }
 
-fn evaluation(row: &Row<'_>) -> rusqlite::Result<Fact> {
+fn evaluation(row: &mut Columns<'_>) -> Read<Fact> {
     Ok(Fact::Evaluated(Evaluation {
         key: EvaluationKey {
-            variant: id(row, "variant").map(VariantId)?,
-            task: TaskId::new(row.get::<_, String>("task")?),
-            repeat: row.get("repeat")?,
+            variant: row.variant()?,
+            task: row.task()?,
+            repeat: row.take()?,
         },
-        purpose: match row.get("stage")? {
+        purpose: match row.take()? {
             Some(stage) => Purpose::Stage(stage),
             None => Purpose::Extra,
         },
-        outcome: named(row, "outcome", Outcome::from_name)?,
-        passed: row.get("passed")?,
-        reward: row.get("reward")?,
-        detail: row.get("detail")?,
-        task_digest: row.get("task_digest")?,
-        agent_log: blob(row, "agent_log_blob")?,
-        verifier_log: blob(row, "verifier_log_blob")?,
-        patch: blob(row, "patch_blob")?,
-        transcript: blob(row, "transcript_blob")?,
-        context_overflow: row.get("context_overflow")?,
+        outcome: row.named(Outcome::from_name)?,
+        passed: row.take()?,
+        reward: row.take()?,
+        detail: row.take()?,
+        task_digest: row.take()?,
+        agent_log: row.blob()?,
+        verifier_log: row.blob()?,
+        patch: row.blob()?,
+        transcript: row.blob()?,
+        context_overflow: row.take()?,
         timing: Timing {
-            agent_ms: count(row, "agent_ms")?,
-            verifier_ms: count(row, "verifier_ms")?,
+            agent_ms: row.count()?,
+            verifier_ms: row.count()?,
         },
-        run: run_id(row)?,
-        execution: row.get("execution")?,
-        at_ms: row.get("at_ms")?,
+        run: row.run()?,
+        execution: row.take()?,
+        at_ms: row.take()?,
     }))
 }
 
-fn subject(row: &Row<'_>) -> rusqlite::Result<CallSubject> {
-    match row.get::<_, Option<u32>>("attempt")? {
-        Some(attempt) => Ok(CallSubject::Attempt(VariantId(attempt))),
-        None => Ok(CallSubject::Evaluation(
-            id(row, "variant").map(VariantId)?,
-            TaskId::new(row.get::<_, String>("task")?),
-            row.get("repeat")?,
-        )),
-    }
-}
-
-fn fault(row: &Row<'_>) -> rusqlite::Result<Fact> {
+fn fault(row: &mut Columns<'_>) -> Read<Fact> {
     Ok(Fact::Faulted(Fault {
-        subject: subject(row)?,
-        outcome: named(row, "outcome", Outcome::from_name)?,
-        detail: row.get("detail")?,
-        run: run_id(row)?,
-        execution: row.get("execution")?,
-        at_ms: row.get("at_ms")?,
+        subject: row.subject()?,
+        outcome: row.named(Outcome::from_name)?,
+        detail: row.take()?,
+        run: row.run()?,
+        execution: row.take()?,
+        at_ms: row.take()?,
     }))
 }
 
-fn verdict(row: &Row<'_>) -> rusqlite::Result<Fact> {
-    let reason: Option<String> = row.get("reason")?;
+fn verdict(row: &mut Columns<'_>) -> Read<Fact> {
+    let variant = row.variant()?;
+    let name: String = row.take()?;
+    let reason: Option<String> = row.take()?;
+    let verdict = match (name.as_str(), reason) {
+        ("admitted", None) => Verdict::Admitted,
+        ("rejected", Some(reason)) => Verdict::Rejected(reason),
+        _ => return Err(row.unreadable(&name)),
+    };
     Ok(Fact::Judged {
-        variant: id(row, "variant").map(VariantId)?,
-        verdict: named(row, "verdict", |name| match (name, reason) {
-            ("admitted", None) => Some(Verdict::Admitted),
-            ("rejected", Some(reason)) => Some(Verdict::Rejected(reason)),
-            _ => None,
-        })?,
-        at_ms: row.get("at_ms")?,
+        variant,
+        verdict,
+        at_ms: row.take()?,
     })
 }
 
-fn call(row: &Row<'_>) -> rusqlite::Result<Fact> {
+fn call(row: &mut Columns<'_>) -> Read<Fact> {
     Ok(Fact::CallIntended(CallIntent {
-        id: count(row, "call").map(CallId)?,
-        run: run_id(row)?,
-        execution: row.get("execution")?,
-        subject: subject(row)?,
-        role: named(row, "role", Role::from_name)?,
-        model: row.get("model")?,
-        at_most: Usd(row.get("at_most_usd_micros")?),
-        at_most_tokens: count(row, "at_most_tokens")?,
-        at_ms: row.get("at_ms")?,
+        id: row.count().map(CallId)?,
+        run: row.run()?,
+        execution: row.take()?,
+        subject: row.subject()?,
+        role: row.named(Role::from_name)?,
+        model: row.take()?,
+        at_most: Usd(row.take()?),
+        at_most_tokens: row.count()?,
+        at_ms: row.take()?,
     }))
 }
 
-fn call_settlement(row: &Row<'_>) -> rusqlite::Result<Fact> {
+fn call_settlement(row: &mut Columns<'_>) -> Read<Fact> {
     Ok(Fact::CallSettled(CallSettlement {
-        id: count(row, "call").map(CallId)?,
-        status: named(row, "status", CallStatus::from_name)?,
+        id: row.count().map(CallId)?,
+        status: row.named(CallStatus::from_name)?,
         tokens: Tokens {
-            input: count(row, "input_tokens")?,
-            cached: count(row, "cached_tokens")?,
-            cache_written: count(row, "cache_written_tokens")?,
-            output: count(row, "output_tokens")?,
-            reasoning: count(row, "reasoning_tokens")?,
+            input: row.count()?,
+            cached: row.count()?,
+            cache_written: row.count()?,
+            output: row.count()?,
+            reasoning: row.count()?,
         },
-        cost: Usd(row.get("cost_usd_micros")?),
-        latency_ms: count(row, "latency_ms")?,
+        cost: Usd(row.take()?),
+        latency_ms: row.count()?,
     }))
 }

@@ -2,7 +2,7 @@
 
 use super::blob::Blobs;
 use super::checkout::write_files;
-use super::db::{self, State};
+use super::db::{self, Database, State};
 use super::decode;
 use super::diff::{self, DiffStat};
 use super::error::{ArchiveError, Result};
@@ -12,14 +12,13 @@ use super::resolve::resolve;
 use super::tree_object;
 use crate::domain::{BlobId, CommitId, Fact, FileTree, VariantId};
 use crate::lineage::Lineage;
-use rusqlite::Connection;
 use std::path::Path;
 
 /// An archive open for reading. It holds no lock and never writes; what it returns is one
 /// consistent state, also while a writer is at work.
 pub struct Reader {
     pub(super) layout: Layout,
-    pub(super) connection: Connection,
+    pub(super) connection: Database,
     pub(super) git: Git,
     pub(super) blobs: Blobs,
     id: String,
@@ -46,12 +45,7 @@ impl Reader {
         Self::of(layout, connection, git, format)
     }
 
-    pub(super) fn of(
-        layout: Layout,
-        connection: Connection,
-        git: Git,
-        format: u32,
-    ) -> Result<Self> {
+    pub(super) fn of(layout: Layout, connection: Database, git: Git, format: u32) -> Result<Self> {
         let get = |key| {
             db::meta(&connection, key)
                 .map_err(|error| ArchiveError::read(&layout.database(), error))?

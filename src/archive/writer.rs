@@ -304,3 +304,132 @@ fn constraint(error: &rusqlite::Error) -> &'static str {
         _ => "a number in it is too large",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Writer;
+    use crate::archive::{ArchiveError, FORMAT, Layout, Reader};
+    use crate::archive::{exists, fsck};
+    use crate::domain::{Fact, RunId, RunStart, TaskId};
+    use rusqlite::Connection;
+    use std::path::Path;
+
+    fn start() -> Fact {
+        Fact::RunStarted(RunStart {
+            run: RunId(1),
+            command: "dgm evolve".to_owned(),
+            config: String::new(),
+            version: String::new(),
+            sandbox: "local".to_owned(),
+            stages: vec![vec![TaskId::new("t")]],
+            at_ms: 1,
+        })
+    }
+
+    fn change(dir: &Path, sql: &str) {
+        let db = Connection::open(Layout::new(dir).database()).unwrap();
+        db.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+        db.execute_batch(&format!("DROP TRIGGER IF EXISTS meta_no_update; {sql}"))
+            .unwrap();
+    }
+
+    #[test]
+    fn a_newer_format_is_read_if_possible_and_never_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let mut writer = Writer::create(dir, "", 1).unwrap();
+        writer.record(&[start()]).unwrap();
+        drop(writer);
+        change(
+            dir,
+            "UPDATE meta SET value = '2' WHERE key = 'format';
+             ALTER TABLE run ADD COLUMN host TEXT;
+             CREATE TABLE prophecy (seq INTEGER PRIMARY KEY, text TEXT) STRICT;",
+        );
+        let bytes = std::fs::read(Layout::new(dir).database()).unwrap();
+        assert!(exists(dir));
+        let reader = Reader::open(dir).unwrap();
+        assert_eq!(reader.format(), FORMAT + 1);
+        assert_eq!(reader.facts().unwrap(), [start()]);
+        assert_eq!(fsck(dir, false).unwrap(), []);
+        drop(reader);
+        let text = format!(
+            "the archive in `{}` has format 2, but this program knows formats up to 1",
+            dir.display()
+        );
+        for result in [
+            Writer::open(dir).map(drop),
+            fsck(dir, true).map(drop),
+            Writer::create(dir, "", 1).map(drop),
+        ] {
+            let error = result.expect_err("it must not be written");
+            let expected = match error {
+                ArchiveError::Exists { .. } => {
+                    format!("`{}` holds an archive already", dir.display())
+                }
+                _ => text.clone(),
+            };
+            assert_eq!(error.to_string(), expected);
+        }
+        assert_eq!(std::fs::read(Layout::new(dir).database()).unwrap(), bytes);
+        change(
+            dir,
+            "INSERT INTO verdict SELECT 9, 0, 'admitted', NULL, 1 WHERE 0",
+        );
+        change(
+            dir,
+            "INSERT INTO fault VALUES (9, NULL, 0, 't', 0, 'enlightened', '', 1, 1, 1)",
+        );
+        let error = Reader::open(dir)
+            .unwrap()
+            .facts()
+            .expect_err("it is from the future");
+        assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn an_unfinished_creation_is_no_archive_and_is_begun_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        drop(Writer::create(dir, "a = 1\n", 1).unwrap());
+        change(
+            dir,
+            "DROP TRIGGER meta_no_delete; DELETE FROM meta WHERE key = 'format'",
+        );
+        assert!(!exists(dir));
+        let error = Writer::open(dir).expect_err("it is unfinished");
+        assert!(matches!(error, ArchiveError::Unfinished { .. }), "{error}");
+        drop(Writer::create(dir, "a = 2\n", 1).unwrap());
+        assert!(exists(dir));
+        let config = std::fs::read_to_string(Layout::new(dir).config()).unwrap();
+        assert_eq!(config, "a = 2\n");
+    }
+
+    #[test]
+    fn a_damaged_database_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        drop(Writer::create(dir, "", 1).unwrap());
+        let database = Layout::new(dir).database();
+        crate::sys::durable::write(&database, &[b'x'; 8192]).unwrap();
+        assert!(exists(dir));
+        Writer::create(dir, "", 1).expect_err("there is something");
+        Writer::open(dir).expect_err("it cannot be read");
+        assert_eq!(std::fs::read(&database).unwrap(), [b'x'; 8192]);
+    }
+
+    #[test]
+    fn every_archive_has_an_id_of_its_own() {
+        let ids: Vec<String> = (0..2)
+            .map(|_| {
+                let folder = tempfile::tempdir().unwrap();
+                Writer::create(folder.path(), "", 1)
+                    .unwrap()
+                    .id()
+                    .to_owned()
+            })
+            .collect();
+        assert!(ids.iter().all(|id| id.len() == 32));
+        assert_ne!(ids[0], ids[1]);
+    }
+}
