@@ -6,8 +6,11 @@
 )]
 
 mod archive;
+mod cli_check;
+mod cli_help;
 mod cli_read;
 mod docker_sandbox;
 mod local_sandbox;
 mod sandbox_suite;
 mod support;
+mod view_order;

@@ -13,6 +13,7 @@ mod engine;
 pub mod image;
 mod reap;
 mod run;
+mod survey;
 
 use super::{Ended, Sandbox, SandboxError, Spec, flow};
 use crate::sys::clock;
@@ -21,6 +22,7 @@ pub use engine::Engine;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 pub use reap::{ARCHIVE_LABEL, CREATED_LABEL, JOB_LABEL};
+pub use survey::Survey;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -64,7 +64,8 @@ impl Program {
             said.push_str(&String::from_utf8_lossy(&output.stderr));
         }
         if !output.status.success() {
-            said.push_str(&format!("--- exit {}\n", output.status.code().unwrap()));
+            let code = output.status.code().unwrap();
+            said.extend(["--- exit ", &code.to_string(), "\n"]);
         }
         hide_ids(&said)
     }
