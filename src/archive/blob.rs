@@ -153,3 +153,71 @@ fn is_digest(hex: &str) -> bool {
             .bytes()
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test breaks files on purpose")]
+mod tests {
+    use super::{Blobs, digest, list};
+    use crate::archive::Layout;
+    use crate::domain::BlobId;
+
+    #[test]
+    fn returns_what_was_put_and_writes_it_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(&Layout::new(folder.path()));
+        blobs.init().unwrap();
+        for bytes in [&b""[..], b"a log", &[0; 100_000]] {
+            let id = blobs.put(bytes).unwrap();
+            assert_eq!(id, digest(bytes));
+            assert_eq!(blobs.get(&id).unwrap(), bytes);
+            let (_, path) = blobs
+                .all()
+                .unwrap()
+                .into_iter()
+                .find(|(found, _)| *found == id)
+                .unwrap();
+            let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+            assert_eq!(blobs.put(bytes).unwrap(), id);
+            assert_eq!(
+                std::fs::metadata(&path).unwrap().modified().unwrap(),
+                written
+            );
+        }
+        assert!(list(&blobs.temporary()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn notices_a_damaged_file_and_heals_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(&Layout::new(folder.path()));
+        blobs.init().unwrap();
+        let id = blobs.put(b"precious").unwrap();
+        let path = blobs.all().unwrap().remove(0).1;
+        for damage in [
+            &b""[..],
+            b"rubbish",
+            &zstd::bulk::compress(b"other", 0).unwrap(),
+        ] {
+            std::fs::write(&path, damage).unwrap();
+            blobs.get(&id).expect_err("it is damaged");
+            blobs.put(b"precious").unwrap();
+            assert_eq!(blobs.get(&id).unwrap(), b"precious");
+        }
+    }
+
+    #[test]
+    fn an_address_cannot_leave_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(&Layout::new(folder.path()));
+        for odd in [
+            "",
+            "..",
+            "../../etc/passwd",
+            &"A".repeat(64),
+            &"é".repeat(32),
+        ] {
+            blobs.get(&BlobId::from_hex(odd)).expect_err(odd);
+            assert!(!blobs.has(&BlobId::from_hex(odd)), "{odd}");
+        }
+    }
+}

@@ -59,3 +59,57 @@ fn make_folder(folder: &Path) -> io::Result<()> {
         other => other,
     }
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test puts files in the way on purpose"
+)]
+mod tests {
+    use super::write_files;
+    use crate::domain::{FileTree, TreePath};
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    fn tree() -> FileTree {
+        let mut tree = FileTree::new();
+        tree.insert(TreePath::new("a/b/c.txt").unwrap(), &b"text"[..], false);
+        tree.insert(TreePath::new("run").unwrap(), &b"#!/bin/sh\n"[..], true);
+        tree
+    }
+
+    #[test]
+    fn writes_files_with_their_modes() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("new/place");
+        write_files(&tree(), &dir, false).unwrap();
+        assert_eq!(fs::read(dir.join("a/b/c.txt")).unwrap(), b"text");
+        let mode = |name: &str| fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o111;
+        assert_ne!(mode("run"), 0);
+        assert_eq!(mode("a/b/c.txt"), 0);
+        let error = write_files(&tree(), &dir, false).expect_err("it is not empty now");
+        assert_eq!(
+            error.to_string(),
+            format!("`{}` is not empty", dir.display())
+        );
+        fs::write(dir.join("run"), "other").unwrap();
+        write_files(&tree(), &dir, true).unwrap();
+        assert_eq!(fs::read(dir.join("run")).unwrap(), b"#!/bin/sh\n");
+    }
+
+    #[test]
+    fn never_follows_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dir, outside) = (folder.path().join("dir"), folder.path().join("outside"));
+        fs::create_dir_all(&dir).unwrap();
+        fs::create_dir_all(&outside).unwrap();
+        fs::write(outside.join("run"), "mine").unwrap();
+        symlink(outside.join("run"), dir.join("run")).unwrap();
+        symlink(&outside, dir.join("a")).unwrap();
+        write_files(&tree(), &dir, true).expect_err("a folder would be a link");
+        fs::remove_file(dir.join("a")).unwrap();
+        write_files(&tree(), &dir, true).unwrap();
+        assert_eq!(fs::read(outside.join("run")).unwrap(), b"mine");
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+    }
+}

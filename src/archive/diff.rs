@@ -25,7 +25,7 @@ pub struct DiffStat {
 pub fn diff_trees(a: &FileTree, b: &FileTree) -> Result<String> {
     let odb = Odb::new().map_err(in_memory)?;
     odb.add_new_mempack_backend(1000).map_err(in_memory)?;
-    let mut sink = |kind, bytes: &[u8]| odb.write(kind, bytes);
+    let mut sink = |kind, bytes: &[u8]| odb.write(kind, bytes).map_err(in_memory);
     let a = tree_object::encode(a, &mut sink)?;
     let b = tree_object::encode(b, &mut sink)?;
     let repo = Repository::from_odb(odb).map_err(in_memory)?;

@@ -127,7 +127,7 @@ impl Git {
 
     /// Returns the id that a set of files has as a tree, without storing anything.
     pub(super) fn tree_id(tree: &FileTree) -> Result<TreeId> {
-        tree_object::check(tree)?;
+        tree_object::check_files(tree)?;
         let id = tree_object::encode(tree, &mut tree_object::hash)?;
         Ok(TreeId::new(id.to_string()))
     }
@@ -141,12 +141,14 @@ impl Git {
         message: &str,
         at_ms: i64,
     ) -> Result<(CommitId, TreeId)> {
-        tree_object::check(tree)?;
+        tree_object::check_files(tree)?;
         let fault = |error| ArchiveError::git_write(&self.path, error);
         let parent = parent.map(|parent| self.commit(parent)).transpose()?;
         durable::crash_point();
         let odb = self.repo.odb().map_err(fault)?;
-        let root = tree_object::encode(tree, &mut |kind, bytes| odb.write(kind, bytes))?;
+        let root = tree_object::encode(tree, &mut |kind, bytes| {
+            odb.write(kind, bytes).map_err(fault)
+        })?;
         let commit = self
             .repo
             .find_tree(root)

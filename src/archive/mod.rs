@@ -23,9 +23,12 @@ mod encode;
 mod error;
 mod git;
 mod layout;
+mod lock;
 mod reader;
 mod reap;
 mod resolve;
+#[cfg(test)]
+mod round_trip;
 mod tree_object;
 mod writer;
 
@@ -36,6 +39,7 @@ pub use error::{ArchiveError, Cause, Result};
 pub use layout::{FORMAT, Layout};
 pub use reader::Reader;
 pub use resolve::resolve;
+pub use tree_object::check_files;
 pub use writer::Writer;
 
 use std::path::Path;

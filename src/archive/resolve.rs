@@ -88,3 +88,118 @@ fn unknown(lineage: &Lineage, problem: String) -> ArchiveError {
     };
     ArchiveError::Unknown { problem, hint }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::resolve;
+    use crate::domain::{
+        AttemptEnd, CommitId, Decision, Entry, Fact, Failure, Gate, RunId, TaskId, TreeId, Variant,
+        VariantId, Verdict,
+    };
+    use crate::lineage::Lineage;
+
+    fn made(id: u32, commit: &str) -> Fact {
+        Fact::VariantMade(Variant {
+            id: VariantId(id),
+            commit: CommitId::new(format!("{commit:0<40}")),
+            tree: TreeId::new(""),
+            parent: (id > 0).then_some(VariantId::SEED),
+            generation: id.min(1),
+            summary: String::new(),
+            created_ms: 0,
+        })
+    }
+
+    fn decided(id: u32) -> Fact {
+        Fact::Decided(Decision {
+            attempt: VariantId(id),
+            round: 1,
+            parent: VariantId::SEED,
+            entry: Entry::Task(TaskId::new("t")),
+            policy: String::new(),
+            weights: Vec::new(),
+            run: RunId(1),
+            at_ms: 0,
+        })
+    }
+
+    fn failed(id: u32) -> Fact {
+        Fact::AttemptEnded(AttemptEnd {
+            attempt: VariantId(id),
+            failure: Some((Failure::Gate(Gate::Starts), String::new())),
+            log: None,
+            transcript: None,
+            patch: None,
+            gate_log: None,
+            run: RunId(1),
+            execution: 1,
+            at_ms: 0,
+        })
+    }
+
+    /// Returns the number, or the error with its hint.
+    fn say(lineage: &Lineage, name: &str) -> String {
+        match resolve(lineage, name) {
+            Ok(id) => id.to_string(),
+            Err(error) => format!("{error} ({})", error.hint().unwrap_or_default()),
+        }
+    }
+
+    #[test]
+    fn finds_a_variant_by_every_kind_of_name() {
+        let lineage = Lineage::from_facts([
+            made(0, "abcd0"),
+            made(1, "1234a"),
+            made(7, "abcd7"),
+            Fact::Judged {
+                variant: VariantId(7),
+                verdict: Verdict::Admitted,
+                at_ms: 0,
+            },
+        ]);
+        let table = [
+            ("0", "#0"),
+            ("#7", "#7"),
+            (" 7 ", "#7"),
+            ("seed", "#0"),
+            ("best", "#7"),
+            ("1234", "#1"),
+            ("ABCD7", "#7"),
+        ];
+        for (name, id) in table {
+            assert_eq!(say(&lineage, name), id, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_would_be_right() {
+        let lineage = Lineage::from_facts([
+            made(0, "abcd0"),
+            made(1, "abcd1"),
+            decided(2),
+            failed(2),
+            decided(3),
+        ]);
+        let hint =
+            "(use a number from #0 to #1, a commit, `seed` or `best`; `dgm tree` lists them)";
+        let table = [
+            ("abcd", "`abcd` could be any of several variants (use one of #0 (abcd000000), #1 (abcd100000))".to_owned()),
+            ("abc", format!("`abc` names no variant {hint}")),
+            ("", format!("`` names no variant {hint}")),
+            ("#abcd0", format!("`#abcd0` names no variant {hint}")),
+            ("9", format!("there is no variant #9 {hint}")),
+            ("99999999999", format!("`99999999999` names no variant {hint}")),
+            ("#2", format!("attempt #2 made no variant: does not start {hint}")),
+            ("3", format!("attempt #3 has not ended yet {hint}")),
+            ("best", format!("no variant is admitted yet, so none is `best` {hint}")),
+        ];
+        for (name, text) in table {
+            assert_eq!(say(&lineage, name), text, "{name}");
+        }
+        let empty = Lineage::default();
+        assert_eq!(
+            say(&empty, "seed"),
+            "the archive has no seed yet (run `dgm evolve` first)"
+        );
+    }
+}

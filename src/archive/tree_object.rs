@@ -5,9 +5,10 @@
 //! known without storing anything.
 
 use super::error::{ArchiveError, Result};
-use crate::domain::{FileEntry, FileTree, TreePath};
+use crate::domain::{FileTree, TreePath};
 use git2::{ObjectType, Oid};
-use std::collections::BTreeMap;
+use std::collections::HashSet;
+use std::path::Path;
 
 /// A deeper tree is refused by git itself, or overflows the stack of lesser tools.
 const MAX_DEPTH: usize = 128;
@@ -15,24 +16,21 @@ const MAX_DEPTH: usize = 128;
 /// Longest line that git accepts in `.gitattributes`.
 const MAX_ATTRIBUTE_LINE: usize = 2048;
 
+/// Mode of a folder.
+const FOLDER: &str = "40000";
+
 /// What is done with each object: it is stored or only hashed.
-pub(super) type Sink<'a> =
-    dyn FnMut(ObjectType, &[u8]) -> std::result::Result<Oid, git2::Error> + 'a;
+pub(super) type Sink<'a> = dyn FnMut(ObjectType, &[u8]) -> Result<Oid> + 'a;
 
 /// Hashes objects without storing them.
-pub(super) fn hash(kind: ObjectType, bytes: &[u8]) -> std::result::Result<Oid, git2::Error> {
+pub(super) fn hash(kind: ObjectType, bytes: &[u8]) -> Result<Oid> {
     Oid::hash_object(kind, bytes)
+        .map_err(|error| ArchiveError::git_read(Path::new("files to hash"), error))
 }
 
-enum Node<'a> {
-    File(&'a FileEntry),
-    Folder(Folder<'a>),
-}
-
-type Folder<'a> = BTreeMap<&'a str, Node<'a>>;
-
-/// Refuses what git, on any platform, would not hold safely.
-pub(super) fn check(tree: &FileTree) -> Result<()> {
+/// Refuses files that git, on any platform, would not hold safely: names that could pass for
+/// git's own, submodules, attributes that git complains about, very deep folders.
+pub fn check_files(tree: &FileTree) -> Result<()> {
     for (path, file) in tree.iter() {
         let refuse = |why| {
             Err(ArchiveError::Unusable {
@@ -48,19 +46,20 @@ pub(super) fn check(tree: &FileTree) -> Result<()> {
                 GitName::Other => {}
                 GitName::Repository => return refuse("could pass for git's own folder"),
                 GitName::Modules => return refuse("would declare git submodules"),
-                GitName::Attributes => {
-                    if file
-                        .bytes
-                        .split(|byte| *byte == b'\n')
-                        .any(|line| line.len() >= MAX_ATTRIBUTE_LINE)
-                    {
-                        return refuse("has a line too long for git attributes");
-                    }
+                GitName::Attributes if has_long_line(&file.bytes) => {
+                    return refuse("has a line too long for git attributes");
                 }
+                GitName::Attributes => {}
             }
         }
     }
     Ok(())
+}
+
+fn has_long_line(bytes: &[u8]) -> bool {
+    bytes
+        .split(|byte| *byte == b'\n')
+        .any(|line| line.len() >= MAX_ATTRIBUTE_LINE)
 }
 
 enum GitName {
@@ -96,66 +95,84 @@ fn git_name(component: &str) -> GitName {
     GitName::Other
 }
 
-/// Encodes a set of files and returns the id of its root.
-pub(super) fn encode(tree: &FileTree, sink: &mut Sink<'_>) -> Result<Oid> {
-    let mut root = Folder::new();
-    for (path, file) in tree.iter() {
-        place(&mut root, path, file)?;
-    }
-    encode_folder(&root, sink)
-        .map_err(|error| ArchiveError::git_write(std::path::Path::new("agents.git"), error))
+/// A folder whose entries are being gathered.
+struct Open<'a> {
+    name: &'a str,
+    entries: Vec<Entry<'a>>,
 }
 
-fn place<'a>(root: &mut Folder<'a>, path: &'a TreePath, file: &'a FileEntry) -> Result<()> {
-    let clash = || {
-        Err(ArchiveError::Unusable {
-            path: path.as_str().escape_debug().to_string(),
-            why: "is a file and a folder at once",
-        })
-    };
-    let mut folder = root;
-    let mut components = path.as_str().split('/').peekable();
-    while let Some(name) = components.next() {
-        if components.peek().is_none() {
-            return match folder.insert(name, Node::File(file)) {
-                None => Ok(()),
-                Some(_) => clash(),
-            };
-        }
-        let node = folder
-            .entry(name)
-            .or_insert_with(|| Node::Folder(Folder::new()));
-        match node {
-            Node::Folder(inner) => folder = inner,
-            Node::File(_) => return clash(),
-        }
+struct Entry<'a> {
+    name: &'a str,
+    mode: &'static str,
+    id: Oid,
+}
+
+/// Encodes a set of files and returns the id of its root.
+///
+/// Paths come in order, so all files of a folder follow each other: a folder is complete as
+/// soon as a path leaves it. No recursion, because an agent chooses how deep folders nest.
+pub(super) fn encode(tree: &FileTree, sink: &mut Sink<'_>) -> Result<Oid> {
+    let mut root = Vec::new();
+    let mut open: Vec<Open<'_>> = Vec::new();
+    for (path, file) in tree.iter() {
+        let mut folders: Vec<&str> = path.as_str().split('/').collect();
+        let name = folders.pop().unwrap_or_default();
+        let shared = open
+            .iter()
+            .zip(&folders)
+            .take_while(|(open, folder)| open.name == **folder)
+            .count();
+        close(&mut root, &mut open, shared, sink)?;
+        open.extend(folders.drain(shared..).map(|name| Open {
+            name,
+            entries: Vec::new(),
+        }));
+        let mode = if file.executable { "100755" } else { "100644" };
+        let id = sink(ObjectType::Blob, &file.bytes)?;
+        let entries = open.last_mut().map_or(&mut root, |open| &mut open.entries);
+        entries.push(Entry { name, mode, id });
+    }
+    close(&mut root, &mut open, 0, sink)?;
+    encode_folder(root, sink)
+}
+
+/// Completes the innermost folders until so many are open.
+fn close<'a>(
+    root: &mut Vec<Entry<'a>>,
+    open: &mut Vec<Open<'a>>,
+    remaining: usize,
+    sink: &mut Sink<'_>,
+) -> Result<()> {
+    while open.len() > remaining {
+        let Some(Open { name, entries }) = open.pop() else {
+            break;
+        };
+        let id = encode_folder(entries, sink)?;
+        let outer = open.last_mut().map_or(&mut *root, |open| &mut open.entries);
+        outer.push(Entry {
+            name,
+            mode: FOLDER,
+            id,
+        });
     }
     Ok(())
 }
 
-fn encode_folder(
-    folder: &Folder<'_>,
-    sink: &mut Sink<'_>,
-) -> std::result::Result<Oid, git2::Error> {
-    let mut entries: Vec<(Vec<u8>, &str, &str, Oid)> = Vec::with_capacity(folder.len());
-    for (name, node) in folder {
-        let mut key = name.as_bytes().to_vec();
-        let (mode, id) = match node {
-            Node::File(file) => {
-                let mode = if file.executable { "100755" } else { "100644" };
-                (mode, sink(ObjectType::Blob, &file.bytes)?)
-            }
-            Node::Folder(inner) => {
-                // Git sorts folders as if their names ended with a slash.
-                key.push(b'/');
-                ("40000", encode_folder(inner, sink)?)
-            }
-        };
-        entries.push((key, name, mode, id));
+fn encode_folder(mut entries: Vec<Entry<'_>>, sink: &mut Sink<'_>) -> Result<Oid> {
+    let mut names = HashSet::new();
+    if let Some(twice) = entries.iter().find(|entry| !names.insert(entry.name)) {
+        return Err(ArchiveError::Unusable {
+            path: twice.name.escape_debug().to_string(),
+            why: "is a file and a folder at once",
+        });
     }
-    entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    // Git sorts folders as if their names ended with a slash.
+    entries.sort_by_cached_key(|entry| {
+        let end = if entry.mode == FOLDER { "/" } else { "" };
+        [entry.name.as_bytes(), end.as_bytes()].concat()
+    });
     let mut bytes = Vec::new();
-    for (_, name, mode, id) in entries {
+    for Entry { name, mode, id } in entries {
         bytes.extend_from_slice(mode.as_bytes());
         bytes.push(b' ');
         bytes.extend_from_slice(name.as_bytes());
@@ -204,4 +221,81 @@ fn decode_folder(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check_files, encode, hash};
+    use crate::domain::{FileTree, TreePath};
+
+    fn tree(files: &[(&str, &str)]) -> FileTree {
+        let mut tree = FileTree::new();
+        for (path, text) in files {
+            tree.insert(TreePath::new(path).unwrap(), text.as_bytes(), false);
+        }
+        tree
+    }
+
+    #[test]
+    fn refuses_what_git_would_complain_about() {
+        let long = "x".repeat(2048);
+        let deep = format!("{}x", "d/".repeat(128));
+        let table = [
+            ("git~1/config", "", "could pass for git's own folder"),
+            (".g\u{200c}it/config", "", "could pass for git's own folder"),
+            ("a/.GIT ./config", "", "could pass for git's own folder"),
+            ("x\\.git\\config", "", "could pass for git's own folder"),
+            (
+                ".git::$INDEX_ALLOCATION/x",
+                "",
+                "could pass for git's own folder",
+            ),
+            (".gitmodules", "", "would declare git submodules"),
+            ("a/.GitModules", "", "would declare git submodules"),
+            ("gitmod~1", "", "would declare git submodules"),
+            (
+                ".gitattributes",
+                &long,
+                "has a line too long for git attributes",
+            ),
+            (&deep, "", "lies more than 128 folders deep"),
+        ];
+        for (path, text, why) in table {
+            let error = check_files(&tree(&[(path, text)])).expect_err(path);
+            let text = error.to_string();
+            assert!(
+                text.starts_with("path `") && text.ends_with(why),
+                "{path}: {text}"
+            );
+        }
+        let fine = [
+            ".gitignore",
+            ".gitattributes",
+            ".github/x",
+            "git",
+            "agent/git.py",
+        ];
+        for path in fine {
+            check_files(&tree(&[(path, "*.py text\n")])).expect(path);
+        }
+    }
+
+    #[test]
+    fn refuses_a_name_that_is_a_file_and_a_folder() {
+        let both = tree(&[("a", ""), ("a-b", ""), ("a/b", "")]);
+        let error = encode(&both, &mut hash).expect_err("git has no such trees");
+        assert_eq!(error.to_string(), "path `a` is a file and a folder at once");
+    }
+
+    #[test]
+    fn needs_little_stack_for_deep_folders() {
+        let deep = tree(&[(&format!("{}x", "d/".repeat(2000)), "")]);
+        std::thread::Builder::new()
+            .stack_size(128 << 10)
+            .spawn(move || encode(&deep, &mut hash).map(drop))
+            .unwrap()
+            .join()
+            .unwrap()
+            .unwrap();
+    }
 }

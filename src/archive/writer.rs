@@ -6,6 +6,7 @@ use super::encode;
 use super::error::{ArchiveError, Result};
 use super::git::Git;
 use super::layout::{FORMAT, Layout};
+use super::lock;
 use super::reader::{Reader, complete};
 use super::reap;
 use crate::domain::{BlobId, CommitId, Fact, FileTree, TreeId, Variant, VariantId};
@@ -42,7 +43,7 @@ impl Writer {
         let layout = Layout::new(dir);
         may_create(&layout, config_toml)?;
         durable::create_dir_all(dir).map_err(|error| ArchiveError::write(dir, error))?;
-        let lock = lock(&layout)?;
+        let lock = lock::acquire(&layout)?;
         // Another process may have made it in the meantime.
         may_create(&layout, config_toml)?;
         remove_unfinished(&layout)?;
@@ -63,7 +64,7 @@ impl Writer {
         let layout = Layout::new(dir);
         // Looked at before the lock is taken: an archive that is not ours is not touched.
         writable(&layout)?;
-        let lock = lock(&layout)?;
+        let lock = lock::acquire(&layout)?;
         Self::with_lock(layout, lock)
     }
 
@@ -185,10 +186,6 @@ impl Writer {
         }
         Ok(())
     }
-}
-
-fn lock(layout: &Layout) -> Result<WriterLock> {
-    WriterLock::acquire(&layout.lock()).map_err(|error| ArchiveError::locked(layout.dir(), error))
 }
 
 fn writable(layout: &Layout) -> Result<u32> {

@@ -121,3 +121,147 @@ fn in_the_way(files: &FileTree) -> Result<(), AnswerFault> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{AnswerFault, MOST_FILES, take_answer};
+    use crate::benchmark::fixture;
+    use crate::benchmark::task::Task;
+    use crate::domain::{FileTree, TreePath};
+    use crate::sandbox::Collected;
+
+    fn task(answer: &str) -> Task {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().join("hello");
+        let mut files = fixture::good();
+        files[0].1 = files[0]
+            .1
+            .replace("answer = [\"*.txt\"]", &format!("answer = {answer}"));
+        fixture::write(&path, &files);
+        Task::load(&path).expect("it loads")
+    }
+
+    fn tree(files: &[(&str, &str)]) -> FileTree {
+        let mut tree = FileTree::new();
+        for (name, text) in files {
+            let path = TreePath::new(name).expect("a good path");
+            tree.insert(path, text.as_bytes(), false);
+        }
+        tree
+    }
+
+    fn left(files: &[(&str, &str)]) -> Collected {
+        Collected {
+            files: tree(files),
+            ..Collected::default()
+        }
+    }
+
+    #[test]
+    fn takes_what_counts_and_nothing_else() {
+        let before = tree(&[
+            ("a.txt", "1"),
+            ("b.txt", "1"),
+            ("tool.py", "1"),
+            ("c.txt", "1"),
+        ]);
+        let after = left(&[
+            ("a.txt", "2"),
+            ("b.txt", "1"),
+            ("tool.py", "2"),
+            ("new.txt", "1"),
+            ("sub/new.txt", "1"),
+            ("conftest.py", "1"),
+        ]);
+        let change = take_answer(&task("[\"*.txt\"]"), &before, &after).expect("it is usable");
+        assert_eq!(change.written, tree(&[("a.txt", "2"), ("new.txt", "1")]));
+        assert_eq!(
+            change.deleted,
+            [TreePath::new("c.txt").expect("a good path")]
+        );
+        // No patterns: everything counts.
+        let change = take_answer(&task("[]"), &before, &after).expect("it is usable");
+        assert_eq!(before.changed_by(&change), after.files);
+    }
+
+    #[test]
+    fn a_change_outside_the_answer_is_no_change() {
+        let before = tree(&[("a.txt", "1"), ("run", "1")]);
+        let after = left(&[("a.txt", "1"), ("notes.md", "1")]);
+        let change = take_answer(&task("[\"a.txt\"]"), &before, &after).expect("it is usable");
+        assert!(change.is_empty());
+    }
+
+    #[test]
+    fn leaves_noise_but_not_what_the_task_came_with() {
+        let before = tree(&[("data/.cache/x", "1"), ("old~", "1")]);
+        let after = left(&[
+            ("data/.cache/x", "2"),
+            ("__pycache__/a.pyc", "1"),
+            (".pytest_cache/v/x", "1"),
+            ("a.txt", "1"),
+            ("a.txt~", "1"),
+        ]);
+        let change = take_answer(&task("[]"), &before, &after).expect("it is usable");
+        assert_eq!(
+            change.written,
+            tree(&[("a.txt", "1"), ("data/.cache/x", "2")])
+        );
+        assert!(change.deleted.is_empty(), "{:?}", change.deleted);
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_trusted() {
+        let before = tree(&[("a.txt", "1"), ("lib/x.py", "1")]);
+        let task = task("[\"*\"]");
+        let truncated = Collected {
+            truncated: true,
+            ..left(&[("a.txt", "2")])
+        };
+        assert_eq!(
+            take_answer(&task, &before, &truncated).expect_err("truncated"),
+            AnswerFault::Truncated
+        );
+        let link = Collected {
+            refused: vec!["symlink `a.txt` → /etc/passwd".to_owned()],
+            ..left(&[])
+        };
+        assert_eq!(
+            take_answer(&task, &before, &link)
+                .expect_err("a link")
+                .to_string(),
+            "the agent left something that cannot be an answer: symlink `a.txt` → /etc/passwd"
+        );
+        // `lib/x.py` does not count, so it comes back where the agent put a file.
+        let in_the_way = left(&[("a.txt", "1"), ("lib", "2")]);
+        assert_eq!(
+            take_answer(&task, &before, &in_the_way)
+                .expect_err("in the way")
+                .to_string(),
+            "the answer has a file `lib` where the task has a folder with `lib/x.py`"
+        );
+    }
+
+    #[test]
+    fn bounds_the_answer() {
+        let before = FileTree::new();
+        let mut many = Collected::default();
+        for number in 0..=MOST_FILES {
+            let path = TreePath::new(&format!("f{number}")).expect("a good path");
+            many.files.insert(path, &b"x"[..], false);
+        }
+        let fault = take_answer(&task("[]"), &before, &many).expect_err("too many");
+        assert_eq!(
+            fault.to_string(),
+            "the answer is too large: 5001 files with 5001 bytes, at most 5000 files and \
+             16777216 bytes are taken"
+        );
+        let mut large = Collected::default();
+        let path = TreePath::new("f").expect("a good path");
+        large.files.insert(path, vec![0; (16 << 20) + 1], false);
+        assert!(matches!(
+            take_answer(&task("[]"), &before, &large),
+            Err(AnswerFault::TooLarge { files: 1, .. })
+        ));
+    }
+}

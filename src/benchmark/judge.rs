@@ -2,8 +2,10 @@
 
 use super::reward;
 use super::task::Task;
-use crate::domain::{Change, FileEntry, FileTree};
+use crate::domain::{Change, FileEntry, FileTree, TreePath};
 use crate::sandbox::{Ended, Exit, Limits, Placed, Sandbox, SandboxError, Spec};
+use std::fs::File;
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -40,8 +42,13 @@ pub async fn judge(
     limits: Limits,
     cancel: CancellationToken,
 ) -> Result<Judgement, SandboxError> {
-    let ended = sandbox.run(spec(task, change, job, limits), cancel).await?;
-    let reward = read(&ended, task.verifier_timeout);
+    let seal = seal(task).map_err(|source| SandboxError::Failed {
+        what: "could not make a seal for the verifier".to_owned(),
+        source: source.into(),
+    })?;
+    let spec = spec(task, change, job, limits, seal.as_deref());
+    let ended = sandbox.run(spec, cancel).await?;
+    let reward = read(&ended, task.verifier_timeout, seal.as_deref());
     Ok(Judgement {
         reward,
         log: ended.log,
@@ -49,7 +56,24 @@ pub async fn judge(
     })
 }
 
-fn spec(task: &Task, change: &Change, job: &str, limits: Limits) -> Spec {
+/// Returns a fresh secret for a task that seals its reward: the answer runs under the same
+/// user as the verifier, so it could write a reward or forge what the sandbox hands out, but
+/// it cannot know the secret.
+fn seal(task: &Task) -> std::io::Result<Option<String>> {
+    if !task.sealed {
+        return Ok(None);
+    }
+    let mut secret = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut secret)?;
+    let digits = secret.iter().map(|byte| format!("{byte:02x}"));
+    Ok(Some(digits.collect()))
+}
+
+fn spec(task: &Task, change: &Change, job: &str, limits: Limits, seal: Option<&str>) -> Spec {
+    let mut tests = with_executable(&task.tests.0, "test.sh");
+    if let (Some(seal), Ok(path)) = (seal, TreePath::new("seal")) {
+        tests.insert(path, seal.as_bytes(), false);
+    }
     let mut env = task.env.clone();
     env.extend(task.verifier_env.iter().cloned());
     Spec {
@@ -63,7 +87,7 @@ fn spec(task: &Task, change: &Change, job: &str, limits: Limits) -> Spec {
             },
             Placed {
                 at: "/tests".to_owned(),
-                files: Arc::new(with_executable(&task.tests.0, "test.sh")),
+                files: Arc::new(tests),
             },
         ],
         workdir: task.workdir.clone(),
@@ -90,7 +114,7 @@ pub(super) fn with_executable(files: &FileTree, name: &str) -> FileTree {
     files
 }
 
-fn read(ended: &Ended, timeout: Duration) -> Result<f64, String> {
+fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<f64, String> {
     if ended.exit == Exit::TimedOut {
         return Err(format!(
             "the verifier did not end within {} s",
@@ -100,15 +124,20 @@ fn read(ended: &Ended, timeout: Duration) -> Result<f64, String> {
     let Some(logs) = ended.collected.first() else {
         return Err(format!("`{VERIFIER_LOGS}` could not be read"));
     };
-    reward::read(&logs.files).map_err(|why| {
+    let reward = reward::read(&logs.files);
+    let left = logs.files.get("seal").map(|file| &*file.bytes);
+    if reward.is_ok() && seal.is_some_and(|seal| left != Some(seal.as_bytes())) {
+        return Err(
+            "the reward is not sealed: something else than the verifier left it".to_owned(),
+        );
+    }
+    reward.map_err(|why| {
         if ended.exit == Exit::OutOfMemory {
             return format!("{why}; it ran out of memory");
         }
-        if logs.truncated {
-            return format!("{why}; it left more files than are read");
-        }
         match logs.refused.first() {
             Some(refused) => format!("{why}; {refused}"),
+            None if logs.truncated => format!("{why}; not all of what it left was read"),
             None => why,
         }
     })

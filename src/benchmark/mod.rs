@@ -9,10 +9,13 @@ mod answer;
 mod check;
 mod digest;
 mod fault;
+#[cfg(test)]
+mod fixture;
 mod folder;
 mod glob;
 mod judge;
 mod manifest;
+pub mod polyglot;
 mod reader;
 mod reward;
 mod suite;

@@ -98,3 +98,150 @@ fn excerpt(text: &str) -> String {
     let short: String = text.chars().take(60).collect();
     short.escape_debug().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+    use crate::domain::{FileTree, TreePath};
+
+    fn logs(files: &[(&str, &str)]) -> FileTree {
+        let mut tree = FileTree::new();
+        for (name, text) in files {
+            let path = TreePath::new(name).expect("a good path");
+            tree.insert(path, text.as_bytes(), false);
+        }
+        tree
+    }
+
+    #[test]
+    fn takes_numbers() {
+        for (files, reward) in [
+            (&[("reward.txt", "1")][..], 1.0),
+            (&[("reward.txt", " 0.25\n")], 0.25),
+            (&[("reward.txt", "-1e-3")], -0.001),
+            (&[("reward.json", "{\"reward\": 0.5}")], 0.5),
+            (&[("reward.json", "{\"passed\": true}")], 1.0),
+            (&[("reward.json", "{\"passed\": false}")], 0.0),
+            (&[("reward.json", "{\"speed\": 3, \"reward\": 1}")], 1.0),
+            // Both files: the JSON wins, whichever is better.
+            (
+                &[("reward.json", "{\"reward\": 0}"), ("reward.txt", "1")],
+                0.0,
+            ),
+        ] {
+            assert_eq!(read(&logs(files)), Ok(reward), "{files:?}");
+        }
+    }
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "one table of cases")]
+    fn makes_nothing_up() {
+        for (files, why) in [
+            (
+                &[][..],
+                "the verifier left no reward: neither `reward.json` nor `reward.txt`",
+            ),
+            // A name that stands in a template's comment; Harbor does not read it either.
+            (
+                &[("rewards.json", "{\"reward\": 1}")],
+                "the verifier left no reward: neither `reward.json` nor `reward.txt`",
+            ),
+            (
+                &[("reward.txt", "")],
+                "the verifier left an empty `reward.txt`",
+            ),
+            (
+                &[("reward.json", "")],
+                "the verifier left an empty `reward.json`",
+            ),
+            (
+                &[("reward.txt", " \n")],
+                "the verifier's `reward.txt` is not a number: ``",
+            ),
+            (
+                &[("reward.txt", "passed")],
+                "the verifier's `reward.txt` is not a number: `passed`",
+            ),
+            (
+                &[("reward.txt", "1 1")],
+                "the verifier's `reward.txt` is not a number: `1 1`",
+            ),
+            (
+                &[("reward.txt", "nan")],
+                "the verifier's `reward.txt` holds no finite number: `NaN`",
+            ),
+            (
+                &[("reward.txt", "-inf")],
+                "the verifier's `reward.txt` holds no finite number: `-inf`",
+            ),
+            (
+                &[("reward.txt", "1e999")],
+                "the verifier's `reward.txt` holds no finite number: `inf`",
+            ),
+            (
+                &[("reward.json", "{\"reward\": NaN}")],
+                "the verifier's `reward.json` holds no finite number: `{\\\"reward\\\": NaN}`",
+            ),
+            (
+                &[("reward.json", "{\"reward\": -Infinity}")],
+                "the verifier's `reward.json` holds no finite number: \
+                 `{\\\"reward\\\": -Infinity}`",
+            ),
+            (
+                &[("reward.json", "{\"reward\": {\"mean\": 1}}")],
+                "the verifier's `reward.json` holds something else than a number in `reward`: \
+                 `{\\\"mean\\\":1}`",
+            ),
+            (
+                &[("reward.json", "{\"reward\": \"1\"}")],
+                "the verifier's `reward.json` holds something else than a number in `reward`: \
+                 `\\\"1\\\"`",
+            ),
+            (
+                &[("reward.json", "{\"reward\": null}")],
+                "the verifier's `reward.json` holds something else than a number in `reward`: \
+                 `null`",
+            ),
+            (
+                &[("reward.json", "1")],
+                "the verifier's `reward.json` is not an object of numbers: `1`",
+            ),
+            (
+                &[("reward.json", "[1]")],
+                "the verifier's `reward.json` is not an object of numbers: `[1]`",
+            ),
+            (
+                &[("reward.json", "{}")],
+                "the verifier's `reward.json` holds no number",
+            ),
+            (
+                &[("reward.json", "{\"a\": 1, \"b\": 0}")],
+                "the verifier's `reward.json` holds several numbers, and none is called `reward`",
+            ),
+            // A broken JSON file is not passed over for the other one.
+            (
+                &[("reward.json", "{"), ("reward.txt", "1")],
+                "the verifier's `reward.json` is not JSON: EOF while parsing an object at line 1 \
+                 column 1",
+            ),
+        ] {
+            assert_eq!(read(&logs(files)), Err(why.to_owned()), "{files:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_text() {
+        let mut tree = FileTree::new();
+        let path = TreePath::new("reward.txt").expect("a good path");
+        tree.insert(path.clone(), &[0xff, 0x31][..], false);
+        assert_eq!(
+            read(&tree),
+            Err("the verifier's `reward.txt` is not UTF-8".to_owned())
+        );
+        tree.insert(path, vec![b'1'; 100_000], false);
+        assert_eq!(
+            read(&tree),
+            Err("the verifier's `reward.txt` is larger than 65536 bytes".to_owned())
+        );
+    }
+}

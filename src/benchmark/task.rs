@@ -64,6 +64,10 @@ pub struct Task {
     pub cpus: Option<f64>,
     /// Memory asked for, in bytes.
     pub memory: Option<u64>,
+    /// Whether a reward counts only if the verifier seals it: it is given a secret at
+    /// `/tests/seal`, which it takes away before it starts anything else, and leaves at
+    /// `/logs/verifier/seal`.
+    pub sealed: bool,
     /// `tests/`.
     pub tests: Hidden,
     /// `solution/`; none: the task has no reference solution.
@@ -134,6 +138,7 @@ impl Task {
             tests_expected: manifest.tests_expected,
             cpus: manifest.cpus,
             memory: manifest.memory,
+            sealed: manifest.sealed,
             tests: Hidden(Arc::new(tests)),
             solution: solution.map(|files| Hidden(Arc::new(files))),
             solution_env: manifest.solution_env,
@@ -268,4 +273,245 @@ fn without_canary(text: &str) -> String {
         .take_while(|line| line.trim().is_empty())
         .count();
     lines[canaries + blanks..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Task, without_canary};
+    use crate::benchmark::fixture;
+    use std::path::Path;
+    use std::time::Duration;
+
+    fn load(files: &[(&str, String)]) -> Result<Task, String> {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let task = folder.path().join("hello");
+        fixture::write(&task, files);
+        Task::load(&task).map_err(|error| error.sentence())
+    }
+
+    fn with(path: &'static str, text: &str) -> Vec<(&'static str, String)> {
+        let mut files = fixture::good();
+        files.retain(|(name, _)| *name != path);
+        files.push((path, text.to_owned()));
+        files
+    }
+
+    fn without(path: &str) -> Vec<(&'static str, String)> {
+        let mut files = fixture::good();
+        files.retain(|(name, _)| !name.starts_with(path));
+        files
+    }
+
+    #[test]
+    fn loads_a_task() {
+        let mut files = with(
+            "task.toml",
+            "schema_version = \"1.3\"\nartifacts = [\"/srv/hello/hello.txt\"]\n\
+             [task]\nname = \"us/hello\"\n\
+             [metadata]\ndifficulty = \"easy\"\n\
+             [metadata.dgm]\nworkspace = \"environment/workspace/\"\nimage = \"a/b:1\"\n\
+             answer = [\"hello.txt\", \"src/**\"]\npass_mark = 0.5\ntests_expected = 3\n\
+             [agent]\ntimeout_sec = 90\n\
+             [verifier]\ntimeout_sec = 1.5\nenv = { A = \"1\" }\n\
+             [environment]\nallow_internet = false\nworkdir = \"/srv/hello\"\ncpus = 2\n\
+             memory = \"1.5G\"\nmemory_mb = 1536\nstorage_mb = 10240\ngpus = 0\nmcp_servers = []\n\
+             env = { B = \"${HOME:-/nowhere}\" }\n\
+             [solution]\nenv = { C = \"3\" }\n",
+        );
+        files.push(("instruction.md", "# canary 1\n\nDo it.\n".to_owned()));
+        let task = load(&files).expect("it loads");
+        assert_eq!(task.id.as_str(), "hello");
+        assert_eq!(task.name.as_deref(), Some("us/hello"));
+        assert_eq!(task.instruction, "Do it.\n");
+        assert_eq!(task.image.as_deref(), Some("a/b:1"));
+        assert!(!task.local);
+        assert_eq!(task.workdir, "/srv/hello");
+        assert_eq!(task.workspace.len(), 1);
+        assert_eq!(task.answer, ["hello.txt", "src/**"]);
+        assert_eq!(task.agent_timeout, Some(Duration::from_secs(90)));
+        assert_eq!(task.verifier_timeout, Duration::from_millis(1500));
+        assert_eq!(task.verifier_env, [("A".to_owned(), "1".to_owned())]);
+        assert_eq!(task.env, [("B".to_owned(), "/nowhere".to_owned())]);
+        assert_eq!(task.solution_env, [("C".to_owned(), "3".to_owned())]);
+        assert!((task.pass_mark - 0.5).abs() < f64::EPSILON);
+        assert_eq!(task.tests_expected, Some(3));
+        assert_eq!(task.cpus, Some(2.0));
+        assert_eq!(task.memory, Some(1536 << 20));
+        assert_eq!(task.tests.0.len(), 1);
+        assert!(task.solution.is_some());
+        assert_eq!(
+            task.warnings,
+            [
+                "task.toml:27: `environment.env`: `B` takes its default `/nowhere`, never this \
+              machine's value"
+            ]
+        );
+    }
+
+    #[test]
+    fn takes_defaults() {
+        let task = load(&without("solution")).expect("it loads");
+        assert_eq!(task.workdir, "/app");
+        assert_eq!(task.agent_timeout, None);
+        assert_eq!(task.verifier_timeout, Duration::from_mins(10));
+        assert!((task.pass_mark - 1.0).abs() < f64::EPSILON);
+        assert!(task.local && task.solution.is_none());
+        assert_eq!(task.warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn warns_of_what_it_ignores() {
+        let text = format!(
+            "colour = 1\n{}workdri = \"/x\"\nmemory = 4096\nartifacts = []\n\
+             [agent]\ntimeout = 3\n[metadata]\nanything = true\n",
+            fixture::MANIFEST
+                .replace("1.0", "9.9")
+                .replace("network_mode = \"no-network\"\n", "")
+                .replace("answer = [\"*.txt\"]\n", "answr = [\"*.txt\"]\n")
+        );
+        let task = load(&with("task.toml", &text)).expect("it loads");
+        assert_eq!(
+            task.warnings,
+            [
+                "task.toml:2: `version`: schema `9.9` is newer than 1.4, read as 1.4",
+                "task.toml: `environment.network_mode` is not given: the task runs without \
+                 network, where Harbor gives it one",
+                "task.toml:12: `environment.memory`: a bare number is ignored, as Harbor does; \
+                 write `memory_mb` instead",
+                "task.toml:13: `environment.artifacts`: unknown key, ignored",
+                "task.toml:11: `environment.workdri`: unknown key, ignored, did you mean \
+                 `workdir`",
+                "task.toml:15: `agent.timeout`: unknown key, ignored, did you mean `timeout_sec`",
+                "task.toml: `metadata.dgm.answer` is not given: every file that the agent \
+                 leaves is there when the tests run",
+                "task.toml:8: `metadata.dgm.answr`: unknown key, ignored, did you mean `answer`",
+                "task.toml: `environment.artifacts` is ignored: `artifacts` must stand above the \
+                 first `[section]`",
+                "task.toml:1: `colour`: unknown key, ignored",
+            ]
+        );
+        assert_eq!(task.memory, None);
+    }
+
+    #[test]
+    fn names_what_is_missing() {
+        for (path, message) in [
+            (
+                "task.toml",
+                "`task.toml` is missing: a folder of a benchmark is a task; move it away if it \
+                 is none",
+            ),
+            (
+                "instruction.md",
+                "`instruction.md` is missing: write what the agent is to do",
+            ),
+            (
+                "tests",
+                "`tests/test.sh` is missing: write a script that leaves a number in \
+                 `/logs/verifier/reward.txt`; without it the task cannot be graded",
+            ),
+            (
+                "environment",
+                "task.toml: `metadata.dgm.workspace`: there is no folder `environment/workspace`",
+            ),
+        ] {
+            assert_eq!(load(&without(path)).expect_err(path), message);
+        }
+    }
+
+    #[test]
+    fn refuses_by_name_what_it_cannot_run() {
+        for (path, message) in [
+            (
+                "trajectory.json",
+                "trajectory.json: a task that starts from a trajectory is not supported: run it \
+                 with Harbor",
+            ),
+            (
+                "tests/Dockerfile",
+                "tests/Dockerfile: a verifier with an image of its own is not supported: bring \
+                 what it needs into the task's image",
+            ),
+            (
+                "environment/docker-compose.yaml",
+                "environment/docker-compose.yaml: a task of services is not supported: bring \
+                 what it needs into one image and remove the file",
+            ),
+            (
+                "steps/one/instruction.md",
+                "steps/one/instruction.md: a task of several steps is not supported: run it with \
+                 Harbor, or make one task of each step",
+            ),
+            (
+                "tests/.harborignore",
+                "tests/.harborignore: a `.harborignore` is not supported: take the files that it \
+                 leaves out away, and the file itself",
+            ),
+        ] {
+            assert_eq!(load(&with(path, "x\n")).expect_err(path), message);
+        }
+    }
+
+    #[test]
+    fn refuses_links_and_names_that_are_none() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let task = folder.path().join("hello");
+        fixture::write(&task, &fixture::good());
+        std::os::unix::fs::symlink("/etc/passwd", task.join("environment/workspace/link"))
+            .expect("a link can be made");
+        let error = Task::load(&task).expect_err("a link is refused");
+        assert_eq!(
+            error.to_string(),
+            "environment/workspace/link: is a symbolic link; put the file itself there"
+        );
+        fixture::write(folder.path(), &[("bad name/task.toml", String::new())]);
+        let error = Task::load(&folder.path().join("bad name")).expect_err("the name is refused");
+        assert_eq!(
+            error.to_string(),
+            "bad name: is no name for a task: it takes letters, digits, `.`, `_` and `-`, 128 at \
+             most"
+        );
+        let error = load(&with("environment/workspace/.git/config", "x")).expect_err("a repo");
+        assert_eq!(error, "environment/workspace/.git: lies in a `.git` folder");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error() {
+        let error = Task::load(Path::new("/nowhere/at-all")).expect_err("it is not there");
+        assert!(error.to_string().starts_with("`task.toml` is missing"));
+    }
+
+    #[test]
+    fn what_is_ignored_is_no_part_of_the_task() {
+        let plain = load(&fixture::good()).expect("it loads");
+        let files = with("environment/workspace/__pycache__/a.pyc", "x");
+        let task = load(&files).expect("it loads");
+        assert_eq!(task.digest, plain.digest);
+        assert_eq!(task.workspace, plain.workspace);
+        let mut files = with(".gitignore", "*.secret\n");
+        files.push(("tests/a.secret", "x".to_owned()));
+        let task = load(&files).expect("it loads");
+        assert_eq!(task.digest, plain.digest);
+        assert_eq!(task.tests.0.len(), 1);
+        let task = load(&with("environment/workspace/more.txt", "x")).expect("it loads");
+        assert_ne!(task.digest, plain.digest);
+    }
+
+    #[test]
+    fn strips_canaries_as_harbor_does() {
+        for (text, left) in [
+            ("Do it.\n", "Do it.\n"),
+            ("<!-- harbor-canary GUID 1 -->\nDo it.\n", "Do it.\n"),
+            ("# Canary string: 1\n# CANARY 2\n\n \nDo it.\n", "Do it.\n"),
+            ("  <!-- a canary -->  \n\n# Title\n", "# Title\n"),
+            // Only at the head, and only whole comment lines.
+            ("Do it.\n# canary\n", "Do it.\n# canary\n"),
+            ("The canary sings.\n", "The canary sings.\n"),
+            ("<!-- canary\n-->\nDo it.\n", "<!-- canary\n-->\nDo it.\n"),
+            ("# Title\n", "# Title\n"),
+            ("\n\nDo it.", "Do it."),
+        ] {
+            assert_eq!(without_canary(text), left, "{text:?}");
+        }
+    }
 }

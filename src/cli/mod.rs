@@ -4,11 +4,13 @@
 //! without a process. Adding a command takes its file and one line in [`Command`].
 
 mod assets;
+mod bench;
 mod checkout;
 mod cost;
 mod diff;
 mod doctor;
 mod error;
+mod eval;
 mod evolve;
 mod exit;
 mod fsck;
@@ -60,6 +62,8 @@ struct Global {
 enum Command {
     Evolve(evolve::Args),
     Init(init::Args),
+    Eval(eval::Args),
+    Bench(bench::Args),
     Tree(tree::Args),
     Show(show::Args),
     Diff(diff::Args),
@@ -74,6 +78,8 @@ impl Command {
         match self {
             Self::Evolve(args) => args.run(ui),
             Self::Init(args) => args.run(ui),
+            Self::Eval(args) => args.run(ui),
+            Self::Bench(args) => args.run(ui),
             Self::Tree(args) => args.run(ui),
             Self::Show(args) => args.run(ui),
             Self::Diff(args) => args.run(ui),

@@ -65,7 +65,7 @@ pub(super) async fn try_out(
     let agent_job = AgentJob {
         job: format!("{job}-gate"),
         image: Some(workshop.image.clone()),
-        agent: AgentSource { id: format!("{job}-{}", workshop.fresh), files: Arc::new(child.clone()) },
+        agent: AgentSource::of(Arc::new(child.clone())),
         manifest,
         role: Role::Solve,
         instruction: TRIVIAL_INSTRUCTION.to_owned(),

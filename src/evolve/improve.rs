@@ -24,9 +24,6 @@ pub(super) struct Workshop {
     pub image: String,
     pub limits: Limits,
     pub modify_timeout: Duration,
-    /// A number that no other job of this process has: names the child's source, which has
-    /// no id of its own before it is in the archive.
-    pub fresh: u64,
 }
 
 /// The models of one attempt, each with its books.

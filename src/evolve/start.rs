@@ -48,7 +48,6 @@ pub(super) struct Starter {
     books: ChannelBooks,
     events: mpsc::UnboundedSender<Event>,
     cancel: CancellationToken,
-    fresh: u64,
 }
 
 impl Starter {
@@ -61,7 +60,7 @@ impl Starter {
         cancel: CancellationToken,
     ) -> Self {
         let books = ChannelBooks::new(events.clone());
-        Self { place, suite, models, settings, books, events, cancel, fresh: 0 }
+        Self { place, suite, models, settings, books, events, cancel }
     }
 
     /// Returns an evaluation ready to run.
@@ -104,7 +103,7 @@ impl Starter {
 
     /// Returns an attempt ready to run.
     pub(super) fn improve(
-        &mut self,
+        &self,
         recorder: &Recorder,
         id: VariantId,
         execution: u32,
@@ -126,13 +125,11 @@ impl Starter {
         };
         let proposal = attempt.proposal.as_ref().map(|(proposal, _)| proposal.clone());
         let job = ImproveJob { attempt: id, parent, proposal, evidence };
-        self.fresh += 1;
         let workshop = Workshop {
             place: self.place.clone(),
             image: self.settings.agent_image.clone(),
             limits: self.settings.limits,
             modify_timeout: self.settings.modify_timeout,
-            fresh: self.fresh,
         };
         let (events, cancel) = (self.events.clone(), self.cancel.clone());
         Ok(async move {

@@ -15,6 +15,7 @@ pub mod local;
 
 use crate::domain::FileTree;
 use futures_util::future::BoxFuture;
+use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,10 +33,25 @@ pub const SCRATCH_DIR: &str = "/tmp/dgm-scratch";
 /// An agent's source to be mounted read-only at [`AGENT_DIR`].
 #[derive(Clone, Debug)]
 pub struct AgentSource {
-    /// Id of the tree (hexadecimal): equal ids are equal files, so a backend may cache.
+    /// Hexadecimal digest: equal ids are equal files, so a backend may cache.
     pub id: String,
     /// The files.
     pub files: Arc<FileTree>,
+}
+
+impl AgentSource {
+    /// Returns the source of an agent that has no id yet: its id is a digest of its files.
+    pub fn of(files: Arc<FileTree>) -> Self {
+        let mut digest = Sha256::new();
+        for (path, file) in files.iter() {
+            digest.update(path.as_str());
+            digest.update([0, u8::from(file.executable)]);
+            digest.update((file.bytes.len() as u64).to_le_bytes());
+            digest.update(&file.bytes);
+        }
+        let id = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { id, files }
+    }
 }
 
 /// Files to put at a place before the command starts.

@@ -5,6 +5,7 @@
 //! text, whatever the order in which its facts came. JSON shapes carry
 //! `"schema": "dgm.<name>/1"` and only grow.
 
+pub mod bench;
 pub mod checks;
 pub mod cost;
 mod digest;

@@ -309,7 +309,9 @@ async fn pytest_works_without_network_on_a_read_only_root() {
 async fn an_agents_folder_is_made_once() {
     let fixture = Fixture::new("agent_folder").await;
     fixture.subject().the_agent_is_read_only().await;
-    let folders = std::fs::read_dir(fixture.runtime.path().join("agents"));
-    let names: Vec<_> = folders.expect("it is there").flatten().collect();
-    assert_eq!(names.len(), 1, "{names:?}");
+    let ours = std::fs::read_dir(fixture.runtime.path()).expect("it is there");
+    let ours: Vec<_> = ours.flatten().collect();
+    assert_eq!(ours.len(), 1, "{ours:?}");
+    let agents = std::fs::read_dir(ours[0].path()).expect("it is there");
+    assert_eq!(agents.count(), 1);
 }

@@ -365,12 +365,15 @@ async fn dangerous_system_calls_fail() {
             libc::ENOSYS,
         ),
     ];
-    let mut script = "import ctypes\ncall = ctypes.CDLL(None, use_errno=True).syscall\n".to_owned();
-    let mut expected = String::new();
-    for (name, number, arguments, errno) in calls {
-        script += &format!("print('{name}', call({number}, {arguments}), ctypes.get_errno())\n");
-        expected += &format!("{name} -1 {errno}\n");
-    }
+    let tries = calls.map(|(name, number, arguments, _)| {
+        format!("print('{name}', call({number}, {arguments}), ctypes.get_errno())\n")
+    });
+    let script = format!(
+        "import ctypes\ncall = ctypes.CDLL(None, use_errno=True).syscall\n{}",
+        tries.concat()
+    );
+    let expected = calls.map(|(name, .., errno)| format!("{name} -1 {errno}\n"));
+    let expected = expected.concat();
     assert_eq!(log(&world.run(python(&script)).await), expected);
 }
 
@@ -418,15 +421,14 @@ async fn more_files_than_are_collected_are_cut() {
     let world = World::new();
     let mut spec = shell("truncate -s 100G /work/sparse; head -c 3M /dev/zero >/work/a");
     spec.limits.collect = 1 << 20;
-    let begun = Instant::now();
     let ended = world.run(spec).await;
+    assert_eq!(
+        ended.exit,
+        Exit::Code(0),
+        "reading goes on until it is too late"
+    );
     assert!(ended.collected[0].truncated);
     assert!(ended.collected[0].files.size() <= 1 << 20);
-    assert!(
-        begun.elapsed() < Duration::from_secs(15),
-        "{:?}",
-        begun.elapsed()
-    );
 }
 
 #[tokio::test]
@@ -455,7 +457,7 @@ async fn a_fork_bomb_ends_by_the_deadline() {
         "{:?}",
         ended.exit
     );
-    assert!(ended.took < Duration::from_secs(15), "{:?}", ended.took);
+    assert!(ended.took < Duration::from_secs(30), "{:?}", ended.took);
     assert_eq!(processes_with(&marker), 0);
 }
 
@@ -498,7 +500,7 @@ async fn at_the_deadline_what_was_written_is_collected() {
     assert_eq!(ended.exit, Exit::TimedOut);
     assert_eq!(text(&ended, "so-far"), Some("written\n"));
     assert!(log(&ended).starts_with("said\n"));
-    assert!(ended.took < Duration::from_secs(5), "{:?}", ended.took);
+    assert!(ended.took < Duration::from_secs(30), "{:?}", ended.took);
 }
 
 #[tokio::test]
@@ -600,7 +602,7 @@ async fn an_attack_on_the_runner_harms_only_the_answer() {
     let ended = world.run(stopped).await;
     assert_eq!(ended.exit, Exit::TimedOut);
     assert!(ended.collected[0].truncated);
-    assert!(ended.took < Duration::from_secs(10), "{:?}", ended.took);
+    assert!(ended.took < Duration::from_secs(30), "{:?}", ended.took);
 }
 
 #[tokio::test]
@@ -707,4 +709,20 @@ async fn what_cannot_run_is_said_before() {
         "{error}"
     );
     assert!(error.ends_with("cannot unpack the files"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_survives_the_thread_that_began_it() {
+    let world = World::new();
+    let runtime = tokio::runtime::Handle::current();
+    let mut run = world
+        .sandbox
+        .run(shell("sleep 2; exit 4"), CancellationToken::new());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let begin = async { tokio::time::timeout(Duration::from_secs(1), &mut run).await };
+            assert!(runtime.block_on(begin).is_err(), "it has only begun");
+        });
+    });
+    assert_eq!(run.await.expect("it goes on").exit, Exit::Code(4));
 }

@@ -126,10 +126,11 @@ impl Subject<'_> {
                  except OSError as error:\n        \
                      print('refused')\n\
              END\n\
-             python3 t.py"
+             python3 t.py; python3 -c 'import socket; s = socket.create_server((\"localhost\", 0)); \
+             print(bool(socket.create_connection(s.getsockname(), 2)))'"
         );
         let said = self.says(&script).await;
-        assert_eq!(said, "lo\nrefused\nrefused\nrefused\n");
+        assert_eq!(said, "lo\nrefused\nrefused\nrefused\nTrue\n");
     }
 
     /// No capability, no way to new ones, no user namespace, a system call filter.

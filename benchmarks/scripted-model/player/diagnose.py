@@ -91,12 +91,15 @@ def proposal(evidence, symptom, fitting, chosen):
         "improvement_proposal": "%s %s" % (chosen["title"], chosen["problem"]),
         "implementation_suggestion": "%s %s" % (chosen["title"], chosen["suggestion"]),
         "problem_description": "%s\n\n%s\n\n%s"
-        % (
-            chosen["title"],
-            chosen["problem"],
-            "The agent's own tests run with `python3 -m unittest discover -s tests -t .`.",
-        ),
+        % (chosen["title"], chosen["problem"], tests_of(evidence.get("Agent source", ""))),
     }
+
+
+def tests_of(source):
+    """Returns the sentence that says how the agent's own tests are run."""
+    if "tests/test_" not in source:
+        return "The agent has no tests of its own."
+    return "The agent's own tests run with `python3 -m unittest discover -s tests -t .`."
 
 
 def nothing():

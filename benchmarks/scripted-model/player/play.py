@@ -19,6 +19,7 @@ CUTS = 2
 PLAN = re.compile(r"\bwrite (down )?a plan\b", re.I)
 LOOK = re.compile(r"\blook around\b|\blist the files\b|\bexplore\b", re.I)
 CARRY_ON = re.compile(r"\bdo not stop before\b", re.I)
+PARTS = "cat >>"
 VERIFY = re.compile(r"\brun (the|its|all) (\w+ )?tests\b|\bverify\b", re.I)
 FAILURE = re.compile(r"\bFAIL|Traceback|\w+Error\b|\bnot ok\b|exit (?:status|code)[: ]+[1-9]")
 CLIPPED = re.compile(r"^.*\[[^\]\n]*(?:clipped|truncated|omitted|shortened)[^\]\n]*\].*\n?", re.M)
@@ -120,7 +121,7 @@ class Player:
     # What to do next.
 
     def step(self):
-        if PLAN.search(self.talk.system) and not self.spoke():
+        if self.plans():
             return say("My plan: open the files, make the change, then say that it is done.")
         for path in self.goal.reads:
             if path not in self.files and path not in (self.command or ""):
@@ -130,8 +131,11 @@ class Player:
                 return self.work_on(path)
         return self.finish()
 
-    def spoke(self):
-        return any(role == "assistant" for role, _ in self.talk.messages)
+    def plans(self):
+        """Says whether the model first answers with a plan, and with nothing but a plan."""
+        spoke = any(role == "assistant" for role, _ in self.talk.messages)
+        asked = PLAN.search(self.talk.system) and not CARRY_ON.search(self.talk.system)
+        return asked and not spoke
 
     def wanted(self, path):
         """Returns the content that the model aims at; its first draft may hold a mistake."""
@@ -192,12 +196,16 @@ class Player:
             return self.do("replace", path, old, new)
         if file.pieces is not None:
             return self.stop("I was shown only a part of `%s`, so I do not overwrite it." % path)
-        longer = "append" if self.tools.can("append") else "replace"
-        if length(wanted) <= self.room("write", path) or not self.tools.can(longer):
+        room = self.room("write", path)
+        if length(wanted) <= room or not (self.can_append() or self.tools.can("replace")):
             return self.do("write", path, wanted)
-        if longer == "append" and file.now and wanted.startswith(file.now):
+        if self.can_append() and file.now and wanted.startswith(file.now):
             return self.do("append", path, part(wanted[len(file.now) :], self.room("append", path)))
-        return self.do("write", path, part(wanted, self.room("write", path)))
+        return self.do("write", path, part(wanted, room))
+
+    def can_append(self):
+        by_shell = PARTS in self.talk.system and not self.tools.can("write")
+        return self.tools.can("append") or by_shell
 
     def room(self, kind, path):
         """Returns how many characters of data fit into one reply."""
@@ -236,6 +244,7 @@ class Player:
             "list": lambda: shell.LIST,
             "test": lambda: path,
             "write": lambda: shell.write(path, data[0]),
+            "append": lambda: shell.append(path, data[0]),
         }[kind]()
         use = self.tools.uses.get("shell")
         if use:

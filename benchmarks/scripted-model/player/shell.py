@@ -19,6 +19,10 @@ def write(path, content):
     return "%scat > %s <<'%s'\n%s%s%s" % (folder, path, END, content, end, END)
 
 
+def append(path, content):
+    return write(path, content).replace("cat > ", "cat >> ", 1)
+
+
 def meaning(command):
     """Returns (kind, path, data) of a command of ours; any other is plain shell."""
     command = command.strip()

@@ -11,8 +11,8 @@ mod repository;
 use super::error::{ArchiveError, Result};
 use super::git::Git;
 use super::layout::{FORMAT, Layout};
+use super::lock;
 use super::reader::{Reader, complete};
-use crate::sys::lock::WriterLock;
 use std::fmt;
 use std::path::Path;
 
@@ -66,9 +66,9 @@ pub fn fsck(dir: &Path, repair: bool) -> Result<Vec<Finding>> {
             found: format,
         });
     }
-    let lock = match WriterLock::acquire(&layout.lock()) {
+    let lock = match lock::acquire(&layout) {
         Ok(lock) => Some(lock),
-        Err(error) if repair => return Err(ArchiveError::locked(dir, error)),
+        Err(error) if repair => return Err(error),
         // A writer is at work, or the folder is read-only.
         Err(_) => None,
     };

@@ -1,8 +1,9 @@
 //! What a container of ours may do: the policy, as one value for the engine.
 //!
 //! Invariant: no network, no capabilities, no new privileges, never root, nothing writable
-//! but sized file systems in memory, and of this machine only the agent's folder (read-only)
-//! and the folder of the job's own socket. None of these is an option.
+//! but sized file systems in memory, and of this machine only the agent's folder, the folder
+//! of the job's own socket and a constant `/etc/hosts`, all read-only. None of these is an
+//! option.
 
 use super::reap::{ARCHIVE_LABEL, CREATED_LABEL, JOB_LABEL};
 use crate::sandbox::{AGENT_DIR, SOCKET_PATH, Spec, flow};
@@ -35,6 +36,8 @@ pub(super) struct Setting<'a> {
     pub(super) cpus: f64,
     /// Folder of this machine that holds the agent's files.
     pub(super) agent: Option<&'a Path>,
+    /// File of this machine that becomes `/etc/hosts`.
+    pub(super) hosts: &'a Path,
     /// Folders that the image declares as volumes: left alone, each would be a writable
     /// place without a limit.
     pub(super) volumes: &'a [String],
@@ -67,6 +70,8 @@ pub(super) fn body(
             ..HealthConfig::default()
         }),
         working_dir: Some("/".to_owned()),
+        // No network, and none of the engine's work for one either: it is two fifths of a
+        // container's life.
         network_disabled: Some(true),
         attach_stdin: Some(true),
         attach_stdout: Some(true),
@@ -93,7 +98,7 @@ fn host_config(spec: &Spec, setting: &Setting<'_>) -> Result<HostConfig, String>
         privileged: Some(false),
         readonly_rootfs: Some(true),
         tmpfs: Some(file_systems(spec, setting.volumes)?),
-        mounts: Some(mounts(spec, setting.agent)),
+        mounts: Some(mounts(spec, setting)),
         ipc_mode: Some("none".to_owned()),
         memory: Some(memory),
         memory_swap: Some(memory),
@@ -180,9 +185,9 @@ fn socket_folder() -> &'static str {
         .map_or("/", |(folder, _)| folder)
 }
 
-/// Returns the folders of this machine that are seen inside: mounts, not binds, because a
+/// Returns what of this machine is seen inside: mounts, not binds, because a
 /// bind of a missing folder would create it on the host.
-fn mounts(spec: &Spec, agent: Option<&Path>) -> Vec<Mount> {
+fn mounts(spec: &Spec, setting: &Setting<'_>) -> Vec<Mount> {
     let bind = |source: PathBuf, target: &str| Mount {
         typ: Some(MountType::BIND),
         source: Some(source.to_string_lossy().into_owned()),
@@ -190,12 +195,16 @@ fn mounts(spec: &Spec, agent: Option<&Path>) -> Vec<Mount> {
         read_only: Some(true),
         ..Mount::default()
     };
-    let agent = agent.map(|folder| bind(folder.to_owned(), AGENT_DIR));
+    let hosts = bind(setting.hosts.to_owned(), "/etc/hosts");
+    let agent = setting
+        .agent
+        .map(|folder| bind(folder.to_owned(), AGENT_DIR));
     // The folder, not the socket: a gateway that starts again makes a new socket in it. To
     // connect needs no right to write the folder.
     let socket = spec.socket_dir.as_ref();
     let socket = socket.map(|folder| bind(folder.clone(), socket_folder()));
-    agent.into_iter().chain(socket).collect()
+    let given = agent.into_iter().chain(socket);
+    std::iter::once(hosts).chain(given).collect()
 }
 
 #[cfg(test)]
@@ -235,6 +244,7 @@ mod tests {
             created: 0,
             cpus: 2.0,
             agent: Some(Path::new("/host/agent")),
+            hosts: Path::new("/host/hosts"),
             volumes: &[],
             command: vec!["sh".to_owned()],
         }
@@ -261,7 +271,7 @@ mod tests {
         assert_eq!(host.binds, None);
         let mounts = host.mounts.unwrap_or_default();
         let targets: Vec<_> = mounts.iter().filter_map(|m| m.target.clone()).collect();
-        assert_eq!(targets, ["/agent", "/run/dgm"]);
+        assert_eq!(targets, ["/etc/hosts", "/agent", "/run/dgm"]);
         assert!(mounts.iter().all(|mount| mount.read_only == Some(true)));
     }
 

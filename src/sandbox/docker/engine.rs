@@ -23,6 +23,10 @@ pub struct Engine {
     pub api: String,
     /// Its processor cores: no container can be given more.
     pub cpus: f64,
+    /// Version of the kernel's control groups that it uses, where it says so.
+    pub cgroups: Option<String>,
+    /// Limits that it cannot keep, because a control group is missing.
+    pub cannot_limit: Vec<&'static str>,
 }
 
 impl Engine {
@@ -70,6 +74,34 @@ impl Engine {
             version: version.version.unwrap_or_default(),
             api,
             cpus: f64::from(cpus.max(1)),
+            cgroups: info.cgroup_version.map(|version| version.to_string()),
+            cannot_limit: [
+                (info.memory_limit, "memory"),
+                (info.pids_limit, "processes"),
+                (info.cpu_cfs_quota, "processor time"),
+            ]
+            .into_iter()
+            .filter_map(|(can, what)| (can == Some(false)).then_some(what))
+            .collect(),
+        })
+    }
+}
+
+impl Engine {
+    /// Checks that it can keep every limit that a sandbox promises: an engine that cannot
+    /// would only warn, and run without.
+    pub(super) fn check_limits(&self) -> Result<(), SandboxError> {
+        if self.cannot_limit.is_empty() {
+            return Ok(());
+        }
+        Err(SandboxError::Unavailable {
+            what: format!(
+                "the engine cannot limit {} of a container",
+                self.cannot_limit.join(" and ")
+            ),
+            hint: "give it the kernel's control groups `memory`, `pids` and `cpu` (a rootless \
+                   engine needs them delegated), or choose `--sandbox local`"
+                .to_owned(),
         })
     }
 }

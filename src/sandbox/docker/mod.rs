@@ -7,9 +7,9 @@
 //! The engine itself is trusted: whoever may use its socket is root on this machine. The
 //! socket is therefore never seen inside.
 
-mod agent;
 mod container;
 mod engine;
+mod files;
 pub mod image;
 mod reap;
 mod run;
@@ -19,6 +19,7 @@ use super::{Ended, Sandbox, SandboxError, Spec, flow};
 use crate::sys::clock;
 use container::Setting;
 pub use engine::Engine;
+use files::Files;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 pub use reap::{ARCHIVE_LABEL, CREATED_LABEL, JOB_LABEL};
@@ -39,6 +40,7 @@ struct Inner {
     engine: Engine,
     archive: String,
     runtime: PathBuf,
+    files: Files,
     /// Volumes that images declare, asked once for each image.
     volumes: Mutex<HashMap<String, Arc<[String]>>>,
     /// What the engine has warned of; said once.
@@ -47,7 +49,8 @@ struct Inner {
 
 impl DockerSandbox {
     /// Connects to the engine. `archive` goes into the label of every container; agents'
-    /// files are kept in a folder of `runtime`, where the engine must see them.
+    /// files are kept in a folder of `runtime` that must be this archive's own and that the
+    /// engine must be able to see.
     pub async fn connect(archive: String, runtime: PathBuf) -> Result<Self, SandboxError> {
         let engine = Engine::connect().await?;
         if archive.is_empty() {
@@ -61,10 +64,15 @@ impl DockerSandbox {
             what: format!("could not find `{}`", runtime.display()),
             source: source.into(),
         })?;
+        let files = Files::make(&runtime).map_err(|source| SandboxError::Failed {
+            what: format!("could not use the folder `{}`", runtime.display()),
+            source: source.into(),
+        })?;
         let inner = Inner {
             engine,
             archive,
             runtime,
+            files,
             volumes: Mutex::default(),
             warned: Mutex::default(),
         };
@@ -92,6 +100,7 @@ impl Sandbox for DockerSandbox {
         async {
             // Connects anew: the engine may have gone since.
             let engine = Engine::connect().await?;
+            engine.check_limits()?;
             let missing = image::missing(&engine, images).await?;
             if missing.is_empty() {
                 return Ok(());
@@ -132,7 +141,21 @@ impl Sandbox for DockerSandbox {
     }
 
     fn reap(&self) -> BoxFuture<'_, Result<usize, SandboxError>> {
-        reap::reap(&self.inner.engine, &self.inner.archive).boxed()
+        async {
+            let Inner {
+                engine,
+                archive,
+                runtime,
+                ..
+            } = &*self.inner;
+            let containers = reap::reap(engine, archive).await?;
+            let folders = files::reap(runtime).map_err(|source| SandboxError::Failed {
+                what: format!("could not clean the folder `{}`", runtime.display()),
+                source: source.into(),
+            })?;
+            Ok(containers + folders)
+        }
+        .boxed()
     }
 }
 
@@ -146,12 +169,11 @@ impl Inner {
         let Some(image) = &spec.image else {
             return Err(unusable(anyhow::anyhow!("the task names no image")));
         };
+        // Held until the container is gone.
         let agent = match &spec.agent {
             Some(agent) => {
-                let (runtime, agent) = (self.runtime.clone(), agent.clone());
-                let made = tokio::task::spawn_blocking(move || agent::folder(&runtime, &agent));
-                let made = made.await.map_err(|error| unusable(error.into()))?;
-                Some(made.map_err(|error| unusable(error.into()))?)
+                let folder = self.files.agent(agent).await;
+                Some(folder.map_err(|error| unusable(error.into()))?)
             }
             None => None,
         };
@@ -160,7 +182,8 @@ impl Inner {
             archive: &self.archive,
             created: clock::now_ms(),
             cpus: self.engine.cpus,
-            agent: agent.as_deref(),
+            agent: agent.as_ref().map(|folder| folder.path()),
+            hosts: &self.files.hosts(),
             volumes: &volumes,
             command: flow::argv(spec, "sh"),
         };

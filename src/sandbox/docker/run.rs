@@ -1,4 +1,4 @@
-//! One run: create, attach, start, drain, wait, inspect, remove. Nothing else is asked of the
+//! One run: create, attach, start, drain, wait, (inspect,) remove. Nothing else is asked of the
 //! engine, because each of its answers costs milliseconds and a bare container is the measure.
 //!
 //! Invariant: whoever gets a container's id also removes it, however the run ends. So a run
@@ -105,7 +105,10 @@ async fn live(engine: &Engine, spec: &Spec, id: &str) -> Result<(Intake, Seen), 
         Drained::Full => {}
         Drained::Late => seen.late = true,
     }
-    seen.oom = out_of_memory(engine, id).await?;
+    // Whoever ended well was not ended by the limit.
+    if seen.code != Some(0) {
+        seen.oom = out_of_memory(engine, id).await?;
+    }
     Ok((intake, seen))
 }
 

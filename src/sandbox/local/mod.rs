@@ -9,6 +9,7 @@
 
 mod cgroup;
 mod life;
+mod program;
 mod runtime;
 mod seccomp;
 mod spawner;
@@ -22,8 +23,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use runtime::{Agent, Runtime};
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::process::Command;
@@ -53,14 +53,6 @@ exec "$@" 8<"$unknown" 9<"$denied"
 
 /// Limits the number of processes where no control group does; shells differ in the letter.
 const LIMIT_PROCESSES: &str = r#"ulimit -u "$1" 2>/dev/null || ulimit -p "$1"; shift; exec "$@""#;
-
-const PROGRAM: &str = "bwrap";
-/// The first version that can forbid further user namespaces.
-const VERSION: (u32, u32) = (0, 8);
-const INSTALL: &str = "install it: `apt-get install bubblewrap`";
-const ALLOW: &str = "allow user namespaces: `sysctl -w kernel.unprivileged_userns_clone=1`, on \
-                     Ubuntu also `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`; \
-                     inside a container they are often forbidden: use the docker sandbox";
 
 /// Runs commands in bubblewrap on this machine.
 #[derive(Debug)]
@@ -114,11 +106,7 @@ impl LocalSandbox {
 
     async fn ready(&self) -> Result<&Ready, SandboxError> {
         let make = || async {
-            let bubblewrap = find_program().ok_or_else(|| SandboxError::Unavailable {
-                what: format!("bubblewrap (`{PROGRAM}`) is not installed"),
-                hint: INSTALL.to_owned(),
-            })?;
-            check_version(&bubblewrap).await?;
+            let bubblewrap = program::find().await?;
             let runtime = Runtime::make(&self.archive).map_err(|source| SandboxError::Failed {
                 what: "could not prepare the local sandbox".to_owned(),
                 source,
@@ -217,16 +205,7 @@ impl Sandbox for LocalSandbox {
             match self.live(trial(), CancellationToken::new()).await {
                 Ok(_) => Ok(()),
                 Err(SandboxError::Failed { what, source }) => {
-                    let text = format!("{source:#}");
-                    Err(SandboxError::Unavailable {
-                        what: format!("{what}: {text}"),
-                        hint: match is_about_namespaces(&text) {
-                            true => ALLOW.to_owned(),
-                            false => {
-                                "see `docs/sandbox.md` for what the local sandbox needs".to_owned()
-                            }
-                        },
-                    })
+                    Err(program::unavailable(&what, &source))
                 }
                 Err(other) => Err(other),
             }
@@ -270,84 +249,5 @@ fn trial() -> Spec {
         deadline: Duration::from_secs(10),
         collect: vec!["/work".to_owned()],
         limits: Limits::default(),
-    }
-}
-
-fn is_about_namespaces(text: &str) -> bool {
-    [
-        "namespace",
-        "uid map",
-        "Operation not permitted",
-        "Permission denied",
-    ]
-    .iter()
-    .any(|sign| text.contains(sign))
-}
-
-fn find_program() -> Option<PathBuf> {
-    let is_program = |path: &PathBuf| {
-        let found = std::fs::metadata(path);
-        found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    };
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths(&folders).collect();
-    folders
-        .iter()
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join(PROGRAM))
-        .find(is_program)
-}
-
-async fn check_version(program: &Path) -> Result<(), SandboxError> {
-    let output = Command::new(program)
-        .arg("--version")
-        .env_clear()
-        .output()
-        .await
-        .map_err(|error| SandboxError::Unavailable {
-            what: format!("could not start `{}`: {error}", program.display()),
-            hint: INSTALL.to_owned(),
-        })?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    match version(&text) {
-        Some(found) if found >= VERSION => Ok(()),
-        _ => Err(SandboxError::Unavailable {
-            what: format!(
-                "bubblewrap {}.{} or newer is needed, `{}` is {}",
-                VERSION.0,
-                VERSION.1,
-                program.display(),
-                text.trim()
-            ),
-            hint: "install a newer one, or use the docker sandbox".to_owned(),
-        }),
-    }
-}
-
-fn version(text: &str) -> Option<(u32, u32)> {
-    let mut numbers = text.trim().rsplit(' ').next()?.split('.');
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{is_about_namespaces, version};
-
-    #[test]
-    fn reads_versions() {
-        assert_eq!(version("bubblewrap 0.8.0\n"), Some((0, 8)));
-        assert_eq!(version("bubblewrap 0.11\n"), Some((0, 11)));
-        assert_eq!(version("what?"), None);
-    }
-
-    #[test]
-    fn knows_how_bubblewrap_says_that_namespaces_are_forbidden() {
-        for text in [
-            "bwrap: No permissions to create new namespace, likely because the kernel does not allow it",
-            "bwrap: setting up uid map: Permission denied",
-            "bwrap: Creating new namespace failed: Operation not permitted",
-        ] {
-            assert!(is_about_namespaces(text));
-        }
     }
 }

@@ -154,3 +154,63 @@ impl Arguments {
         self.add(&["--size", &size.max(1 << 20).to_string(), "--tmpfs", at]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Sources, System, arguments};
+    use crate::sandbox::Spec;
+    use std::path::Path;
+
+    fn spec() -> Spec {
+        Spec {
+            workdir: "/app/src".to_owned(),
+            writable: vec!["/logs/verifier".to_owned()],
+            socket_dir: Some("/run/job".into()),
+            ..crate::sandbox::local::trial()
+        }
+    }
+
+    fn line(system: &System) -> String {
+        let sources = Sources {
+            etc: Path::new("/run/etc"),
+            agent: Some(Path::new("/run/agent")),
+        };
+        let list = arguments(&spec(), system, &sources).expect("these folders are free");
+        let list: Vec<_> = list
+            .iter()
+            .map(|argument| argument.to_string_lossy())
+            .collect();
+        list.join(" ")
+    }
+
+    #[test]
+    fn only_programs_and_the_job_own_places_are_mounted() {
+        let merged = System {
+            links: vec![("usr/bin".into(), "/bin")],
+            folders: Vec::new(),
+        };
+        let line = line(&merged);
+        let (_, mounts) = line
+            .split_once(" --ro-bind ")
+            .expect("something is mounted");
+        assert_eq!(
+            mounts,
+            "/usr /usr --symlink usr/bin /bin --ro-bind /run/etc /etc --proc /proc --dev /dev \
+             --size 67108864 --tmpfs /dev/shm --remount-ro /dev --remount-ro /proc \
+             --size 536870912 --tmpfs /app --size 536870912 --tmpfs /logs \
+             --size 536870912 --tmpfs /tmp \
+             --dir /app/src --dir /logs/verifier --dir /tmp/dgm-scratch \
+             --ro-bind /run/agent /agent --ro-bind /run/job /run/dgm --remount-ro / --chdir / --"
+        );
+    }
+
+    #[test]
+    fn a_system_that_is_not_merged_keeps_its_folders() {
+        let system = System {
+            links: Vec::new(),
+            folders: vec!["/bin", "/lib64"],
+        };
+        let line = line(&system);
+        assert!(line.contains("--ro-bind /usr /usr --ro-bind /bin /bin --ro-bind /lib64 /lib64"));
+    }
+}

@@ -1,4 +1,4 @@
-"""Prints one line per check; the expected lines are in expected.txt."""
+"""Imports the candidate and prints one line per check, `name: result`."""
 
 import os
 import sys

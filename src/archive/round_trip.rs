@@ -1,0 +1,385 @@
+//! Property: whatever is recorded is read back as it was, in order, and folds the same.
+
+use super::blob::digest;
+use super::db;
+use super::decode;
+use super::encode;
+use crate::domain::{
+    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, CommitId,
+    Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Gate, Outcome, Pattern,
+    Proposal, Purpose, Role, RunEnd, RunId, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant,
+    VariantId, Verdict,
+};
+use crate::lineage::Lineage;
+use proptest::collection::vec;
+use proptest::prelude::{ProptestConfig, Strategy, any};
+use proptest::{prop_assert_eq, proptest};
+use rusqlite::Connection;
+
+/// What one fact is made from.
+#[derive(Clone, Debug)]
+struct Draft {
+    kind: u8,
+    texts: [String; 5],
+    counts: [u64; 5],
+    small: [u32; 4],
+    time: i64,
+    real: f64,
+    flags: [bool; 5],
+}
+
+fn draft() -> impl Strategy<Value = Draft> {
+    let text = || "[\\x00-\\x7f]{0,6}.{0,6}";
+    let count = || 0..=i64::MAX.unsigned_abs();
+    let real = any::<f64>().prop_map(|real| if real.is_finite() { real + 0.0 } else { 0.5 });
+    (
+        0..12_u8,
+        [text(), text(), text(), text(), text()],
+        [count(), count(), count(), count(), count()],
+        any::<[u32; 4]>(),
+        any::<i64>(),
+        real,
+        any::<[bool; 5]>(),
+    )
+        .prop_map(|(kind, texts, counts, small, time, real, flags)| Draft {
+            kind,
+            texts,
+            counts,
+            small,
+            time,
+            real,
+            flags,
+        })
+}
+
+/// Facts with references that hold: each draft becomes a fact that is possible by then.
+#[derive(Default)]
+struct History {
+    facts: Vec<Fact>,
+    runs: u32,
+    ended_runs: u32,
+    attempts: u32,
+    proposals: u32,
+    ended: u32,
+    variants: Vec<VariantId>,
+    judged: usize,
+    calls: u64,
+    settled: u64,
+    repeats: u32,
+}
+
+impl History {
+    fn of(drafts: Vec<Draft>) -> Self {
+        let mut history = Self::default();
+        for draft in drafts {
+            if history.runs == 0 {
+                history.run(&draft);
+                history.variant(&draft, VariantId::SEED, None);
+            }
+            history.add(&draft);
+        }
+        history
+    }
+
+    fn add(&mut self, draft: &Draft) {
+        match draft.kind {
+            0 => self.run(draft),
+            1 if self.ended_runs < self.runs => {
+                self.ended_runs += 1;
+                self.facts.push(Fact::RunEnded(RunEnd {
+                    run: RunId(self.ended_runs),
+                    reason: draft.texts[0].clone(),
+                    at_ms: draft.time,
+                }));
+            }
+            2 | 3 => self.decide(draft),
+            4 if self.proposals < self.attempts => self.propose(draft),
+            5 | 6 if self.ended < self.attempts => self.end(draft),
+            7 => self.evaluate(draft),
+            8 => self.facts.push(Fact::Faulted(Fault {
+                subject: self.subject(draft),
+                outcome: outcome(draft),
+                detail: draft.texts[0].clone(),
+                run: RunId(self.runs),
+                execution: draft.small[1],
+                at_ms: draft.time,
+            })),
+            9 if self.judged < self.variants.len() => {
+                self.facts.push(Fact::Judged {
+                    variant: self.variants[self.judged],
+                    verdict: if draft.flags[0] {
+                        Verdict::Admitted
+                    } else {
+                        Verdict::Rejected(draft.texts[0].clone())
+                    },
+                    at_ms: draft.time,
+                });
+                self.judged += 1;
+            }
+            10 => self.call(draft),
+            11 if self.settled < self.calls => self.settle(draft),
+            _ => {}
+        }
+    }
+
+    fn run(&mut self, draft: &Draft) {
+        self.runs += 1;
+        let [command, config, version, sandbox, task] = draft.texts.clone();
+        self.facts.push(Fact::RunStarted(RunStart {
+            run: RunId(self.runs),
+            command,
+            config,
+            version,
+            sandbox,
+            stages: vec![vec![TaskId::new(task), TaskId::new("t")], Vec::new()],
+            at_ms: draft.time,
+        }));
+    }
+
+    fn variant(&mut self, draft: &Draft, id: VariantId, parent: Option<VariantId>) {
+        self.variants.push(id);
+        self.facts.push(Fact::VariantMade(Variant {
+            id,
+            commit: CommitId::new(format!("commit {}", id.0)),
+            tree: TreeId::new(format!("tree {}", id.0)),
+            parent,
+            generation: draft.small[0],
+            summary: draft.texts[0].clone(),
+            created_ms: draft.time,
+        }));
+    }
+
+    fn decide(&mut self, draft: &Draft) {
+        self.attempts += 1;
+        let parent = self.any_variant(draft);
+        self.facts.push(Fact::Decided(Decision {
+            attempt: VariantId(self.attempts),
+            round: draft.small[1],
+            parent,
+            entry: match draft.small[2] % 4 {
+                0 => Entry::Pattern(Pattern::EmptyPatches),
+                1 => Entry::Pattern(Pattern::Stochasticity),
+                2 => Entry::Pattern(Pattern::ContextLength),
+                _ => Entry::Task(TaskId::new(draft.texts[0].clone())),
+            },
+            policy: draft.texts[1].clone(),
+            weights: (0..draft.small[3] % 3)
+                .map(|n| (VariantId(n), draft.real / f64::from(n + 1)))
+                .collect(),
+            run: RunId(self.runs),
+            at_ms: draft.time,
+        }));
+    }
+
+    fn propose(&mut self, draft: &Draft) {
+        self.proposals += 1;
+        let [a, b, c, d, e] = draft.texts.clone();
+        self.facts.push(Fact::Proposed {
+            attempt: VariantId(self.proposals),
+            proposal: Proposal {
+                log_summarization: a,
+                potential_improvements: vec![b, String::new()],
+                improvement_proposal: c,
+                implementation_suggestion: d,
+                problem_description: e,
+            },
+            exchange: digest(b""),
+        });
+    }
+
+    fn end(&mut self, draft: &Draft) {
+        self.ended += 1;
+        let attempt = VariantId(self.ended);
+        let failure = match draft.small[0] % 4 {
+            0 => Some(Failure::NoProposal),
+            1 => Some(Failure::Gate(Gate::Edits)),
+            2 => Some(Failure::Infrastructure),
+            _ => None,
+        };
+        let parent = self.facts.iter().find_map(|fact| match fact {
+            Fact::Decided(decision) if decision.attempt == attempt => Some(decision.parent),
+            _ => None,
+        });
+        if failure.is_none() {
+            self.variant(draft, attempt, parent);
+        }
+        self.facts.push(Fact::AttemptEnded(AttemptEnd {
+            attempt,
+            failure: failure.map(|failure| (failure, draft.texts[0].clone())),
+            log: blob(draft, 0),
+            transcript: blob(draft, 1),
+            patch: blob(draft, 2),
+            gate_log: blob(draft, 3),
+            run: RunId(self.runs),
+            execution: draft.small[1],
+            at_ms: draft.time,
+        }));
+    }
+
+    fn evaluate(&mut self, draft: &Draft) {
+        self.repeats += 1;
+        self.facts.push(Fact::Evaluated(Evaluation {
+            key: EvaluationKey {
+                variant: self.any_variant(draft),
+                task: TaskId::new(draft.texts[0].clone()),
+                repeat: self.repeats,
+            },
+            purpose: if draft.flags[0] {
+                Purpose::Stage(draft.small[1])
+            } else {
+                Purpose::Extra
+            },
+            outcome: outcome(draft),
+            passed: draft.flags[1],
+            reward: draft.flags[2].then_some(draft.real),
+            detail: draft.texts[1].clone(),
+            task_digest: draft.texts[2].clone(),
+            agent_log: blob(draft, 0),
+            verifier_log: blob(draft, 1),
+            patch: blob(draft, 2),
+            transcript: blob(draft, 3),
+            context_overflow: draft.flags[4],
+            timing: Timing {
+                agent_ms: draft.counts[0],
+                verifier_ms: draft.counts[1],
+            },
+            run: RunId(self.runs),
+            execution: draft.small[2],
+            at_ms: draft.time,
+        }));
+    }
+
+    fn call(&mut self, draft: &Draft) {
+        self.calls += 1;
+        self.facts.push(Fact::CallIntended(CallIntent {
+            id: CallId(self.calls),
+            run: RunId(self.runs),
+            execution: draft.small[1],
+            subject: self.subject(draft),
+            role: Role::ALL[draft.small[2] as usize % Role::ALL.len()],
+            model: draft.texts[1].clone(),
+            at_most: Usd(draft.time),
+            at_most_tokens: draft.counts[0],
+            at_ms: draft.time,
+        }));
+    }
+
+    fn settle(&mut self, draft: &Draft) {
+        self.settled += 1;
+        let [input, cached, cache_written, output, reasoning] = draft.counts;
+        self.facts.push(Fact::CallSettled(CallSettlement {
+            id: CallId(self.settled),
+            status: [
+                CallStatus::Answered,
+                CallStatus::Refused,
+                CallStatus::Failed,
+                CallStatus::Abandoned,
+            ][draft.small[0] as usize % 4],
+            tokens: Tokens {
+                input,
+                cached,
+                cache_written,
+                output,
+                reasoning,
+            },
+            cost: Usd(draft.time),
+            latency_ms: input,
+        }));
+    }
+
+    fn any_variant(&self, draft: &Draft) -> VariantId {
+        self.variants[draft.small[0] as usize % self.variants.len()]
+    }
+
+    fn subject(&self, draft: &Draft) -> CallSubject {
+        if draft.flags[0] && self.attempts > 0 {
+            CallSubject::Attempt(VariantId(draft.small[0] % self.attempts + 1))
+        } else {
+            let task = TaskId::new(draft.texts[2].clone());
+            CallSubject::Evaluation(self.any_variant(draft), task, draft.small[3])
+        }
+    }
+}
+
+fn outcome(draft: &Draft) -> Outcome {
+    Outcome::ALL[draft.small[3] as usize % Outcome::ALL.len()]
+}
+
+fn blob(draft: &Draft, which: u8) -> Option<BlobId> {
+    draft.flags[usize::from(which)].then(|| digest(&[which]))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn facts_are_read_back_as_they_were_recorded(drafts in vec(draft(), 0..60)) {
+        let facts = History::of(drafts).facts;
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(&db::schema()).unwrap();
+        db.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+        for (index, fact) in facts.iter().enumerate() {
+            let seq = i64::try_from(index).unwrap() + 1;
+            prop_assert_eq!(db::next_seq(&db).unwrap(), seq);
+            encode::insert(&db, seq, fact).unwrap();
+        }
+        let mut rows = Vec::new();
+        let mut by_table = Lineage::default();
+        decode::each(&db, &mut |seq, fact| {
+            by_table.apply(&fact);
+            rows.push((seq, fact));
+        })
+        .unwrap();
+        rows.sort_by_key(|(seq, _)| *seq);
+        let read: Vec<Fact> = rows.into_iter().map(|(_, fact)| fact).collect();
+        prop_assert_eq!(&read, &facts);
+        let in_order = Lineage::from_facts(facts);
+        prop_assert_eq!(format!("{by_table:?}"), format!("{in_order:?}"));
+    }
+}
+
+#[test]
+fn a_second_result_of_the_same_job_is_impossible() {
+    let drafts = vec![
+        Draft {
+            kind: 0,
+            texts: std::array::from_fn(|_| "x".to_owned()),
+            counts: [1; 5],
+            small: [0, 1, 2, 3],
+            time: 1,
+            real: 0.5,
+            flags: [true; 5],
+        };
+        9
+    ];
+    let kinds = [0, 1, 2, 4, 5, 7, 9, 10, 11];
+    let drafts = drafts.into_iter().zip(kinds).map(|(mut draft, kind)| {
+        draft.kind = kind;
+        draft
+    });
+    let facts = History::of(drafts.collect()).facts;
+    let db = Connection::open_in_memory().unwrap();
+    db.execute_batch(&db::schema()).unwrap();
+    for (seq, fact) in (1..).zip(&facts) {
+        encode::insert(&db, seq, fact).unwrap();
+    }
+    for (seq, fact) in (100..).zip(&facts) {
+        let error = encode::insert(&db, seq, fact).expect_err(&encode::describe(fact));
+        assert!(error.to_string().contains("UNIQUE"), "{error}");
+    }
+    assert_eq!(facts.len(), 11, "every kind but faults, which may repeat");
+    for table in db::FACT_TABLES {
+        for sql in [
+            format!("UPDATE {table} SET seq = seq + 1000"),
+            format!("DELETE FROM {table}"),
+        ] {
+            let rows: i64 = db
+                .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                    row.get(0)
+                })
+                .unwrap();
+            let result = db.execute_batch(&sql);
+            assert_eq!(result.is_err(), rows > 0, "{sql}: {result:?}");
+        }
+    }
+}

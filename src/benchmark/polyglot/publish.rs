@@ -1,0 +1,133 @@
+//! Puts a benchmark where the user wants it: whole, or not at all.
+
+use super::ImportError;
+use crate::domain::FileTree;
+use crate::sys::durable;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use toml::Table;
+
+/// A place that may be written: it is free, or an import made what is there.
+#[derive(Debug)]
+pub(super) struct Target {
+    path: PathBuf,
+    parent: PathBuf,
+}
+
+impl Target {
+    /// Checks that nothing of anybody else is at the place.
+    pub(super) fn check(path: &Path) -> Result<Self, ImportError> {
+        let occupied = |why: String| ImportError::Occupied {
+            path: path.to_owned(),
+            why,
+        };
+        let path = std::path::absolute(path).map_err(|source| read(path, source))?;
+        let Some(parent) = path.parent().map(Path::to_owned) else {
+            return Err(occupied("is no place for a benchmark".to_owned()));
+        };
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if !metadata.is_dir() => {
+                return Err(occupied("is not a folder".to_owned()));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self { path, parent });
+            }
+            Err(source) => return Err(read(&path, source)),
+        }
+        let mut names = BTreeSet::new();
+        for entry in fs::read_dir(&path).map_err(|source| read(&path, source))? {
+            let entry = entry.map_err(|source| read(&path, source))?;
+            names.insert(entry.file_name().to_string_lossy().into_owned());
+        }
+        if !names.is_empty() {
+            let made = made_by_import(&path)
+                .ok_or_else(|| occupied("is not empty, and no import made it".to_owned()))?;
+            if let Some(other) = names.iter().find(|name| !made.contains(*name)) {
+                let why = format!("holds `{other}`, which no import made");
+                return Err(occupied(why));
+            }
+        }
+        Ok(Self { path, parent })
+    }
+
+    /// Writes everything beside the place, then moves it there.
+    pub(super) fn publish(
+        self,
+        tasks: &BTreeMap<String, FileTree>,
+        manifest: &str,
+    ) -> Result<(), ImportError> {
+        let written = |path: &Path| {
+            let path = path.to_owned();
+            move |source| ImportError::Write { path, source }
+        };
+        durable::create_dir_all(&self.parent).map_err(written(&self.parent))?;
+        let desk = tempfile::Builder::new()
+            .prefix(".dgm-import-")
+            .tempdir_in(&self.parent)
+            .map_err(written(&self.parent))?;
+        let new = desk.path().join("new");
+        fs::create_dir(&new).map_err(written(&new))?;
+        for (name, files) in tasks {
+            write_tree(&new.join(name), files).map_err(written(&self.path.join(name)))?;
+        }
+        let dataset = new.join("dataset.toml");
+        write_file(&dataset, manifest.as_bytes(), false).map_err(written(&dataset))?;
+        durable::sync_folder(&new).map_err(written(&new))?;
+        if self.path.exists() {
+            let old = desk.path().join("old");
+            fs::rename(&self.path, &old).map_err(written(&self.path))?;
+        }
+        fs::rename(&new, &self.path).map_err(written(&self.path))?;
+        durable::sync_folder(&self.parent).map_err(written(&self.parent))
+    }
+}
+
+/// Returns the names that an import put into a folder, if its `dataset.toml` says that one did.
+fn made_by_import(path: &Path) -> Option<BTreeSet<String>> {
+    let text = fs::read_to_string(path.join("dataset.toml")).ok()?;
+    let table: Table = text.parse().ok()?;
+    let importer = table.get("metadata")?.get("dgm")?.get("importer")?;
+    if importer.as_str() != Some("polyglot") {
+        return None;
+    }
+    let tasks = table.get("tasks")?.as_array()?;
+    let mut names: BTreeSet<String> = tasks
+        .iter()
+        .filter_map(|task| task.get("name")?.as_str()?.split('/').nth(1))
+        .map(str::to_owned)
+        .collect();
+    names.insert("dataset.toml".to_owned());
+    Some(names)
+}
+
+fn write_tree(folder: &Path, files: &FileTree) -> io::Result<()> {
+    for (path, file) in files.iter() {
+        let path = folder.join(path.as_str());
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        write_file(&path, &file.bytes, file.executable)?;
+    }
+    Ok(())
+}
+
+fn write_file(path: &Path, bytes: &[u8], executable: bool) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(if executable { 0o755 } else { 0o644 })
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn read(path: &Path, source: io::Error) -> ImportError {
+    ImportError::Read {
+        path: path.to_owned(),
+        source,
+    }
+}

@@ -1,0 +1,63 @@
+//! `dgm bench import`.
+
+use crate::benchmark::polyglot::{self, Language};
+use crate::cli::error::usage;
+use crate::cli::exit::Code;
+use crate::cli::ui::Ui;
+use std::path::PathBuf;
+
+/// Turn a public benchmark into Harbor task directories
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    from: From,
+}
+
+#[derive(clap::Subcommand)]
+enum From {
+    Polyglot(Polyglot),
+}
+
+/// Import exercises of Aider's Polyglot benchmark
+///
+/// Each exercise becomes a task that runs without network: stubs and instructions visible,
+/// tests hidden, nothing of the repository's history.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example:
+  dgm bench import polyglot polyglot-benchmark polyglot-python --language python")]
+struct Polyglot {
+    /// A checkout of the repository, or a `.tar.gz` of one
+    checkout: PathBuf,
+    /// Folder for the tasks; made anew
+    out: PathBuf,
+    /// Language to import; repeat for several
+    #[arg(long, value_name = "LANGUAGE", default_value = "python")]
+    language: Vec<String>,
+}
+
+impl Args {
+    pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
+        match self.from {
+            From::Polyglot(args) => args.run(ui),
+        }
+    }
+}
+
+impl Polyglot {
+    fn run(self, ui: Ui) -> anyhow::Result<Code> {
+        let mut languages = Vec::new();
+        for name in &self.language {
+            match Language::from_name(name) {
+                Some(language) => languages.push(language),
+                None => {
+                    let known = Language::ALL.map(Language::name).join(", ");
+                    return usage(format!("unknown language `{name}`"), format!("known are {known}"));
+                }
+            }
+        }
+        let imported = polyglot::import(&self.checkout, &self.out, &languages)?;
+        ui.data(format!("{} tasks in {}\n", imported.tasks.len(), self.out.display()))?;
+        Ok(Code::Done)
+    }
+}

@@ -1,0 +1,35 @@
+//! `dgm bench`: benchmarks, without an archive.
+
+mod build;
+mod check;
+mod import;
+mod list;
+
+use super::exit::Code;
+use super::ui::Ui;
+
+/// Import, list, check and prepare benchmarks
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    List(list::Args),
+    Check(check::Args),
+    Build(build::Args),
+    Import(import::Args),
+}
+
+impl Args {
+    pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
+        match self.command {
+            Command::List(args) => args.run(ui),
+            Command::Check(args) => args.run(ui),
+            Command::Build(args) => args.run(ui),
+            Command::Import(args) => args.run(ui),
+        }
+    }
+}
