@@ -21,17 +21,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gateway", &["domain", "sys", "model"]),
     ("benchmark", &["domain", "sys", "sandbox"]),
     ("propose", &["domain", "model"]),
-    ("agent", &["domain", "sys", "sandbox", "gateway"]),
+    ("agent", &["domain", "sys", "model", "sandbox", "gateway"]),
     (
         "evaluate",
         &[
             "domain",
             "stats",
             "sys",
+            "model",
             "agent",
             "benchmark",
             "sandbox",
-            "gateway",
         ],
     ),
     (

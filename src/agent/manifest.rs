@@ -56,9 +56,14 @@ impl Manifest {
             return Err(ManifestError::Protocol(agent.protocol));
         }
         if agent.command.first().is_none_or(String::is_empty) {
-            return Err(ManifestError::Malformed("`command` names no program".to_owned()));
+            return Err(ManifestError::Malformed(
+                "`command` names no program".to_owned(),
+            ));
         }
-        Ok(Self { name: agent.name, command: agent.command })
+        Ok(Self {
+            name: agent.name,
+            command: agent.command,
+        })
     }
 }
 
@@ -84,11 +89,23 @@ mod tests {
     #[test]
     fn says_what_is_wrong() {
         let missing = Manifest::read(&FileTree::new()).unwrap_err().to_string();
-        assert_eq!(missing, "there is no `agent.toml` at the root of the agent's source");
+        assert_eq!(
+            missing,
+            "there is no `agent.toml` at the root of the agent's source"
+        );
         for (text, part) in [
-            ("[agent]\nname = \"x\"\nprotocol = 2\ncommand = [\"a\"]", "asks for protocol 2"),
-            ("[agent]\nname = \"x\"\nprotocol = 1\ncommand = []", "names no program"),
-            ("[agent]\nname = \"x\"\nprotocol = 1", "missing field `command`"),
+            (
+                "[agent]\nname = \"x\"\nprotocol = 2\ncommand = [\"a\"]",
+                "asks for protocol 2",
+            ),
+            (
+                "[agent]\nname = \"x\"\nprotocol = 1\ncommand = []",
+                "names no program",
+            ),
+            (
+                "[agent]\nname = \"x\"\nprotocol = 1",
+                "missing field `command`",
+            ),
             ("[agent", "`agent.toml`: "),
         ] {
             let error = read(text).unwrap_err();

@@ -28,7 +28,12 @@ pub struct Place {
 
 impl std::fmt::Debug for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Place({}, {})", self.sandbox.name(), self.sockets.display())
+        write!(
+            f,
+            "Place({}, {})",
+            self.sandbox.name(),
+            self.sockets.display()
+        )
     }
 }
 
@@ -86,12 +91,20 @@ pub async fn run_agent(
             source: anyhow::Error::from(source),
         }
     })?;
-    let ended = place.sandbox.run(spec(&job, &socket_dir.path), cancel).await;
+    let ended = place
+        .sandbox
+        .run(spec(&job, &socket_dir.path), cancel)
+        .await;
     // The gateway ends before anything else is done: whatever call was open is on the books.
     gateway.shutdown().await;
     let ended = ended?;
     let workspace = ended.collected.into_iter().next().unwrap_or_default();
-    Ok(AgentEnd { exit: ended.exit, log: ended.log, workspace, took: ended.took })
+    Ok(AgentEnd {
+        exit: ended.exit,
+        log: ended.log,
+        workspace,
+        took: ended.took,
+    })
 }
 
 fn spec(job: &AgentJob, socket_dir: &Path) -> Spec {
@@ -99,9 +112,15 @@ fn spec(job: &AgentJob, socket_dir: &Path) -> Spec {
     let name = TreePath::new("instruction.md").expect("a plain name is a valid path");
     task.insert(name, job.instruction.as_bytes(), false);
     let mut env = vec![
-        ("DGM_INSTRUCTION".to_owned(), format!("{TASK_DIR}/instruction.md")),
+        (
+            "DGM_INSTRUCTION".to_owned(),
+            format!("{TASK_DIR}/instruction.md"),
+        ),
         ("DGM_MODEL_SOCKET".to_owned(), SOCKET_PATH.to_owned()),
-        ("DGM_DEADLINE".to_owned(), job.deadline.as_secs().to_string()),
+        (
+            "DGM_DEADLINE".to_owned(),
+            job.deadline.as_secs().to_string(),
+        ),
         ("DGM_ROLE".to_owned(), job.role.name().to_owned()),
         ("DGM_SCRATCH".to_owned(), SCRATCH_DIR.to_owned()),
         // The source is read-only, and started with itself as the place to import from.
@@ -115,8 +134,14 @@ fn spec(job: &AgentJob, socket_dir: &Path) -> Spec {
         image: job.image.clone(),
         agent: Some(job.agent.clone()),
         placed: vec![
-            Placed { at: job.workdir.clone(), files: job.workspace.clone() },
-            Placed { at: TASK_DIR.to_owned(), files: Arc::new(task) },
+            Placed {
+                at: job.workdir.clone(),
+                files: job.workspace.clone(),
+            },
+            Placed {
+                at: TASK_DIR.to_owned(),
+                files: Arc::new(task),
+            },
         ],
         workdir: job.workdir.clone(),
         writable: vec![SCRATCH_DIR.to_owned()],

@@ -45,7 +45,10 @@ pub(super) fn recipes() -> Vec<String> {
 fn collect<A: RustEmbed>(prefix: &str) -> FileTree {
     let mut tree = FileTree::new();
     for name in A::iter() {
-        let Some(path) = name.strip_prefix(prefix).and_then(|path| TreePath::new(path).ok()) else {
+        let Some(path) = name
+            .strip_prefix(prefix)
+            .and_then(|path| TreePath::new(path).ok())
+        else {
             continue;
         };
         let Some(file) = A::get(&name) else { continue };

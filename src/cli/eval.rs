@@ -10,7 +10,7 @@ use crate::archive::{Reader, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
 use crate::domain::{TaskId, VariantId};
-use crate::evolve::{Engine, Finished, Parts, same_tasks};
+use crate::evolve::{EndCause, Engine, Finished, Parts, same_tasks};
 use crate::policy::EvalPolicy;
 use crate::sys::shutdown::Shutdown;
 use anyhow::Context as _;
@@ -51,7 +51,12 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
-        let shape = Shape { verb: "eval", rest: "VARIANT", least: 1, most: 1 };
+        let shape = Shape {
+            verb: "eval",
+            rest: "VARIANT",
+            least: 1,
+            most: 1,
+        };
         let (place, rest) = split(&self.words, &shape)?;
         let variant = Reader::open(&place.dir)?.resolve(&rest[0])?;
         let overrides = Overrides {
@@ -62,11 +67,20 @@ impl Args {
         let settings = settings(&place.dir, &overrides)?;
         let finished = block_on(self.evaluate(ui, &place.dir, &settings, variant))?;
         show::Args::of(self.words.clone(), self.json).run(ui)?;
-        if finished.interrupted {
-            ui.talk("interrupted; what had ended is recorded");
-            return Ok(Code::Interrupted);
-        }
-        Ok(Code::Done)
+        Ok(match finished.cause {
+            EndCause::Goal => Code::Done,
+            EndCause::Budget => {
+                ui.talk(&format!(
+                    "stopped: {}; what had ended is recorded",
+                    finished.reason
+                ));
+                Code::Budget
+            }
+            EndCause::Interrupted => {
+                ui.talk("interrupted; what had ended is recorded");
+                Code::Interrupted
+            }
+        })
     }
 
     async fn evaluate(

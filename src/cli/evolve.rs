@@ -8,7 +8,7 @@ use super::{block_on, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings, parse};
-use crate::evolve::{Engine, Finished, Parts, RoleModels, comparable};
+use crate::evolve::{EndCause, Engine, Finished, Parts, RoleModels, comparable};
 use crate::model::Model;
 use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
@@ -71,17 +71,35 @@ impl Args {
         } else {
             tree::text(&lineage, ui.data_style())
         })?;
-        let typed = self.dir.as_deref().map(|dir| format!(" {}", dir.display())).unwrap_or_default();
-        if finished.interrupted {
-            ui.talk(&format!("interrupted; nothing is lost: go on with `dgm evolve{typed}`"));
-            return Ok(Code::Interrupted);
-        }
-        ui.status(&format!(
-            "goal reached: {}; go on with `dgm evolve{typed} --generations {}`",
-            finished.reason,
-            rounds + 4,
-        ));
-        Ok(Code::Done)
+        let typed = self
+            .dir
+            .as_deref()
+            .map(|dir| format!(" {}", dir.display()))
+            .unwrap_or_default();
+        let again = format!("dgm evolve{typed}");
+        Ok(match finished.cause {
+            EndCause::Interrupted => {
+                ui.talk(&format!(
+                    "interrupted; nothing is lost: go on with `{again}`"
+                ));
+                Code::Interrupted
+            }
+            EndCause::Budget => {
+                ui.talk(&format!(
+                    "stopped: {}; go on with `{again}`",
+                    finished.reason
+                ));
+                Code::Budget
+            }
+            EndCause::Goal => {
+                let more = rounds + 4;
+                ui.status(&format!(
+                    "goal reached: {}; go on with `{again} --generations {more}`",
+                    finished.reason
+                ));
+                Code::Done
+            }
+        })
     }
 }
 
@@ -89,9 +107,12 @@ impl Args {
 pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
     let file = Layout::new(dir).config();
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(&file).with_context(|| format!("could not read `{name}`"))?;
+    let text =
+        std::fs::read_to_string(&file).with_context(|| format!("could not read `{name}`"))?;
     let raw = config_error(parse(&text), &name)?;
-    let dir = dir.canonicalize().with_context(|| format!("could not find `{}`", dir.display()))?;
+    let dir = dir
+        .canonicalize()
+        .with_context(|| format!("could not find `{}`", dir.display()))?;
     config_error(Settings::resolve(raw, &dir, overrides), &name)
 }
 
@@ -99,7 +120,9 @@ pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Sett
 pub(super) fn models(settings: &Settings) -> anyhow::Result<RoleModels> {
     let [diagnose, modify, solve] = settings.models.clone();
     let model = |settings: crate::model::ModelSettings, role: &str| {
-        Model::new(settings).map(Arc::new).with_context(|| format!("model of the role `{role}`"))
+        Model::new(settings)
+            .map(Arc::new)
+            .with_context(|| format!("model of the role `{role}`"))
     };
     Ok(RoleModels {
         diagnose: model(diagnose, "diagnose")?,
@@ -117,10 +140,12 @@ async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Fini
     let stages = config_error(settings.stages(&available), &name)?;
     comparable(&writer.lineage()?, &suite, &stages)?;
     let in_stages = || {
-        suite
-            .tasks
-            .iter()
-            .filter(|task| stages.stages.iter().any(|stage| stage.tasks.contains(&task.id)))
+        suite.tasks.iter().filter(|task| {
+            stages
+                .stages
+                .iter()
+                .any(|stage| stage.tasks.contains(&task.id))
+        })
     };
     workplace::refuse_unfit(settings.backend, in_stages())?;
     let images = workplace::images(in_stages(), Some(&settings.engine.agent_image));

@@ -66,7 +66,9 @@ impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
         create(&self.dir, &self.source)?;
         let dir = self.dir.display();
-        ui.status(&format!("made the archive `{dir}`; run it with `dgm evolve {dir}`"));
+        ui.status(&format!(
+            "made the archive `{dir}`; run it with `dgm evolve {dir}`"
+        ));
         Ok(Code::Done)
     }
 }
@@ -79,7 +81,11 @@ pub(super) fn create(dir: &Path, source: &Source) -> anyhow::Result<()> {
             format!("go on with it: `dgm evolve {}`", dir.display()),
         );
     }
-    if dir.is_dir() && dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+    if dir.is_dir()
+        && dir
+            .read_dir()
+            .is_ok_and(|mut entries| entries.next().is_some())
+    {
         return usage(
             format!("`{}` is not empty, and holds no archive", dir.display()),
             "name a folder that does not exist yet",
@@ -91,7 +97,9 @@ pub(super) fn create(dir: &Path, source: &Source) -> anyhow::Result<()> {
     let text = rebase(&text, &raw, source, &config_dir)?;
     let folders = folders(source)?;
 
-    let name = dir.file_name().with_context(|| format!("`{}` names no folder", dir.display()))?;
+    let name = dir
+        .file_name()
+        .with_context(|| format!("`{}` names no folder", dir.display()))?;
     let parent = match dir.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
@@ -143,8 +151,9 @@ fn fill(
 fn config_text(source: &Source) -> anyhow::Result<(String, PathBuf)> {
     match (&source.config, source.preset) {
         (Some(file), _) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("could not read the configuration `{}`", file.display()))?;
+            let text = std::fs::read_to_string(file).with_context(|| {
+                format!("could not read the configuration `{}`", file.display())
+            })?;
             let dir = file.parent().unwrap_or(Path::new(".")).to_owned();
             Ok((text, dir))
         }
@@ -174,9 +183,10 @@ pub(super) fn config_error<T>(result: Result<T, ConfigError>, file: &str) -> any
             let hint = hint.unwrap_or_else(|| "docs/configuration.md lists every key".to_owned());
             usage(format!("{}: {message}", what()), hint)
         }
-        Err(error @ ConfigError::Value { .. }) => {
-            usage(format!("{}: {error}", what()), "docs/configuration.md lists every key")
-        }
+        Err(error @ ConfigError::Value { .. }) => usage(
+            format!("{}: {error}", what()),
+            "docs/configuration.md lists every key",
+        ),
     }
 }
 
@@ -208,12 +218,17 @@ fn rebase(text: &str, raw: &Raw, source: &Source, config_dir: &Path) -> anyhow::
         .canonicalize()
         .with_context(|| format!("there is no benchmark `{}`", path.display()))
         .hint("`benchmark.path` is relative to the configuration's file")?;
-    let rebased = Raw { benchmark: crate::config::RawBenchmark { path: absolute }, ..raw.clone() };
+    let rebased = Raw {
+        benchmark: crate::config::RawBenchmark { path: absolute },
+        ..raw.clone()
+    };
     toml::to_string(&rebased).context("could not write the configuration")
 }
 
 fn folders(source: &Source) -> anyhow::Result<Vec<(&'static str, FileTree)>> {
-    let Some(preset) = source.preset else { return Ok(Vec::new()) };
+    let Some(preset) = source.preset else {
+        return Ok(Vec::new());
+    };
     let mut folders = preset.folders();
     match (preset.wants_benchmark(), &source.benchmark) {
         (Some(place), Some(folder)) => {
@@ -228,7 +243,10 @@ fn folders(source: &Source) -> anyhow::Result<Vec<(&'static str, FileTree)>> {
             );
         }
         (None, Some(_)) => {
-            return usage("this preset brings its own benchmark", "leave out `--benchmark`");
+            return usage(
+                "this preset brings its own benchmark",
+                "leave out `--benchmark`",
+            );
         }
         (None, None) => {}
     }
@@ -237,7 +255,9 @@ fn folders(source: &Source) -> anyhow::Result<Vec<(&'static str, FileTree)>> {
 
 /// Removes what an interrupted making of the same archive left.
 fn remove_leftovers(parent: &Path, prefix: &str) {
-    let Ok(entries) = parent.read_dir() else { return };
+    let Ok(entries) = parent.read_dir() else {
+        return;
+    };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(prefix)
             && let Err(error) = std::fs::remove_dir_all(entry.path())

@@ -21,13 +21,18 @@ impl Preset {
             Self::Rehearsal => "rehearsal.toml",
         };
         let presets = assets::benchmarks("presets");
-        let file = presets.get(name).expect("each preset has its file in benchmarks/presets");
+        let file = presets
+            .get(name)
+            .expect("each preset has its file in benchmarks/presets");
         String::from_utf8_lossy(&file.bytes).into_owned()
     }
 
     /// Returns the folders it brings into an archive, each with its place there.
     pub(super) fn folders(self) -> Vec<(&'static str, FileTree)> {
-        let model = ("benchmarks/scripted-model", assets::benchmarks("scripted-model"));
+        let model = (
+            "benchmarks/scripted-model",
+            assets::benchmarks("scripted-model"),
+        );
         match self {
             Self::Smoke => vec![("benchmarks/smoke", assets::benchmarks("smoke")), model],
             Self::Rehearsal => vec![model],

@@ -47,9 +47,19 @@ async fn print(ui: Ui, rounds: u32, mut receiver: mpsc::UnboundedReceiver<Progre
             .expect("the template is a constant that works"),
     );
     bar.enable_steady_tick(Duration::from_millis(250));
-    let mut lines = Lines { ui, rounds, round: 0, scores: BTreeMap::new() };
+    let mut lines = Lines {
+        ui,
+        rounds,
+        round: 0,
+        scores: BTreeMap::new(),
+    };
     while let Some(progress) = receiver.recv().await {
-        if let Progress::Status { running, evaluations, calls } = progress {
+        if let Progress::Status {
+            running,
+            evaluations,
+            calls,
+        } = progress
+        {
             bar.set_message(format!(
                 "{running} running, {evaluations} evaluations and {calls} model calls in this run"
             ));
@@ -75,20 +85,35 @@ impl Lines {
             Progress::Reaped(count) => {
                 Some(format!("removed {count} leftovers of a run that had died"))
             }
-            Progress::Decided { attempt, round, parent, entry } => {
+            Progress::Decided {
+                attempt,
+                round,
+                parent,
+                entry,
+            } => {
                 self.round = self.round.max(round);
                 let rounds = self.rounds.max(round);
-                Some(format!("{attempt}  round {round}/{rounds}: from {parent}, to learn from {entry}"))
+                Some(format!(
+                    "{attempt}  round {round}/{rounds}: from {parent}, to learn from {entry}"
+                ))
             }
             Progress::Proposed { attempt, title } => Some(format!("{attempt}  proposed: {title}")),
-            Progress::Failed { attempt, failure, detail } => {
+            Progress::Failed {
+                attempt,
+                failure,
+                detail,
+            } => {
                 let what = style.paint(Ink::Bad, &failure.to_string());
                 Some(format!("{attempt}  {what}: {}", first_line(&detail)))
             }
             Progress::Made { variant, .. } => {
                 Some(format!("{variant}  passed the gates; evaluating"))
             }
-            Progress::Evaluated { key, outcome, passed } => {
+            Progress::Evaluated {
+                key,
+                outcome,
+                passed,
+            } => {
                 let tally = self.scores.entry(key.variant).or_default();
                 tally.counted += u32::from(outcome.counts());
                 tally.resolved += u32::from(outcome.counts() && passed);
@@ -97,11 +122,18 @@ impl Lines {
                 let sum = format!("{}/{} so far", tally.resolved, tally.counted);
                 Some(format!("{}  {}: {what} ({sum})", key.variant, key.task))
             }
-            Progress::Judged { variant, verdict, score } => {
+            Progress::Judged {
+                variant,
+                verdict,
+                score,
+            } => {
                 let sum = format!("{}/{}", score.resolved, score.counted);
                 Some(match verdict {
                     Verdict::Admitted => {
-                        format!("{variant}  {} with {sum}", style.paint(Ink::Good, "admitted"))
+                        format!(
+                            "{variant}  {} with {sum}",
+                            style.paint(Ink::Good, "admitted")
+                        )
                     }
                     Verdict::Rejected(reason) => {
                         format!("{variant}  {}: {reason}", style.paint(Ink::Bad, "rejected"))
@@ -120,5 +152,10 @@ impl Lines {
 }
 
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(160).collect()
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(160)
+        .collect()
 }

@@ -63,7 +63,13 @@ pub(super) struct Args {
 impl Args {
     /// Returns the arguments that show what these words name.
     pub(super) fn of(words: Vec<String>, json: bool) -> Self {
-        Self { words, attempt: false, repeat: 0, full: false, json }
+        Self {
+            words,
+            attempt: false,
+            repeat: 0,
+            full: false,
+            json,
+        }
     }
 
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {

@@ -16,16 +16,10 @@ use std::sync::Arc;
 
 /// Opens a backend and checks that it works with the images that the tasks need.
 /// `id` names what belongs together and is reaped together: the archive's id.
-pub(super) async fn open(
-    backend: Backend,
-    id: &str,
-    images: &[String],
-) -> anyhow::Result<Place> {
+pub(super) async fn open(backend: Backend, id: &str, images: &[String]) -> anyhow::Result<Place> {
     let runtime = runtime_dir(id)?;
     let sandbox: Arc<dyn Sandbox> = match backend {
-        Backend::Docker => {
-            Arc::new(DockerSandbox::connect(id.to_owned(), runtime.clone()).await?)
-        }
+        Backend::Docker => Arc::new(DockerSandbox::connect(id.to_owned(), runtime.clone()).await?),
         Backend::Local => Arc::new(LocalSandbox::new(runtime.clone())),
     };
     sandbox.check(images).await?;
@@ -38,8 +32,10 @@ pub(super) fn images<'a>(
     tasks: impl Iterator<Item = &'a Arc<Task>>,
     agent_image: Option<&str>,
 ) -> Vec<String> {
-    let images: BTreeSet<&str> =
-        tasks.filter_map(|task| task.image.as_deref()).chain(agent_image).collect();
+    let images: BTreeSet<&str> = tasks
+        .filter_map(|task| task.image.as_deref())
+        .chain(agent_image)
+        .collect();
     images.into_iter().map(str::to_owned).collect()
 }
 
@@ -58,7 +54,12 @@ pub(super) fn refuse_unfit<'a>(
     if unfit.is_empty() {
         return Ok(());
     }
-    let names = unfit.iter().take(5).copied().collect::<Vec<_>>().join("`, `");
+    let names = unfit
+        .iter()
+        .take(5)
+        .copied()
+        .collect::<Vec<_>>()
+        .join("`, `");
     let more = if unfit.len() > 5 { ", …" } else { "" };
     match backend {
         Backend::Local => usage(
@@ -107,14 +108,20 @@ fn runtime_dir(id: &str) -> anyhow::Result<PathBuf> {
 
 fn make_private(dir: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-    let made = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(dir);
+    let made = std::fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(dir);
     made.with_context(|| format!("could not make the folder `{}`", dir.display()))?;
     let metadata = std::fs::symlink_metadata(dir)
         .with_context(|| format!("could not look at the folder `{}`", dir.display()))?;
     let mine = metadata.is_dir() && metadata.uid() == rustix::process::getuid().as_raw();
     if !mine {
-        return Err(anyhow::anyhow!("`{}` belongs to somebody else", dir.display()))
-            .hint("set `XDG_RUNTIME_DIR` or `TMPDIR` to a folder of your own");
+        return Err(anyhow::anyhow!(
+            "`{}` belongs to somebody else",
+            dir.display()
+        ))
+        .hint("set `XDG_RUNTIME_DIR` or `TMPDIR` to a folder of your own");
     }
     Ok(())
 }

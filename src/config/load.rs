@@ -25,7 +25,10 @@ pub enum ConfigError {
 
 impl ConfigError {
     pub(super) fn value(key: &str, what: impl Into<String>) -> Self {
-        Self::Value { key: key.to_owned(), what: what.into() }
+        Self::Value {
+            key: key.to_owned(),
+            what: what.into(),
+        }
     }
 }
 
@@ -57,8 +60,14 @@ mod tests {
     #[test]
     fn finds_what_was_meant() {
         let message = "unknown field `generatons`, expected one of `random_seed`, `generations`";
-        assert_eq!(did_you_mean(message).as_deref(), Some("did you mean `generations`?"));
-        assert_eq!(did_you_mean("unknown field `zzz`, expected `generations`"), None);
+        assert_eq!(
+            did_you_mean(message).as_deref(),
+            Some("did you mean `generations`?")
+        );
+        assert_eq!(
+            did_you_mean("unknown field `zzz`, expected `generations`"),
+            None
+        );
         assert_eq!(did_you_mean("invalid type"), None);
     }
 }

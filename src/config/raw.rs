@@ -164,13 +164,18 @@ impl Default for RawSandbox {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawBudget {
-    /// Model calls that one job (an evaluation, an attempt) may make.
+    /// Model calls that one job (an evaluation, or each role of an attempt) may make.
     pub calls_per_job: u64,
+    /// Hours that one run may last; then it ends as after one Ctrl-C, with exit code 3.
+    pub hours: Option<f64>,
 }
 
 impl Default for RawBudget {
     fn default() -> Self {
-        Self { calls_per_job: 200 }
+        Self {
+            calls_per_job: 200,
+            hours: None,
+        }
     }
 }
 

@@ -72,8 +72,16 @@ impl Settings {
             .ok_or_else(|| unknown("policy.selection", &raw.policy.selection, &names))?;
         let admission = match raw.policy.admission.as_str() {
             "keep_all" => Admission::KeepAll,
-            "keep_better" => Admission::KeepBetter { noise: raw.policy.eval_noise },
-            other => return Err(unknown("policy.admission", other, &["keep_all", "keep_better"])),
+            "keep_better" => Admission::KeepBetter {
+                noise: raw.policy.eval_noise,
+            },
+            other => {
+                return Err(unknown(
+                    "policy.admission",
+                    other,
+                    &["keep_all", "keep_better"],
+                ));
+            }
         };
         let model = |role: Role, model: &RawModel| resolve_model(role, model, dir);
         Ok(Self {
@@ -105,18 +113,30 @@ impl Settings {
             let tasks = stage_tasks(raw, &key, available, &taken)?;
             for task in &tasks {
                 if !taken.insert(task.clone()) {
-                    return Err(ConfigError::value(&key, format!("names `{task}` twice, or again")));
+                    return Err(ConfigError::value(
+                        &key,
+                        format!("names `{task}` twice, or again"),
+                    ));
                 }
             }
             if tasks.is_empty() {
                 return Err(ConfigError::value(&key, "has no task"));
             }
-            stages.push(Stage { tasks, go_on: raw.go_on });
+            stages.push(Stage {
+                tasks,
+                go_on: raw.go_on,
+            });
         }
         if stages.is_empty() {
-            return Err(ConfigError::value("stages", "is empty: nothing would be evaluated"));
+            return Err(ConfigError::value(
+                "stages",
+                "is empty: nothing would be evaluated",
+            ));
         }
-        Ok(Stages { stages, repeats: self.raw.evolve.repeats })
+        Ok(Stages {
+            stages,
+            repeats: self.raw.evolve.repeats,
+        })
     }
 
     /// Returns the settings of the policy `dgm` over these stages.
@@ -145,7 +165,10 @@ fn check_numbers(raw: &Raw) -> Result<(), ConfigError> {
         if value.is_finite() && value > 0.0 {
             Ok(())
         } else {
-            Err(ConfigError::value(key, format!("is {value}, but must be more than 0")))
+            Err(ConfigError::value(
+                key,
+                format!("is {value}, but must be more than 0"),
+            ))
         }
     };
     positive("evolve.modify_timeout_sec", raw.evolve.modify_timeout_sec)?;
@@ -155,7 +178,10 @@ fn check_numbers(raw: &Raw) -> Result<(), ConfigError> {
         return Err(ConfigError::value("evolve.grace_sec", "must be at least 0"));
     }
     for (key, value) in [
-        ("evolve.attempts_per_generation", u64::from(raw.evolve.attempts_per_generation)),
+        (
+            "evolve.attempts_per_generation",
+            u64::from(raw.evolve.attempts_per_generation),
+        ),
         ("evolve.repeats", u64::from(raw.evolve.repeats)),
         ("evolve.workers", raw.evolve.workers as u64),
         ("sandbox.memory_mb", raw.sandbox.memory_mb),
@@ -188,6 +214,11 @@ fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
         grace: seconds("evolve.grace_sec", raw.evolve.grace_sec)?,
         infra_retries: raw.evolve.infra_retries,
         calls_per_job: raw.budget.calls_per_job,
+        time_limit: raw
+            .budget
+            .hours
+            .map(|hours| seconds("budget.hours", hours * 3600.0))
+            .transpose()?,
         agent_image: raw.sandbox.agent_image.clone(),
         limits: Limits {
             memory: raw.sandbox.memory_mb.saturating_mul(1 << 20),
@@ -204,7 +235,10 @@ fn resolve_model(role: Role, raw: &RawModel, dir: &Path) -> Result<ModelSettings
     let key = |name: &str| format!("models.{role}.{name}");
     let price = match (&raw.price, raw.free) {
         (Some(_), true) => {
-            return Err(ConfigError::value(&key("free"), "is true, but there is a price as well"));
+            return Err(ConfigError::value(
+                &key("free"),
+                "is true, but there is a price as well",
+            ));
         }
         (None, true) => Some(Price::Free),
         (None, false) => None,
@@ -227,14 +261,23 @@ fn resolve_model(role: Role, raw: &RawModel, dir: &Path) -> Result<ModelSettings
     })
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the range is checked before")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the range is checked before"
+)]
 fn dollars(value: Option<f64>, key: &str) -> Result<Usd, ConfigError> {
     match value {
         Some(value) if value.is_finite() && (0.0..1e9).contains(&value) => {
             Ok(Usd((value * 1e6).round() as i64))
         }
-        Some(value) => Err(ConfigError::value(key, format!("is {value}, which is no price"))),
-        None => Err(ConfigError::value(key, "is missing: US dollars per million tokens")),
+        Some(value) => Err(ConfigError::value(
+            key,
+            format!("is {value}, which is no price"),
+        )),
+        None => Err(ConfigError::value(
+            key,
+            "is missing: US dollars per million tokens",
+        )),
     }
 }
 
@@ -259,10 +302,17 @@ fn stage_tasks(
             })
             .collect(),
         (None, Some(count)) => {
-            let free: Vec<TaskId> =
-                available.iter().filter(|task| !taken.contains(task)).take(count).cloned().collect();
+            let free: Vec<TaskId> = available
+                .iter()
+                .filter(|task| !taken.contains(task))
+                .take(count)
+                .cloned()
+                .collect();
             if free.len() < count {
-                let what = format!("wants {count} tasks, but the benchmark has {} left", free.len());
+                let what = format!(
+                    "wants {count} tasks, but the benchmark has {} left",
+                    free.len()
+                );
                 return Err(ConfigError::value(key, what));
             }
             Ok(free)
@@ -277,7 +327,9 @@ fn unknown_task(name: &str, available: &[TaskId]) -> String {
         .filter(|(distance, _)| *distance <= 3)
         .min();
     match near {
-        Some((_, task)) => format!("names `{name}`, which the benchmark lacks; did you mean `{task}`?"),
+        Some((_, task)) => {
+            format!("names `{name}`, which the benchmark lacks; did you mean `{task}`?")
+        }
         None => format!("names `{name}`, which the benchmark lacks"),
     }
 }

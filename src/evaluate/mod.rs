@@ -80,7 +80,10 @@ pub async fn evaluate(
     cancel: CancellationToken,
 ) -> EvaluateEnd {
     let end = run(place, job, metered, cancel).await;
-    EvaluateEnd { task_digest: job.task.digest.clone(), ..end }
+    EvaluateEnd {
+        task_digest: job.task.digest.clone(),
+        ..end
+    }
 }
 
 async fn run(
@@ -117,15 +120,30 @@ async fn run(
     let answer = take_answer(&job.task, &job.task.workspace, &agent.workspace);
     let judgement = match &answer {
         Ok(change) if !change.is_empty() => {
-            end.change = Some((job.task.workspace.clone(), job.task.workspace.changed_by(change)));
+            end.change = Some((
+                job.task.workspace.clone(),
+                job.task.workspace.changed_by(change),
+            ));
             match judge_answer(place, job, change, &name, &cancel).await {
                 Ok(judgement) => Some(judgement),
-                Err(error) => return EvaluateEnd { change: end.change, ..failed(&error) },
+                Err(error) => {
+                    return EvaluateEnd {
+                        change: end.change,
+                        ..failed(&error)
+                    };
+                }
             }
         }
         Ok(_) | Err(_) => None,
     };
-    finish(end, &agent, answer.as_ref().err().map(ToString::to_string), judgement, job, &metered)
+    finish(
+        end,
+        &agent,
+        answer.as_ref().err().map(ToString::to_string),
+        judgement,
+        job,
+        &metered,
+    )
 }
 
 async fn judge_answer(
@@ -136,7 +154,15 @@ async fn judge_answer(
     cancel: &CancellationToken,
 ) -> Result<Judgement, SandboxError> {
     let limits = limits(&job.task, job.limits);
-    judge(place.sandbox.as_ref(), &job.task, change, &format!("{name}-v"), limits, cancel.clone()).await
+    judge(
+        place.sandbox.as_ref(),
+        &job.task,
+        change,
+        &format!("{name}-v"),
+        limits,
+        cancel.clone(),
+    )
+    .await
 }
 
 fn finish(
@@ -173,10 +199,9 @@ fn failed(error: &SandboxError) -> EvaluateEnd {
         }
         SandboxError::Unavailable { .. }
         | SandboxError::NoImage { .. }
-        | SandboxError::Failed { .. } => EvaluateEnd::without_answer(
-            Outcome::InfraError,
-            crate::sandbox::describe(error),
-        ),
+        | SandboxError::Failed { .. } => {
+            EvaluateEnd::without_answer(Outcome::InfraError, crate::sandbox::describe(error))
+        }
     }
 }
 
@@ -194,7 +219,13 @@ fn job_name(key: &EvaluationKey) -> String {
         .task
         .as_str()
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
         .collect();
     format!("e{}-{task}-{}", key.variant.0, key.repeat)
 }

@@ -33,13 +33,26 @@ pub(super) struct Verdict {
 /// what the agent had done by then passes; an unusable answer is the agent's; then time and
 /// budget, whose answers still count as a pass if they pass; then the reward.
 pub(super) fn decide(facts: &Facts) -> Verdict {
-    let verdict = |outcome, passed, reward, detail: String| Verdict { outcome, passed, reward, detail };
+    let verdict = |outcome, passed, reward, detail: String| Verdict {
+        outcome,
+        passed,
+        reward,
+        detail,
+    };
     let passed = matches!(&facts.verifier, Some(Ok(reward)) if *reward >= facts.pass_mark);
-    let reward = facts.verifier.as_ref().and_then(|reward| reward.as_ref().ok().copied());
+    let reward = facts
+        .verifier
+        .as_ref()
+        .and_then(|reward| reward.as_ref().ok().copied());
     if let Some(what) = &facts.provider_failed
         && !passed
     {
-        return verdict(Outcome::InfraError, false, reward, format!("model provider: {what}"));
+        return verdict(
+            Outcome::InfraError,
+            false,
+            reward,
+            format!("model provider: {what}"),
+        );
     }
     if let Some(fault) = &facts.answer_fault {
         return verdict(Outcome::AgentError, false, None, fault.clone());
@@ -49,7 +62,12 @@ pub(super) fn decide(facts: &Facts) -> Verdict {
     }
     match facts.exit {
         Exit::TimedOut => {
-            return verdict(Outcome::Timeout, passed, reward, "the agent's time was over".to_owned());
+            return verdict(
+                Outcome::Timeout,
+                passed,
+                reward,
+                "the agent's time was over".to_owned(),
+            );
         }
         Exit::OutOfMemory => {
             let detail = "the agent ran out of memory".to_owned();
@@ -66,7 +84,12 @@ pub(super) fn decide(facts: &Facts) -> Verdict {
         return verdict(Outcome::Budget, passed, reward, detail);
     }
     match reward {
-        None => verdict(Outcome::Empty, false, None, "the agent changed nothing".to_owned()),
+        None => verdict(
+            Outcome::Empty,
+            false,
+            None,
+            "the agent changed nothing".to_owned(),
+        ),
         Some(value) if passed => verdict(Outcome::Resolved, true, Some(value), String::new()),
         Some(value) => verdict(Outcome::Unresolved, false, Some(value), String::new()),
     }
@@ -96,32 +119,151 @@ mod tests {
         let broken = || Some(Err("no reward".to_owned()));
         let cases = [
             (facts(), Outcome::Empty, false),
-            (Facts { verifier: ok(), ..facts() }, Outcome::Resolved, true),
-            (Facts { verifier: low(), ..facts() }, Outcome::Unresolved, false),
-            (Facts { verifier: low(), pass_mark: 0.5, ..facts() }, Outcome::Resolved, true),
-            (Facts { verifier: broken(), ..facts() }, Outcome::VerifierError, false),
-            (Facts { answer_fault: Some("link".to_owned()), ..facts() }, Outcome::AgentError, false),
-            (Facts { exit: Exit::Code(1), ..facts() }, Outcome::AgentError, false),
+            (
+                Facts {
+                    verifier: ok(),
+                    ..facts()
+                },
+                Outcome::Resolved,
+                true,
+            ),
+            (
+                Facts {
+                    verifier: low(),
+                    ..facts()
+                },
+                Outcome::Unresolved,
+                false,
+            ),
+            (
+                Facts {
+                    verifier: low(),
+                    pass_mark: 0.5,
+                    ..facts()
+                },
+                Outcome::Resolved,
+                true,
+            ),
+            (
+                Facts {
+                    verifier: broken(),
+                    ..facts()
+                },
+                Outcome::VerifierError,
+                false,
+            ),
+            (
+                Facts {
+                    answer_fault: Some("link".to_owned()),
+                    ..facts()
+                },
+                Outcome::AgentError,
+                false,
+            ),
+            (
+                Facts {
+                    exit: Exit::Code(1),
+                    ..facts()
+                },
+                Outcome::AgentError,
+                false,
+            ),
             // A crash is the agent's fault even where its change would pass: the reward is kept
             // for a reader, the score is 0.
-            (Facts { exit: Exit::Code(1), verifier: ok(), ..facts() }, Outcome::AgentError, false),
-            (Facts { exit: Exit::OutOfMemory, ..facts() }, Outcome::AgentError, false),
-            (Facts { exit: Exit::TimedOut, ..facts() }, Outcome::Timeout, false),
-            (Facts { exit: Exit::TimedOut, verifier: ok(), ..facts() }, Outcome::Timeout, true),
-            (Facts { exit: Exit::TimedOut, verifier: low(), ..facts() }, Outcome::Timeout, false),
-            (Facts { out_of_budget: true, ..facts() }, Outcome::Budget, false),
-            (Facts { out_of_budget: true, exit: Exit::Code(1), ..facts() }, Outcome::Budget, false),
-            (Facts { out_of_budget: true, verifier: ok(), ..facts() }, Outcome::Budget, true),
-            (Facts { provider_failed: Some("x".to_owned()), ..facts() }, Outcome::InfraError, false),
             (
-                Facts { provider_failed: Some("x".to_owned()), verifier: ok(), ..facts() },
+                Facts {
+                    exit: Exit::Code(1),
+                    verifier: ok(),
+                    ..facts()
+                },
+                Outcome::AgentError,
+                false,
+            ),
+            (
+                Facts {
+                    exit: Exit::OutOfMemory,
+                    ..facts()
+                },
+                Outcome::AgentError,
+                false,
+            ),
+            (
+                Facts {
+                    exit: Exit::TimedOut,
+                    ..facts()
+                },
+                Outcome::Timeout,
+                false,
+            ),
+            (
+                Facts {
+                    exit: Exit::TimedOut,
+                    verifier: ok(),
+                    ..facts()
+                },
+                Outcome::Timeout,
+                true,
+            ),
+            (
+                Facts {
+                    exit: Exit::TimedOut,
+                    verifier: low(),
+                    ..facts()
+                },
+                Outcome::Timeout,
+                false,
+            ),
+            (
+                Facts {
+                    out_of_budget: true,
+                    ..facts()
+                },
+                Outcome::Budget,
+                false,
+            ),
+            (
+                Facts {
+                    out_of_budget: true,
+                    exit: Exit::Code(1),
+                    ..facts()
+                },
+                Outcome::Budget,
+                false,
+            ),
+            (
+                Facts {
+                    out_of_budget: true,
+                    verifier: ok(),
+                    ..facts()
+                },
+                Outcome::Budget,
+                true,
+            ),
+            (
+                Facts {
+                    provider_failed: Some("x".to_owned()),
+                    ..facts()
+                },
+                Outcome::InfraError,
+                false,
+            ),
+            (
+                Facts {
+                    provider_failed: Some("x".to_owned()),
+                    verifier: ok(),
+                    ..facts()
+                },
                 Outcome::Resolved,
                 true,
             ),
         ];
         for (given, outcome, passed) in cases {
             let verdict = decide(&given);
-            assert_eq!((verdict.outcome, verdict.passed), (outcome, passed), "{given:?}");
+            assert_eq!(
+                (verdict.outcome, verdict.passed),
+                (outcome, passed),
+                "{given:?}"
+            );
         }
     }
 }

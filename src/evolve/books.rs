@@ -24,7 +24,9 @@ impl Books for ChannelBooks {
         Box::pin(async move {
             let (done, recorded) = oneshot::channel();
             // A dispatcher that is gone records nothing, so nothing may leave.
-            self.events.send(Event::Intend(call, done)).map_err(|_| Denied::Stopping)?;
+            self.events
+                .send(Event::Intend(call, done))
+                .map_err(|_| Denied::Stopping)?;
             recorded.await.unwrap_or(Err(Denied::Stopping))
         })
     }

@@ -34,7 +34,11 @@ pub enum Incomparable {
 
 /// Checks the tasks and stages of a run against what is recorded.
 pub fn comparable(lineage: &Lineage, suite: &Suite, stages: &Stages) -> Result<(), Incomparable> {
-    let now: Vec<Vec<TaskId>> = stages.stages.iter().map(|stage| stage.tasks.clone()).collect();
+    let now: Vec<Vec<TaskId>> = stages
+        .stages
+        .iter()
+        .map(|stage| stage.tasks.clone())
+        .collect();
     for (start, _) in lineage.runs() {
         if !start.stages.is_empty() && start.stages != now {
             return Err(Incomparable::Stages { run: start.run.0 });
@@ -46,7 +50,9 @@ pub fn comparable(lineage: &Lineage, suite: &Suite, stages: &Stages) -> Result<(
 /// Checks only the tasks.
 pub fn same_tasks(lineage: &Lineage, suite: &Suite) -> Result<(), Incomparable> {
     for evaluation in lineage.evaluations() {
-        let Some(task) = suite.get(&evaluation.key.task) else { continue };
+        let Some(task) = suite.get(&evaluation.key.task) else {
+            continue;
+        };
         if !evaluation.task_digest.is_empty() && evaluation.task_digest != task.digest {
             return Err(Incomparable::Task {
                 task: task.id.clone(),

@@ -51,8 +51,19 @@ pub struct Parts {
 pub struct Finished {
     /// Why, in a sentence.
     pub reason: String,
-    /// Whether it was stopped from outside before the policy said so.
-    pub interrupted: bool,
+    /// What brought the end.
+    pub cause: EndCause,
+}
+
+/// What brought a run's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndCause {
+    /// The policy has nothing more to do.
+    Goal,
+    /// The time that a run may last is over.
+    Budget,
+    /// It was stopped from outside.
+    Interrupted,
 }
 
 /// One run of the dispatcher.
@@ -69,19 +80,31 @@ pub struct Engine {
     job_of: HashMap<Id, Started>,
     cancel: CancellationToken,
     run: RunId,
+    ends_at: Option<Instant>,
+    time_is_up: bool,
 }
 
 impl Engine {
     /// Runs until the policy stops, or Ctrl-C does. Jobs of a dead run are simply planned
     /// again; what their sandboxes left behind is removed first.
     pub async fn run(parts: Parts) -> anyhow::Result<Finished> {
-        let reaped = parts.place.sandbox.reap().await.context("could not remove leftovers")?;
+        let reaped = parts
+            .place
+            .sandbox
+            .reap()
+            .await
+            .context("could not remove leftovers")?;
         if reaped > 0 {
             drop(parts.progress.send(Progress::Reaped(reaped)));
         }
         let (sender, events) = mpsc::unbounded_channel();
         let lineage = parts.writer.lineage()?;
-        let run = RunId(lineage.runs().last().map_or(1, |(start, _)| start.run.0 + 1));
+        let run = RunId(
+            lineage
+                .runs()
+                .last()
+                .map_or(1, |(start, _)| start.run.0 + 1),
+        );
         let cancel = parts.shutdown.kill().child_token();
         let start = RunStart {
             run,
@@ -90,7 +113,11 @@ impl Engine {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             sandbox: parts.place.sandbox.name().to_owned(),
             stages: parts.policy.stages().map_or_else(Vec::new, |stages| {
-                stages.stages.iter().map(|stage| stage.tasks.clone()).collect()
+                stages
+                    .stages
+                    .iter()
+                    .map(|stage| stage.tasks.clone())
+                    .collect()
             }),
             at_ms: now_ms(),
         };
@@ -116,6 +143,8 @@ impl Engine {
             job_of: HashMap::new(),
             cancel: cancel.clone(),
             run,
+            ends_at: settings.time_limit.map(|limit| Instant::now() + limit),
+            time_is_up: false,
             starter: Starter::new(
                 parts.place,
                 parts.suite,
@@ -132,7 +161,11 @@ impl Engine {
         engine.jobs.shutdown().await;
         let finished = finished?;
         let reason = finished.reason.clone();
-        engine.recorder.record(vec![Fact::RunEnded(RunEnd { run, reason, at_ms: now_ms() })])?;
+        engine.recorder.record(vec![Fact::RunEnded(RunEnd {
+            run,
+            reason,
+            at_ms: now_ms(),
+        })])?;
         Ok(finished)
     }
 
@@ -147,10 +180,17 @@ impl Engine {
             }
             if self.jobs.is_empty() && self.events.is_empty() {
                 if self.shutdown.level() > Level::Run {
-                    return Ok(self.interrupted());
+                    return Ok(self.stopped());
                 }
                 if let Some(reason) = stopped.take() {
-                    return Ok(Finished { reason, interrupted: false });
+                    return Ok(Finished {
+                        reason,
+                        cause: EndCause::Goal,
+                    });
+                }
+                // Without this a defect of a policy would look like a run that takes long.
+                if self.volatile.waiting.is_empty() {
+                    anyhow::bail!("the policy waits, but nothing runs");
                 }
             }
             let next_try = self.volatile.waiting.values().min().copied();
@@ -177,6 +217,10 @@ impl Engine {
                 () = sleep_until(killed_at), if draining && !self.cancel.is_cancelled() => {
                     self.cancel.cancel();
                 }
+                () = sleep_until(self.ends_at), if !draining && self.ends_at.is_some() => {
+                    self.time_is_up = true;
+                    self.shutdown.escalate();
+                }
                 () = sleep_until(next_try), if !draining && next_try.is_some() => {
                     self.volatile.waiting.retain(|_, until| *until > Instant::now());
                 }
@@ -184,29 +228,60 @@ impl Engine {
         }
     }
 
-    fn interrupted(&self) -> Finished {
-        Finished { reason: "interrupted".to_owned(), interrupted: true }
+    fn stopped(&self) -> Finished {
+        if self.time_is_up {
+            let reason = "the time that a run may last is over".to_owned();
+            return Finished {
+                reason,
+                cause: EndCause::Budget,
+            };
+        }
+        Finished {
+            reason: "interrupted".to_owned(),
+            cause: EndCause::Interrupted,
+        }
     }
 
     /// Starts jobs while workers are free; returns why nothing will ever be started again.
     fn start_jobs(&mut self) -> anyhow::Result<Option<String>> {
         while self.jobs.len() < self.workers {
             let lineage = self.recorder.lineage();
-            match plan(lineage, self.policy.as_ref(), &self.volatile, Instant::now()) {
+            match plan(
+                lineage,
+                self.policy.as_ref(),
+                &self.volatile,
+                Instant::now(),
+            ) {
                 Step::Decide(expansions) => self.decide(expansions)?,
                 Step::Improve(id) => {
                     let execution = self.recorder.next_execution(JobKey::Improve(id));
                     let job = self.starter.improve(&self.recorder, id, execution)?;
                     let handle = self.jobs.spawn(job);
                     let job = JobKey::Improve(id);
-                    self.started(handle.id(), Started { job, purpose: None, execution });
+                    self.started(
+                        handle.id(),
+                        Started {
+                            job,
+                            purpose: None,
+                            execution,
+                        },
+                    );
                 }
                 Step::Evaluate(key, purpose) => {
                     let job = JobKey::Evaluate(key.clone());
                     let execution = self.recorder.next_execution(job.clone());
-                    let run = self.starter.evaluate(&self.recorder, key, purpose, execution)?;
+                    let run = self
+                        .starter
+                        .evaluate(&self.recorder, key, purpose, execution)?;
                     let handle = self.jobs.spawn(run);
-                    self.started(handle.id(), Started { job, purpose: Some(purpose), execution });
+                    self.started(
+                        handle.id(),
+                        Started {
+                            job,
+                            purpose: Some(purpose),
+                            execution,
+                        },
+                    );
                 }
                 Step::Wait => return Ok(None),
                 Step::Stop(reason) => return Ok(Some(reason)),
@@ -265,7 +340,10 @@ impl Engine {
                 }
             }
             Ended::Again(after) => {
-                self.recorder.tell(Progress::Retry { what: job.to_string(), after });
+                self.recorder.tell(Progress::Retry {
+                    what: job.to_string(),
+                    after,
+                });
                 self.volatile.waiting.insert(job, Instant::now() + after);
             }
         }

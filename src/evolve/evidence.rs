@@ -5,9 +5,7 @@
 
 use crate::archive::Reader;
 use crate::benchmark::Suite;
-use crate::domain::{
-    BlobId, Decision, Entry, Evaluation, FileTree, Outcome, Pattern, Purpose,
-};
+use crate::domain::{BlobId, Decision, Entry, Evaluation, FileTree, Outcome, Pattern, Purpose};
 use crate::lineage::Lineage;
 use crate::propose::{Evidence, Material, Run, TestResult};
 use std::sync::Arc;
@@ -26,9 +24,11 @@ pub(super) fn collect(
     source: &Arc<FileTree>,
 ) -> anyhow::Result<Evidence> {
     let measured = || {
-        lineage.evaluations_of(decision.parent).filter(|evaluation| {
-            evaluation.outcome.counts() && matches!(evaluation.purpose, Purpose::Stage(_))
-        })
+        lineage
+            .evaluations_of(decision.parent)
+            .filter(|evaluation| {
+                evaluation.outcome.counts() && matches!(evaluation.purpose, Purpose::Stage(_))
+            })
     };
     let material = match &decision.entry {
         Entry::Task(task) => {
@@ -69,13 +69,19 @@ fn earlier(lineage: &Lineage, decision: &Decision) -> Vec<String> {
         .attempts_of(decision.parent)
         .filter(|attempt| attempt.decision.round < decision.round)
         .filter_map(|attempt| {
-            let title = attempt.proposal.as_ref().map(|(proposal, _)| proposal.title())?;
+            let title = attempt
+                .proposal
+                .as_ref()
+                .map(|(proposal, _)| proposal.title())?;
             let end = attempt.end.as_ref()?;
             let how = match &end.failure {
                 Some((failure, _)) => failure.to_string(),
                 None => {
                     let score = lineage.score(attempt.decision.attempt);
-                    format!("made a variant that resolves {} of {}", score.resolved, score.counted)
+                    format!(
+                        "made a variant that resolves {} of {}",
+                        score.resolved, score.counted
+                    )
                 }
             };
             Some(format!("{title}: {how}"))
@@ -87,8 +93,10 @@ fn run(reader: &Reader, suite: &Suite, evaluation: &Evaluation) -> anyhow::Resul
     let text = |id: &Option<BlobId>| -> anyhow::Result<String> {
         Ok(String::from_utf8_lossy(&bytes(reader, id.as_ref())?).into_owned())
     };
-    let instruction =
-        suite.get(&evaluation.key.task).map(|task| task.instruction.clone()).unwrap_or_default();
+    let instruction = suite
+        .get(&evaluation.key.task)
+        .map(|task| task.instruction.clone())
+        .unwrap_or_default();
     Ok(Run {
         task: evaluation.key.task.clone(),
         instruction,
@@ -114,9 +122,14 @@ fn bytes(reader: &Reader, id: Option<&BlobId>) -> anyhow::Result<Vec<u8>> {
 fn test_results(log: &str) -> Vec<TestResult> {
     let mut results: Vec<TestResult> = Vec::new();
     for line in log.lines() {
-        let Some((name, passed)) = test_result(line.trim()) else { continue };
+        let Some((name, passed)) = test_result(line.trim()) else {
+            continue;
+        };
         if results.len() < MOST_TESTS && results.iter().all(|result| result.name != name) {
-            results.push(TestResult { name: name.chars().take(200).collect(), passed });
+            results.push(TestResult {
+                name: name.chars().take(200).collect(),
+                passed,
+            });
         }
     }
     results
@@ -129,7 +142,10 @@ fn test_result(line: &str) -> Option<(&str, bool)> {
         }
     }
     for (word, passed) in [("not ok ", false), ("ok ", true)] {
-        if let Some((_, name)) = line.strip_prefix(word).and_then(|rest| rest.split_once(" - ")) {
+        if let Some((_, name)) = line
+            .strip_prefix(word)
+            .and_then(|rest| rest.split_once(" - "))
+        {
             return name.split_whitespace().next().map(|name| (name, passed));
         }
     }
@@ -157,8 +173,10 @@ test bowling::strike ... ok
 test bowling::spare ... FAILED
 ERROR test_b.py
 ";
-        let found: Vec<(String, bool)> =
-            test_results(log).into_iter().map(|test| (test.name, test.passed)).collect();
+        let found: Vec<(String, bool)> = test_results(log)
+            .into_iter()
+            .map(|test| (test.name, test.passed))
+            .collect();
         let expected = [
             ("test_a.py::test_one", true),
             ("test_a.py::test_two", false),

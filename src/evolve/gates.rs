@@ -33,7 +33,10 @@ pub(super) enum GateEnd {
 pub(super) fn inspect(before: &FileTree, after: &Collected) -> Result<FileTree, GateEnd> {
     let fail = |gate, detail: String| Err(GateEnd::Failed(Failure::Gate(gate), detail));
     if after.truncated {
-        return fail(Gate::Usable, "the source tree is too large to collect".to_owned());
+        return fail(
+            Gate::Usable,
+            "the source tree is too large to collect".to_owned(),
+        );
     }
     if let Some(refused) = after.refused.first() {
         return fail(Gate::Usable, refused.clone());
@@ -81,9 +84,10 @@ pub(super) async fn try_out(
             (end.log, verdict)
         }
         Err(SandboxError::Cancelled) => (Vec::new(), Some(GateEnd::Cancelled)),
-        Err(error) => {
-            (Vec::new(), Some(GateEnd::Infra(crate::sandbox::describe(&error))))
-        }
+        Err(error) => (
+            Vec::new(),
+            Some(GateEnd::Infra(crate::sandbox::describe(&error))),
+        ),
     }
 }
 
@@ -99,7 +103,11 @@ fn judge(end: &AgentEnd, metered: &Metered) -> Option<GateEnd> {
     if let Some(what) = metered.provider_failure() {
         return Some(GateEnd::Infra(format!("model provider: {what}")));
     }
-    let gate = if metered.requests() == 0 { Gate::Starts } else { Gate::Edits };
+    let gate = if metered.requests() == 0 {
+        Gate::Starts
+    } else {
+        Gate::Edits
+    };
     Some(GateEnd::Failed(Failure::Gate(gate), describe(end)))
 }
 
@@ -111,7 +119,12 @@ fn describe(end: &AgentEnd) -> String {
         Exit::OutOfMemory => "out of memory".to_owned(),
     };
     let log = String::from_utf8_lossy(&end.log);
-    match log.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
+    match log
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+    {
         Some(line) => format!("{how}: {}", line.chars().take(200).collect::<String>()),
         None => format!("{how}, and it printed nothing"),
     }
@@ -131,8 +144,10 @@ mod tests {
         tree
     }
 
-    const MANIFEST: (&str, &str) =
-        ("agent.toml", "[agent]\nname = \"x\"\nprotocol = 1\ncommand = [\"sh\"]\n");
+    const MANIFEST: (&str, &str) = (
+        "agent.toml",
+        "[agent]\nname = \"x\"\nprotocol = 1\ncommand = [\"sh\"]\n",
+    );
 
     fn gate(after: Collected) -> Option<Gate> {
         match inspect(&tree(&[MANIFEST]), &after) {
@@ -145,14 +160,32 @@ mod tests {
     #[test]
     fn tells_what_is_wrong_with_a_tree() {
         let files = tree(&[MANIFEST, ("a.py", "1")]);
-        let good = Collected { files: files.clone(), ..Collected::default() };
+        let good = Collected {
+            files: files.clone(),
+            ..Collected::default()
+        };
         assert_eq!(gate(good.clone()), None);
-        let same = Collected { files: tree(&[MANIFEST]), ..Collected::default() };
+        let same = Collected {
+            files: tree(&[MANIFEST]),
+            ..Collected::default()
+        };
         assert_eq!(gate(same), Some(Gate::Changed));
-        let link = Collected { refused: vec!["symlink `x`".to_owned()], ..good.clone() };
+        let link = Collected {
+            refused: vec!["symlink `x`".to_owned()],
+            ..good.clone()
+        };
         assert_eq!(gate(link), Some(Gate::Usable));
-        assert_eq!(gate(Collected { truncated: true, ..good }), Some(Gate::Usable));
-        let headless = Collected { files: tree(&[("a.py", "1")]), ..Collected::default() };
+        assert_eq!(
+            gate(Collected {
+                truncated: true,
+                ..good
+            }),
+            Some(Gate::Usable)
+        );
+        let headless = Collected {
+            files: tree(&[("a.py", "1")]),
+            ..Collected::default()
+        };
         assert_eq!(gate(headless), Some(Gate::Usable));
     }
 }

@@ -44,7 +44,12 @@ pub(super) struct ImproveJob {
 
 impl ImproveEnd {
     fn early(result: GateEnd) -> Self {
-        Self { log: Vec::new(), change: None, gate_log: Vec::new(), result }
+        Self {
+            log: Vec::new(),
+            change: None,
+            gate_log: Vec::new(),
+            result,
+        }
     }
 }
 
@@ -126,8 +131,12 @@ async fn propose(
     };
     let (proposal, exchange) = asked.map_err(|error| why_not(&error))?;
     let (done, recorded) = oneshot::channel();
-    let event =
-        Event::Proposed { attempt: job.attempt, proposal: proposal.clone(), exchange, done };
+    let event = Event::Proposed {
+        attempt: job.attempt,
+        proposal: proposal.clone(),
+        exchange,
+        done,
+    };
     if events.send(event).is_err() || recorded.await.is_err() {
         return Err(GateEnd::Cancelled);
     }

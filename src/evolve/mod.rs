@@ -20,12 +20,12 @@ mod notes;
 mod plan;
 mod progress;
 mod record;
-mod settle;
 mod settings;
+mod settle;
 mod start;
 
 pub use comparable::{Incomparable, comparable, same_tasks};
-pub use dispatcher::{Engine, Finished, Parts};
+pub use dispatcher::{EndCause, Engine, Finished, Parts};
 pub use progress::Progress;
 pub use settings::EngineSettings;
 pub use start::RoleModels;

@@ -6,7 +6,12 @@ use crate::lineage::Lineage;
 use crate::stats::wilson;
 
 /// Returns the message of a child's commit.
-pub(super) fn commit_message(attempt: VariantId, parent: VariantId, entry: &str, proposal: &Proposal) -> String {
+pub(super) fn commit_message(
+    attempt: VariantId,
+    parent: VariantId,
+    entry: &str,
+    proposal: &Proposal,
+) -> String {
     format!(
         "{}\n\n{}\n\nAttempt: {}\nParent: {}\nEntry: {}\n",
         proposal.title(),

@@ -3,8 +3,8 @@
 use crate::domain::{EvaluationKey, Purpose, VariantId};
 use crate::lineage::Lineage;
 use crate::policy::{Action, Expansion, Policy, Seen};
-use std::fmt;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use tokio::time::Instant;
 
 /// A job of the engine.
@@ -74,13 +74,22 @@ pub(super) fn plan(
     let busy: BTreeSet<EvaluationKey> = volatile
         .running
         .iter()
-        .chain(volatile.waiting.iter().filter(|(_, until)| **until > now).map(|(job, _)| job))
+        .chain(
+            volatile
+                .waiting
+                .iter()
+                .filter(|(_, until)| **until > now)
+                .map(|(job, _)| job),
+        )
         .filter_map(|job| match job {
             JobKey::Evaluate(key) => Some(key.clone()),
             JobKey::Improve(_) => None,
         })
         .collect();
-    match policy.decide(&Seen { lineage, busy: &busy }) {
+    match policy.decide(&Seen {
+        lineage,
+        busy: &busy,
+    }) {
         Action::Expand(expansions) => Step::Decide(expansions),
         Action::Evaluate(key, purpose) => Step::Evaluate(key, purpose),
         Action::Wait => Step::Wait,

@@ -93,7 +93,11 @@ impl Recorder {
 
     pub(super) fn tell_status(&self, running: usize) {
         let (evaluations, calls) = (self.evaluations, self.calls);
-        self.tell(Progress::Status { running, evaluations, calls });
+        self.tell(Progress::Status {
+            running,
+            evaluations,
+            calls,
+        });
     }
 
     /// Returns the number of a job's next execution in this process.
@@ -124,21 +128,33 @@ impl Recorder {
                 parent: decision.parent,
                 entry: decision.entry.clone(),
             },
-            Fact::Proposed { attempt, proposal, .. } => {
-                Progress::Proposed { attempt: *attempt, title: proposal.title() }
-            }
-            Fact::AttemptEnded(AttemptEnd { attempt, failure: Some((failure, detail)), .. }) => {
-                Progress::Failed { attempt: *attempt, failure: *failure, detail: detail.clone() }
-            }
-            Fact::VariantMade(variant) => {
-                Progress::Made { variant: variant.id, summary: variant.summary.clone() }
-            }
+            Fact::Proposed {
+                attempt, proposal, ..
+            } => Progress::Proposed {
+                attempt: *attempt,
+                title: proposal.title(),
+            },
+            Fact::AttemptEnded(AttemptEnd {
+                attempt,
+                failure: Some((failure, detail)),
+                ..
+            }) => Progress::Failed {
+                attempt: *attempt,
+                failure: *failure,
+                detail: detail.clone(),
+            },
+            Fact::VariantMade(variant) => Progress::Made {
+                variant: variant.id,
+                summary: variant.summary.clone(),
+            },
             Fact::Evaluated(evaluation) => Progress::Evaluated {
                 key: evaluation.key.clone(),
                 outcome: evaluation.outcome,
                 passed: evaluation.passed,
             },
-            Fact::Judged { variant, verdict, .. } => Progress::Judged {
+            Fact::Judged {
+                variant, verdict, ..
+            } => Progress::Judged {
                 variant: *variant,
                 verdict: verdict.clone(),
                 score: self.lineage.score(*variant),
@@ -171,9 +187,18 @@ impl Recorder {
                     facts.push(Fact::CallSettled(settlement));
                     answers.push(Box::new(move || done.send(()).unwrap_or_default()));
                 }
-                Event::Proposed { attempt, proposal, exchange, done } => {
+                Event::Proposed {
+                    attempt,
+                    proposal,
+                    exchange,
+                    done,
+                } => {
                     let exchange = self.writer.put_blob(&exchange)?;
-                    facts.push(Fact::Proposed { attempt, proposal, exchange });
+                    facts.push(Fact::Proposed {
+                        attempt,
+                        proposal,
+                        exchange,
+                    });
                     answers.push(Box::new(move || done.send(()).unwrap_or_default()));
                 }
             }
@@ -216,12 +241,19 @@ impl Recorder {
             let verdict = admit(&self.lineage, stages, *admission, variant);
             if verdict == Verdict::Admitted {
                 let note = notes::note(&self.lineage, variant);
-                let commit = self.lineage.variant(variant).map(|found| found.commit.clone());
+                let commit = self
+                    .lineage
+                    .variant(variant)
+                    .map(|found| found.commit.clone());
                 if let Some(commit) = commit {
                     self.writer.note(&commit, &note)?;
                 }
             }
-            self.record(vec![Fact::Judged { variant, verdict, at_ms: now_ms() }])?;
+            self.record(vec![Fact::Judged {
+                variant,
+                verdict,
+                at_ms: now_ms(),
+            }])?;
         }
         Ok(())
     }
@@ -239,7 +271,10 @@ impl Recorder {
             }
             (JobKey::Improve(id), improved) => {
                 let id = *id;
-                let end = JobEnd { end: improved, ..end };
+                let end = JobEnd {
+                    end: improved,
+                    ..end
+                };
                 if self.must_wait(id) {
                     self.held.insert(id, end);
                     return Ok(Ended::Held);
@@ -247,14 +282,18 @@ impl Recorder {
                 let ended = self.end_attempt(end)?;
                 self.release(id, ended)
             }
-            (JobKey::Evaluate(_), End::Improved(_)) => anyhow::bail!("an evaluation ended as an attempt"),
+            (JobKey::Evaluate(_), End::Improved(_)) => {
+                anyhow::bail!("an evaluation ended as an attempt")
+            }
         }
     }
 
     /// Attempts of one ordered round are recorded in order of number, so that which of two
     /// equal children is the new one does not depend on timing.
     fn must_wait(&self, id: VariantId) -> bool {
-        let Some(attempt) = self.lineage.attempt(id) else { return false };
+        let Some(attempt) = self.lineage.attempt(id) else {
+            return false;
+        };
         self.policy.orders_rounds()
             && self.lineage.attempts().any(|other| {
                 other.decision.round == attempt.decision.round
@@ -268,8 +307,15 @@ impl Recorder {
             return Ok(ended);
         }
         let mut released = vec![JobKey::Improve(id)];
-        while let Some(next) = self.held.keys().copied().find(|next| !self.must_wait(*next)) {
-            let Some(end) = self.held.remove(&next) else { break };
+        while let Some(next) = self
+            .held
+            .keys()
+            .copied()
+            .find(|next| !self.must_wait(*next))
+        {
+            let Some(end) = self.held.remove(&next) else {
+                break;
+            };
             self.end_attempt(end)?;
             released.push(JobKey::Improve(next));
         }
@@ -324,10 +370,20 @@ impl Recorder {
     }
 
     fn end_attempt(&mut self, end: JobEnd) -> anyhow::Result<Ended> {
-        let JobEnd { job: JobKey::Improve(id), end: End::Improved(improved), .. } = end else {
+        let JobEnd {
+            job: JobKey::Improve(id),
+            end: End::Improved(improved),
+            ..
+        } = end
+        else {
             anyhow::bail!("an attempt ended as an evaluation");
         };
-        let ImproveEnd { log, change, gate_log, result } = *improved;
+        let ImproveEnd {
+            log,
+            change,
+            gate_log,
+            result,
+        } = *improved;
         let (child, failure) = match result {
             GateEnd::Child(files) => match self.same_tree(&files)? {
                 None => (Some(files), None),
@@ -337,7 +393,9 @@ impl Recorder {
                 }
             },
             GateEnd::Failed(failure, detail) => (None, Some((failure, detail))),
-            GateEnd::Cancelled => return self.attempt_fault(id, Outcome::Cancelled, "stopped", end.execution),
+            GateEnd::Cancelled => {
+                return self.attempt_fault(id, Outcome::Cancelled, "stopped", end.execution);
+            }
             GateEnd::Infra(detail) => {
                 let ended = self.attempt_fault(id, Outcome::InfraError, &detail, end.execution)?;
                 if matches!(ended, Ended::Again(_)) {
@@ -417,18 +475,35 @@ impl Recorder {
     ) -> anyhow::Result<()> {
         let run = self.run;
         let at_ms = now_ms();
-        self.record(vec![Fact::Faulted(Fault { subject, outcome, detail, run, execution, at_ms })])
+        self.record(vec![Fact::Faulted(Fault {
+            subject,
+            outcome,
+            detail,
+            run,
+            execution,
+            at_ms,
+        })])
     }
 
     /// Returns the variant with this source, if there is one.
     fn same_tree(&self, files: &FileTree) -> anyhow::Result<Option<VariantId>> {
         let tree = self.writer.tree_id(files)?;
-        Ok(self.lineage.variants().find(|variant| variant.tree == tree).map(|variant| variant.id))
+        Ok(self
+            .lineage
+            .variants()
+            .find(|variant| variant.tree == tree)
+            .map(|variant| variant.id))
     }
 
     fn commit(&self, id: VariantId, files: &FileTree) -> anyhow::Result<Variant> {
-        let attempt = self.lineage.attempt(id).context("an attempt ended that was not decided")?;
-        let (proposal, _) = attempt.proposal.as_ref().context("a child without a proposal")?;
+        let attempt = self
+            .lineage
+            .attempt(id)
+            .context("an attempt ended that was not decided")?;
+        let (proposal, _) = attempt
+            .proposal
+            .as_ref()
+            .context("a child without a proposal")?;
         let parent = self
             .lineage
             .variant(attempt.decision.parent)
@@ -437,7 +512,8 @@ impl Recorder {
         let message = notes::commit_message(id, parent.id, &entry, proposal);
         let created_ms = now_ms();
         let (commit, tree) =
-            self.writer.commit_variant(id, files, Some(&parent.commit), &message, created_ms)?;
+            self.writer
+                .commit_variant(id, files, Some(&parent.commit), &message, created_ms)?;
         Ok(Variant {
             id,
             commit,

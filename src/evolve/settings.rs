@@ -18,6 +18,8 @@ pub struct EngineSettings {
     pub infra_retries: u32,
     /// Model calls one job may make.
     pub calls_per_job: u64,
+    /// Time that a run may last.
+    pub time_limit: Option<Duration>,
     /// Image in which agents change themselves.
     pub agent_image: String,
     /// Limits where a task asks for nothing else.

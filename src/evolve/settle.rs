@@ -47,8 +47,19 @@ mod tests {
         let again = |seconds| Settlement::Again(Duration::from_secs(seconds));
         assert_eq!(settlement(Outcome::VerifierError, 0, 3), again(0));
         assert_eq!(settlement(Outcome::VerifierError, 1, 3), Settlement::Final);
-        let tries: Vec<_> = (0..5).map(|n| settlement(Outcome::InfraError, n, 3)).collect();
-        assert_eq!(tries, [again(1), again(2), again(4), Settlement::Final, Settlement::Final]);
+        let tries: Vec<_> = (0..5)
+            .map(|n| settlement(Outcome::InfraError, n, 3))
+            .collect();
+        assert_eq!(
+            tries,
+            [
+                again(1),
+                again(2),
+                again(4),
+                Settlement::Final,
+                Settlement::Final
+            ]
+        );
         assert_eq!(settlement(Outcome::InfraError, 40, 100), again(60));
     }
 }

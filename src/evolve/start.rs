@@ -60,7 +60,15 @@ impl Starter {
         cancel: CancellationToken,
     ) -> Self {
         let books = ChannelBooks::new(events.clone());
-        Self { place, suite, models, settings, books, events, cancel }
+        Self {
+            place,
+            suite,
+            models,
+            settings,
+            books,
+            events,
+            cancel,
+        }
     }
 
     /// Returns an evaluation ready to run.
@@ -76,8 +84,7 @@ impl Starter {
             .get(&key.task)
             .with_context(|| format!("the benchmark has no task `{}`", key.task))?
             .clone();
-        let subject =
-            CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+        let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
         let metered = self.metered(subject, execution, Role::Solve);
         let job = EvaluateJob {
             agent: source(recorder, key.variant)?,
@@ -108,7 +115,10 @@ impl Starter {
         id: VariantId,
         execution: u32,
     ) -> anyhow::Result<impl Future<Output = JobEnd> + Send + 'static> {
-        let attempt = recorder.lineage().attempt(id).context("the attempt was not decided")?;
+        let attempt = recorder
+            .lineage()
+            .attempt(id)
+            .context("the attempt was not decided")?;
         let parent = source(recorder, attempt.decision.parent)?;
         let evidence = evidence::collect(
             recorder.lineage(),
@@ -123,8 +133,16 @@ impl Starter {
             modify: metered(Role::Modify),
             solve: metered(Role::Solve),
         };
-        let proposal = attempt.proposal.as_ref().map(|(proposal, _)| proposal.clone());
-        let job = ImproveJob { attempt: id, parent, proposal, evidence };
+        let proposal = attempt
+            .proposal
+            .as_ref()
+            .map(|(proposal, _)| proposal.clone());
+        let job = ImproveJob {
+            attempt: id,
+            parent,
+            proposal,
+            evidence,
+        };
         let workshop = Workshop {
             place: self.place.clone(),
             image: self.settings.agent_image.clone(),
@@ -148,9 +166,15 @@ impl Starter {
     }
 
     fn metered(&self, subject: CallSubject, execution: u32, role: Role) -> Arc<Metered> {
-        let allowance =
-            Allowance { calls: Some(self.settings.calls_per_job), ..Allowance::default() };
-        let job = JobSubject { subject, execution, role };
+        let allowance = Allowance {
+            calls: Some(self.settings.calls_per_job),
+            ..Allowance::default()
+        };
+        let job = JobSubject {
+            subject,
+            execution,
+            role,
+        };
         let books = Arc::new(self.books.clone());
         Arc::new(Metered::new(self.models.of(role), books, job, allowance))
     }
@@ -163,5 +187,8 @@ fn source(recorder: &Recorder, id: VariantId) -> anyhow::Result<AgentSource> {
         .variant(id)
         .with_context(|| format!("{id} is not in the archive"))?;
     let files = recorder.reader().files(&variant.commit)?;
-    Ok(AgentSource { id: variant.tree.as_str().to_owned(), files: Arc::new(files) })
+    Ok(AgentSource {
+        id: variant.tree.as_str().to_owned(),
+        files: Arc::new(files),
+    })
 }

@@ -31,9 +31,7 @@ pub(super) async fn completions(
 
 /// Reads a body as a request with messages.
 fn read(body: &[u8]) -> Result<Value, Response> {
-    let refuse = |message: &str| {
-        error(StatusCode::BAD_REQUEST, "invalid_request_error", message)
-    };
+    let refuse = |message: &str| error(StatusCode::BAD_REQUEST, "invalid_request_error", message);
     let request: Value = serde_json::from_slice(body)
         .map_err(|error| refuse(&format!("the body is no JSON: {error}")))?;
     let messages = request

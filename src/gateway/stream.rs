@@ -40,10 +40,18 @@ fn chunks(body: &Value, with_usage: bool) -> Vec<Value> {
     if !extra.is_empty() {
         deltas.push(Value::Object(extra));
     }
-    if message["content"].as_str().is_some_and(|text| !text.is_empty()) {
+    if message["content"]
+        .as_str()
+        .is_some_and(|text| !text.is_empty())
+    {
         deltas.push(json!({"content": message["content"]}));
     }
-    for (index, call) in message["tool_calls"].as_array().into_iter().flatten().enumerate() {
+    for (index, call) in message["tool_calls"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         let mut call = call.clone();
         call["index"] = json!(index);
         if call["type"].is_null() {

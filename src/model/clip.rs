@@ -21,7 +21,11 @@ pub fn clip(text: &str, max_chars: usize) -> Cow<'_, str> {
     let tail = line_start(&text[nth(text, total - (room - room / 2))..]);
     let cut = total - head.chars().count() - tail.chars().count();
     let marker = format!("[… {cut} characters cut …]");
-    let before = if head.is_empty() || head.ends_with('\n') { "" } else { " " };
+    let before = if head.is_empty() || head.ends_with('\n') {
+        ""
+    } else {
+        " "
+    };
     let after = match tail {
         "" => "",
         _ if head.ends_with('\n') => "\n",

@@ -88,7 +88,10 @@ impl CommandModel {
             }
             Err(_elapsed) => {
                 let seconds = self.timeout.as_secs_f64();
-                return Err(failed(format!("`{name}` did not end within {seconds} s"), false));
+                return Err(failed(
+                    format!("`{name}` did not end within {seconds} s"),
+                    false,
+                ));
             }
         };
         let parsed = serde_json::from_slice::<Value>(&finished.stdout);

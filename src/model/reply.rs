@@ -340,7 +340,11 @@ mod tests {
             assert!(
                 matches!(
                     error,
-                    ModelError::Failed { retryable: true, may_be_charged: false, .. }
+                    ModelError::Failed {
+                        retryable: true,
+                        may_be_charged: false,
+                        ..
+                    }
                 ),
                 "{error:?}"
             );
@@ -357,8 +361,14 @@ mod tests {
             (json!({"choices": []}), "no `choices`"),
             (json!({"choices": [7]}), "no object"),
             (json!({"choices": [{}]}), "no `message`"),
-            (json!({"choices": [{"message": {"tool_calls": 7}}]}), "no list"),
-            (json!({"choices": [{"message": {"tool_calls": [{}]}}]}), "no `id`"),
+            (
+                json!({"choices": [{"message": {"tool_calls": 7}}]}),
+                "no list",
+            ),
+            (
+                json!({"choices": [{"message": {"tool_calls": [{}]}}]}),
+                "no `id`",
+            ),
             (
                 json!({"choices": [{"message": {"tool_calls": [{"id": "x"}]}}]}),
                 "no `function`",

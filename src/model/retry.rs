@@ -58,8 +58,14 @@ mod tests {
         };
         for (tried, longest) in [(1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (10, 8.0), (19, 8.0)] {
             for seed in 0..20 {
-                let pause = retry.pause(tried, seed).expect("tries are left").as_secs_f64();
-                assert!(pause >= longest / 2.0 && pause <= longest, "{tried}: {pause}");
+                let pause = retry
+                    .pause(tried, seed)
+                    .expect("tries are left")
+                    .as_secs_f64();
+                assert!(
+                    pause >= longest / 2.0 && pause <= longest,
+                    "{tried}: {pause}"
+                );
             }
         }
         assert_ne!(retry.pause(1, 1), retry.pause(1, 2));

@@ -158,9 +158,9 @@ impl ModelSettings {
 
     pub(super) fn known_price(&self) -> Result<Price, SettingsError> {
         match self.price {
-            Some(Price::PerMillion { input, output }) if input.0 < 0 || output.0 < 0 => Err(
-                SettingsError::unusable("price", "must not be less than 0"),
-            ),
+            Some(Price::PerMillion { input, output }) if input.0 < 0 || output.0 < 0 => {
+                Err(SettingsError::unusable("price", "must not be less than 0"))
+            }
             Some(price) => Ok(price),
             None => Err(SettingsError::NoPrice {
                 model: self.model.clone(),

@@ -163,7 +163,11 @@ fn source(files: &FileTree) -> String {
     let mut omitted = 0;
     for (path, file) in files.iter() {
         let Ok(content) = std::str::from_utf8(&file.bytes) else {
-            let _infallible = write!(text, "## {path}\n\n({} bytes, no text)\n\n", file.bytes.len());
+            let _infallible = write!(
+                text,
+                "## {path}\n\n({} bytes, no text)\n\n",
+                file.bytes.len()
+            );
             continue;
         };
         let content = clip(content, budget::FILE.min(left));
@@ -172,7 +176,11 @@ fn source(files: &FileTree) -> String {
             omitted += 1;
             continue;
         }
-        let _infallible = write!(text, "## {path}\n\n{}\n\n", fenced(language(path.as_str()), &content));
+        let _infallible = write!(
+            text,
+            "## {path}\n\n{}\n\n",
+            fenced(language(path.as_str()), &content)
+        );
     }
     if omitted > 0 {
         let _infallible = write!(text, "[… {omitted} files cut …]");
@@ -210,5 +218,8 @@ fn fenced(language: &str, text: &str) -> String {
         longest = longest.max(run);
     }
     let fence = "`".repeat((longest + 1).max(3));
-    format!("{fence}{language}\n{}\n{fence}", text.trim_end_matches('\n'))
+    format!(
+        "{fence}{language}\n{}\n{fence}",
+        text.trim_end_matches('\n')
+    )
 }

@@ -49,7 +49,11 @@ impl AgentSource {
             digest.update((file.bytes.len() as u64).to_le_bytes());
             digest.update(&file.bytes);
         }
-        let id = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = digest
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         Self { id, files }
     }
 }

@@ -48,11 +48,17 @@ pub fn list_text(tasks: &[Listed], style: Style) -> String {
     for task in tasks {
         let image = task.image.clone().unwrap_or_default();
         let local = if task.local { "local" } else { "" };
-        let places: Vec<&str> =
-            [local, image.as_str()].into_iter().filter(|place| !place.is_empty()).collect();
+        let places: Vec<&str> = [local, image.as_str()]
+            .into_iter()
+            .filter(|place| !place.is_empty())
+            .collect();
         let digest = task.digest.get(..19).unwrap_or(&task.digest).to_owned();
         let trouble = task.trouble.clone().unwrap_or_default();
-        let ink = if trouble.is_empty() { Ink::Plain } else { Ink::Bad };
+        let ink = if trouble.is_empty() {
+            Ink::Plain
+        } else {
+            Ink::Bad
+        };
         table.row([task.name.clone(), places.join(", "), digest, trouble], ink);
     }
     let wrong = tasks.iter().filter(|task| task.trouble.is_some()).count();
@@ -70,7 +76,10 @@ pub fn list_json(tasks: &[Listed]) -> String {
         schema: &'static str,
         tasks: &'a [Listed],
     }
-    json::text(&Document { schema: "dgm.bench-list/1", tasks })
+    json::text(&Document {
+        schema: "dgm.bench-list/1",
+        tasks,
+    })
 }
 
 /// Returns the rows of a check as text.
@@ -88,7 +97,11 @@ pub fn check_text(rows: &[Row], style: Style) -> String {
         None => "none".to_owned(),
     };
     for row in rows {
-        let (verdict, ink) = if row.ok { ("ok", Ink::Plain) } else { ("NOT OK", Ink::Bad) };
+        let (verdict, ink) = if row.ok {
+            ("ok", Ink::Plain)
+        } else {
+            ("NOT OK", Ink::Bad)
+        };
         let cells = [
             row.task.clone(),
             reward(row.nothing_done),
@@ -100,7 +113,11 @@ pub fn check_text(rows: &[Row], style: Style) -> String {
         table.row(cells, ink);
     }
     let good = rows.iter().filter(|row| row.ok).count();
-    finish(&table, &format!("{good} of {} tasks can be used", rows.len()), style)
+    finish(
+        &table,
+        &format!("{good} of {} tasks can be used", rows.len()),
+        style,
+    )
 }
 
 /// Returns the rows of a check as JSON (`dgm.bench-check/1`).
@@ -112,7 +129,11 @@ pub fn check_json(rows: &[Row]) -> String {
         tasks: &'a [Row],
     }
     let ok = rows.iter().all(|row| row.ok);
-    json::text(&Document { schema: "dgm.bench-check/1", ok, tasks: rows })
+    json::text(&Document {
+        schema: "dgm.bench-check/1",
+        ok,
+        tasks: rows,
+    })
 }
 
 fn finish<const N: usize>(table: &Table<N>, summary: &str, style: Style) -> String {

@@ -29,7 +29,11 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
-        let names = if self.images.is_empty() { assets::recipes() } else { self.images.clone() };
+        let names = if self.images.is_empty() {
+            assets::recipes()
+        } else {
+            self.images.clone()
+        };
         let mut recipes: Vec<(String, FileTree)> = Vec::new();
         for name in names {
             let Some(recipe) = assets::recipe(&name) else {

@@ -67,8 +67,15 @@ impl Args {
             };
             let cancel = shutdown.drain().clone();
             let jobs = usize::from(self.jobs);
-            let rows =
-                check(place.sandbox.as_ref(), &suite, &tasks, jobs, &cancel, progress).await;
+            let rows = check(
+                place.sandbox.as_ref(),
+                &suite,
+                &tasks,
+                jobs,
+                &cancel,
+                progress,
+            )
+            .await;
             Ok((rows, cancel.is_cancelled()))
         })?;
         let (rows, interrupted) = rows;
@@ -96,7 +103,10 @@ fn row(row: &CheckRow) -> bench::Row {
     let (nothing_done, nothing_why) = said(&row.nothing_done);
     let (reference, reference_why) = said(&row.reference);
     let detail = [row.detail.clone(), nothing_why, reference_why];
-    let detail = detail.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+    let detail = detail
+        .into_iter()
+        .find(|text| !text.is_empty())
+        .unwrap_or_default();
     bench::Row {
         task: row.task.clone(),
         nothing_done,

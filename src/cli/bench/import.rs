@@ -52,12 +52,19 @@ impl Polyglot {
                 Some(language) => languages.push(language),
                 None => {
                     let known = Language::ALL.map(Language::name).join(", ");
-                    return usage(format!("unknown language `{name}`"), format!("known are {known}"));
+                    return usage(
+                        format!("unknown language `{name}`"),
+                        format!("known are {known}"),
+                    );
                 }
             }
         }
         let imported = polyglot::import(&self.checkout, &self.out, &languages)?;
-        ui.data(format!("{} tasks in {}\n", imported.tasks.len(), self.out.display()))?;
+        ui.data(format!(
+            "{} tasks in {}\n",
+            imported.tasks.len(),
+            self.out.display()
+        ))?;
         Ok(Code::Done)
     }
 }

@@ -45,6 +45,10 @@ impl Args {
         for warning in &suite.warnings {
             ui.warn(warning);
         }
-        Ok(if suite.refused.is_empty() { Code::Done } else { Code::Failed })
+        Ok(if suite.refused.is_empty() {
+            Code::Done
+        } else {
+            Code::Failed
+        })
     }
 }

@@ -114,7 +114,9 @@ impl Recorder {
     }
 
     fn add_messages(&mut self, line: &mut Map<String, Value>, request: &Value) {
-        let messages = request["messages"].as_array().map_or(&[][..], Vec::as_slice);
+        let messages = request["messages"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice);
         let sent: Vec<Known> = messages
             .iter()
             .map(|message| Known {

@@ -73,7 +73,11 @@ fn header(call: &Value) -> String {
         word(call["finish"].as_str().unwrap_or("unknown")),
         count("input"),
         count("output"),
-        if tokens["estimated"] == true { " estimated" } else { "" },
+        if tokens["estimated"] == true {
+            " estimated"
+        } else {
+            ""
+        },
     )
 }
 
