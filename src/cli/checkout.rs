@@ -21,14 +21,18 @@ const SHAPE: Shape = Shape {
 #[command(
     override_usage = "dgm checkout [OPTIONS] [DIR] VARIANT OUT",
     after_help = "\
+Where:
+  DIR      folder of the archive; by default the current directory
+  VARIANT  a number (`7` or `#7`), `best`, `seed`, or the beginning of a commit id
+  OUT      folder to write
+
 Examples:
   dgm checkout demo best ./agent
   cd demo && dgm checkout 7 /tmp/agent-7"
 )]
 pub(super) struct Args {
-    /// Folder of the archive (default: the current directory), variant (a number, `best`,
-    /// `seed`, or the beginning of a commit id), and folder to write
-    #[arg(required = true, num_args = 1..=3, value_name = "[DIR] VARIANT OUT")]
+    /// `[DIR] VARIANT OUT`; see [`place`]
+    #[arg(required = true, num_args = 1..=3, value_name = "[DIR] VARIANT OUT", hide = true)]
     words: Vec<String>,
     /// Write over the files that are there
     #[arg(long)]

@@ -20,15 +20,18 @@ const SHAPE: Shape = Shape {
 #[command(
     override_usage = "dgm diff [OPTIONS] [DIR] A [B]",
     after_help = "\
+Where:
+  DIR   folder of the archive; by default the current directory
+  A, B  variants: a number (`7` or `#7`), `best`, `seed`, or the beginning of a commit id
+
 Examples:
   dgm diff demo best         what the best variant changed in its parent
   dgm diff demo seed best    everything that led from the seed to the best
   cd demo && dgm diff 7"
 )]
 pub(super) struct Args {
-    /// Folder of the archive (default: the current directory), and one or two variants: a
-    /// number, `best`, `seed`, or the beginning of a commit id
-    #[arg(required = true, num_args = 1..=3, value_name = "[DIR] A [B]")]
+    /// `[DIR] A [B]`; see [`place`]
+    #[arg(required = true, num_args = 1..=3, value_name = "[DIR] A [B]", hide = true)]
     words: Vec<String>,
 }
 

@@ -60,11 +60,10 @@ pub(super) fn code(error: &anyhow::Error) -> Code {
         if cause.is::<Usage>() {
             code = Code::Usage;
         }
-        match cause.downcast_ref::<ArchiveError>() {
-            Some(ArchiveError::Missing { .. } | ArchiveError::Unknown { .. }) => {
-                code = Code::Usage;
-            }
-            Some(_) | None => {}
+        if let Some(ArchiveError::Missing { .. } | ArchiveError::Unknown { .. }) =
+            cause.downcast_ref()
+        {
+            code = Code::Usage;
         }
         match cause.downcast_ref::<SandboxError>() {
             Some(SandboxError::Unavailable { .. } | SandboxError::NoImage { .. }) => {

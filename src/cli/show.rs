@@ -7,6 +7,7 @@ use super::ui::Ui;
 use crate::archive::{Reader, resolve};
 use crate::domain::{Attempt, BlobId, Evaluation, TaskId, VariantId};
 use crate::lineage::Lineage;
+use crate::model::transcript;
 use crate::view::patch;
 use crate::view::show::{self, FileChange, Stored, Subject};
 use std::collections::BTreeSet;
@@ -18,6 +19,9 @@ const SHAPE: Shape = Shape {
     most: 2,
 };
 
+/// Name of the record of model calls: lines of JSON, read to people as text.
+const TRAJECTORY: &str = "trajectory";
+
 /// Explain a variant, an attempt or an evaluation
 ///
 /// A variant: where it came from and why, what it changed, its score with 95 % intervals, every
@@ -27,6 +31,11 @@ const SHAPE: Shape = Shape {
 #[command(
     override_usage = "dgm show [OPTIONS] [DIR] VARIANT [TASK]",
     after_help = "\
+Where:
+  DIR      folder of the archive; by default the current directory
+  VARIANT  a number (`7` or `#7`), `best`, `seed`, or the beginning of a commit id
+  TASK     name of a task, or a part of it that no other task has
+
 Examples:
   dgm show demo best
   dgm show demo best long-file --full
@@ -34,9 +43,8 @@ Examples:
   cd demo && dgm show 7 --json | jq '.evaluations[] | {task, outcome}'"
 )]
 pub(super) struct Args {
-    /// Folder of the archive (default: the current directory), variant (a number, `best`,
-    /// `seed`, or the beginning of a commit id), and task
-    #[arg(required = true, num_args = 1..=3, value_name = "[DIR] VARIANT [TASK]")]
+    /// `[DIR] VARIANT [TASK]`; see [`place`]
+    #[arg(required = true, num_args = 1..=3, value_name = "[DIR] VARIANT [TASK]", hide = true)]
     words: Vec<String>,
     /// Show how the variant was made: log, gates, patch and model calls of its attempt
     #[arg(long)]
@@ -243,12 +251,20 @@ impl Look<'_> {
         }
     }
 
+    /// Characters of a rendered trajectory: enough for what is shown of it.
+    fn longest(&self) -> usize {
+        if self.args.full { 64 << 20 } else { 256 << 10 }
+    }
+
     /// Reads what is stored. A blob that cannot be read takes only its own text away.
     fn stored(&self, blobs: &[(&'static str, Option<&BlobId>)]) -> Vec<Stored> {
         let mut stored = Vec::new();
         for (name, blob) in blobs {
             let Some(blob) = blob else { continue };
             let text = match self.reader.blob(blob) {
+                Ok(bytes) if *name == TRAJECTORY && !self.args.json => {
+                    Some(transcript::render(&bytes, self.longest()))
+                }
                 Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
                 Err(error) => {
                     self.ui.warn(&format!("could not read the {name}: {error}"));
@@ -270,7 +286,7 @@ fn attempt_blobs(attempt: &Attempt) -> [(&'static str, Option<&BlobId>); 5] {
     [
         ("diagnosis", attempt.proposal.as_ref().map(|(_, blob)| blob)),
         ("patch", end.and_then(|end| end.patch.as_ref())),
-        ("trajectory", end.and_then(|end| end.transcript.as_ref())),
+        (TRAJECTORY, end.and_then(|end| end.transcript.as_ref())),
         ("agent log", end.and_then(|end| end.log.as_ref())),
         ("gate log", end.and_then(|end| end.gate_log.as_ref())),
     ]
@@ -279,7 +295,7 @@ fn attempt_blobs(attempt: &Attempt) -> [(&'static str, Option<&BlobId>); 5] {
 fn evaluation_blobs(evaluation: &Evaluation) -> [(&'static str, Option<&BlobId>); 4] {
     [
         ("patch", evaluation.patch.as_ref()),
-        ("trajectory", evaluation.transcript.as_ref()),
+        (TRAJECTORY, evaluation.transcript.as_ref()),
         ("agent log", evaluation.agent_log.as_ref()),
         ("verifier log", evaluation.verifier_log.as_ref()),
     ]

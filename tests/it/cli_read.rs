@@ -24,7 +24,7 @@ fn tree() {
     6 variants over 3 generations (1 not admitted, 1 being evaluated), 26 evaluations
     8 attempts, 2 without a child (1 changed nothing, 1 does not start), 1 not ended
     best #5: 5/6 (83 %, 95 % interval 44–97 %); seed #0: 1/4 (25 %, 95 % interval 5–70 %)
-    +58 points against the seed (the intervals overlap); path #0 → #1 → #5
+    +75 points against the seed on the 4 evaluations both were tried on (the intervals overlap); path #0 → #1 → #5
     42 model calls, 41,000 tokens in, 4,100 out, $0.0615; 1 call unsettled: at most $0.0100 more
     "#);
     let inside = Program::new(&grown.archive());
@@ -51,11 +51,16 @@ fn tree_in_ascii_and_narrow() {
        `- - #8       1/4   25 %      +25  (no parent: score below t~
 
     * best  o in the pool of parents  - kept, no parent  ? being ev~
-    6 variants over 3 generations (1 not admitted, 1 being evaluated), 26 evaluations
-    8 attempts, 2 without a child (1 changed nothing, 1 does not start), 1 not ended
-    best #5: 5/6 (83 %, 95 % interval 44-97 %); seed #0: 1/4 (25 %, 95 % interval 5-70 %)
-    +75 points against the seed on the 4 evaluations both were tried on (the intervals overlap); path #0 -> #1 -> #5
-    42 model calls, 41,000 tokens in, 4,100 out, $0.0615; 1 call unsettled: at most $0.0100 more
+    6 variants over 3 generations (1 not admitted, 1 being
+    evaluated), 26 evaluations
+    8 attempts, 2 without a child (1 changed nothing, 1 does not
+    start), 1 not ended
+    best #5: 5/6 (83 %, 95 % interval 44-97 %); seed #0: 1/4 (25 %,
+    95 % interval 5-70 %)
+    +75 points against the seed on the 4 evaluations both were tried
+    on (the intervals overlap); path #0 -> #1 -> #5
+    42 model calls, 41,000 tokens in, 4,100 out, $0.0615; 1 call
+    unsettled: at most $0.0100 more
     "#);
 }
 
@@ -118,6 +123,14 @@ fn tree_as_json() {
             "rejected"
         ]
     );
+}
+
+#[test]
+fn the_shape_of_the_tree_as_json() {
+    let grown = Grown::new();
+    let json = Program::new(grown.folder()).data("tree demo --json");
+    let tree: Value = serde_json::from_str(&json).unwrap();
+    let variants = tree["variants"].as_array().unwrap();
     let fields: Vec<&String> = variants[0].as_object().unwrap().keys().collect();
     assert_eq!(
         fields,
@@ -373,10 +386,10 @@ fn show_a_failed_attempt() {
       total         2      2,000     400  200  $0.0030
 
     Stored
-      diagnosis     blob bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
-      patch         blob bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
-      agent log     blob bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
-      gate log      blob bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+      diagnosis     demo/blobs/bb/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.zst
+      patch         demo/blobs/bb/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.zst
+      agent log     demo/blobs/bb/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.zst
+      gate log      demo/blobs/bb/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.zst
 
     Diagnosis
       asked about #2
@@ -419,8 +432,6 @@ fn show_a_failed_attempt() {
 
     Gate log
       SyntaxError: invalid syntax (agent/tools.py, line 3)
-
-    whole texts: add --full
     "#);
 }
 
@@ -440,9 +451,9 @@ fn show_an_evaluation() {
       task digest   sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
 
     Stored
-      patch         blob bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
-      agent log     blob bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
-      verifier log  blob bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+      patch         demo/blobs/bb/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.zst
+      agent log     demo/blobs/bb/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.zst
+      verifier log  demo/blobs/bb/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.zst
 
     Patch
       diff --git a/x b/x
@@ -452,8 +463,6 @@ fn show_an_evaluation() {
 
     Verifier log
       3 tests
-
-    whole texts: add --full
     "#);
     // A part of a task's name is enough if it is in no other.
     assert_eq!(
@@ -538,7 +547,7 @@ fn cost() {
     let dgm = Program::new(grown.folder());
     assert_snapshot!(dgm.said("cost demo"), @r#"
     $0.0615 (at most $0.0100 more) in 42 model calls, 41,000 tokens in (8,200 cached), 4,100 out
-    1 of them unsettled: the process ended between request and answer, so the provider may have charged for them
+    1 of them unsettled: the answer is still awaited, or the process died before it came and the provider may have charged for it
 
     By role
       role      calls  tokens in  cached    out     cost  unsettled at most
@@ -557,7 +566,7 @@ fn cost() {
     "#);
     assert_snapshot!(dgm.said("cost demo --by attempt"), @r#"
     $0.0615 (at most $0.0100 more) in 42 model calls, 41,000 tokens in (8,200 cached), 4,100 out
-    1 of them unsettled: the process ended between request and answer, so the provider may have charged for them
+    1 of them unsettled: the answer is still awaited, or the process died before it came and the provider may have charged for it
 
     By attempt at self-modification
       attempt  calls  tokens in  cached  out     cost

@@ -6,6 +6,8 @@
 )]
 
 mod archive;
+mod cli_check;
+mod cli_help;
 mod cli_read;
 mod docker_polyglot;
 mod docker_sandbox;
@@ -13,3 +15,4 @@ mod local_benchmark;
 mod local_sandbox;
 mod sandbox_suite;
 mod support;
+mod view_order;

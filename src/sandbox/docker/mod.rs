@@ -13,6 +13,7 @@ mod files;
 pub mod image;
 mod reap;
 mod run;
+mod survey;
 
 use super::{Ended, Sandbox, SandboxError, Spec, flow};
 use crate::sys::clock;
@@ -23,6 +24,7 @@ use files::Files;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 pub use reap::{ARCHIVE_LABEL, CREATED_LABEL, JOB_LABEL};
+pub use survey::Survey;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -37,7 +37,7 @@ pub(super) fn text(subject: Subject<'_>, stored: &[Stored], style: Style) -> Opt
     proposal(&mut page, attempt);
     variant::spend(&mut page, subject, style);
     variant::faults(&mut page, subject, style);
-    texts(&mut page, stored);
+    texts(&mut page, subject, stored);
     Some(page.finish())
 }
 
@@ -105,13 +105,13 @@ pub(super) fn proposal(page: &mut Page, attempt: &Attempt) {
 }
 
 /// Adds what is stored: addresses first, then the contents.
-pub(super) fn texts(page: &mut Page, stored: &[Stored]) {
+pub(super) fn texts(page: &mut Page, subject: Subject<'_>, stored: &[Stored]) {
     if stored.is_empty() {
         return;
     }
     page.heading("Stored");
     for stored in stored {
-        page.field(stored.name, &format!("blob {}", stored.blob));
+        page.field(stored.name, &subject.blob_path(&stored.blob));
     }
     for stored in stored {
         let Some(text) = &stored.text else { continue };

@@ -59,7 +59,7 @@ pub(super) fn text(
         &format!("{}, execution {}", evaluation.run.0, evaluation.execution),
     );
     page.field("task digest", &evaluation.task_digest);
-    attempt::texts(&mut page, stored);
+    attempt::texts(&mut page, subject, stored);
     page.finish()
 }
 

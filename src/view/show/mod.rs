@@ -36,6 +36,15 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// Returns where a blob lies, as `docs/formats.md` has it: a reader can look with `zstdcat`.
+    fn blob_path(&self, blob: &BlobId) -> String {
+        let (shard, rest) = blob.as_str().split_at_checked(2).unwrap_or_default();
+        match self.dir {
+            "" => format!("blobs/{shard}/{rest}.zst"),
+            dir => format!("{}/blobs/{shard}/{rest}.zst", dir.trim_end_matches('/')),
+        }
+    }
+
     /// Returns a command line that a reader can type.
     fn command(&self, verb: &str, rest: &str) -> String {
         match self.dir {

@@ -14,10 +14,10 @@
 
 use dgm::archive::Writer;
 use dgm::domain::{
-    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Decision,
-    Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, FileTree, Gate, Outcome, Pattern,
-    Proposal, Purpose, Role, RunId, RunStart, TaskId, Timing, Tokens, TreePath, Usd, Variant,
-    VariantId, Verdict,
+    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, CommitId,
+    Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, FileTree, Gate, Outcome,
+    Pattern, Proposal, Purpose, Role, RunId, RunStart, TaskId, Timing, Tokens, TreeId, TreePath,
+    Usd, Variant, VariantId, Verdict,
 };
 use dgm::lineage::Lineage;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,21 @@ impl Grown {
     pub(crate) fn archive(&self) -> PathBuf {
         self.folder.path().join("demo")
     }
+}
+
+/// A variant without anything else known of it.
+pub(crate) fn made(id: u32, parent: Option<u32>) -> Fact {
+    Fact::VariantMade(Variant {
+        id: VariantId(id),
+        commit: CommitId::new(format!("{id:040}")),
+        tree: TreeId::new(format!("{id:040}")),
+        parent: parent.map(VariantId),
+        generation: id,
+        summary: "a summary that is long enough to be cut in any terminal of this test, \
+                  and then some more of it, so that it does not fit"
+            .to_owned(),
+        created_ms: NOW,
+    })
 }
 
 struct Growth {
@@ -183,7 +198,12 @@ impl Growth {
         self.record(Fact::VariantMade(variant));
     }
 
+    /// Admitted variants carry their score as a note, written before the verdict.
     fn judge(&mut self, id: u32, verdict: Verdict) {
+        if verdict == Verdict::Admitted {
+            let variant = self.lineage.variant(VariantId(id)).unwrap();
+            self.writer.note(&variant.commit, "admitted\n").unwrap();
+        }
         self.record(Fact::Judged {
             variant: VariantId(id),
             verdict,

@@ -3,5 +3,5 @@
 mod grown;
 mod program;
 
-pub(crate) use grown::Grown;
+pub(crate) use grown::{Grown, made};
 pub(crate) use program::Program;

@@ -64,13 +64,14 @@ impl Program {
             said.push_str(&String::from_utf8_lossy(&output.stderr));
         }
         if !output.status.success() {
-            said.push_str(&format!("--- exit {}\n", output.status.code().unwrap()));
+            let code = output.status.code().unwrap();
+            said.extend(["--- exit ", &code.to_string(), "\n"]);
         }
         hide_ids(&said)
     }
 }
 
-/// Hides object and blob ids (40 and 64 digits), keeping the width.
+/// Hides object and blob ids, keeping the width.
 fn hide_ids(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut run = String::new();
@@ -81,7 +82,9 @@ fn hide_ids(text: &str) -> String {
         }
         match run.len() {
             40 => out.push_str(&"c".repeat(40)),
-            64 => out.push_str(&"b".repeat(64)),
+            // A blob's address, whole or without the two digits that name its folder.
+            62 | 64 => out.push_str(&"b".repeat(run.len())),
+            2 if out.ends_with("/blobs/") => out.push_str("bb"),
             _ => out.push_str(&run),
         }
         run.clear();
