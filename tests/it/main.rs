@@ -6,6 +6,7 @@
 )]
 
 mod archive;
+mod bad_input;
 mod cli_check;
 mod cli_help;
 mod cli_read;
