@@ -32,7 +32,18 @@ fn that_cannot_be_kept() {
             format!("#{number} {reason}: {}", attempt["detail"].as_str().unwrap())
         })
         .collect();
-    assert_snapshot!(said.join("\n"), @"");
+    assert_snapshot!(said.join("\n"), @"
+    #1 left an unusable source tree: there is no `agent.toml` at the root of the agent's source
+    #2 left an unusable source tree: `agent.toml` asks for protocol 2; this program speaks protocol 1
+    #3 left an unusable source tree: symlink `link` → `/etc/passwd`
+    #4 left an unusable source tree: path `.gitmodules` would declare git submodules
+    #5 left an unusable source tree: the source tree is too large to collect
+    #6 left an unusable source tree: named pipe `pipe`
+    #7 left an unusable source tree: there is no `agent.toml` at the root of the agent's source
+    #8 changed nothing: the source is as it was
+    #9 changed nothing: the source is as it was
+    #10 does not start: exit code 7, and it printed nothing
+    ");
     assert_eq!(seed["children"], serde_json::json!([11, 12]));
     world.goes_on("demo");
 }

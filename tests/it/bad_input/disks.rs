@@ -49,7 +49,13 @@ fn hide_file(text: &str) -> String {
 fn that_is_full_before_the_archive_is_made() {
     let world = World::new();
     let disk = Disk::new(world.path("disk"), "64k");
-    assert_snapshot!(world.refused("evolve disk/demo --config dgm.toml --agent agent"), @"");
+    assert_snapshot!(world.refused("evolve disk/demo --config dgm.toml --agent agent"), @"
+    Error: could not write `FOLDER/disk/.demo.init-zJGTEa/archive.db`: no space left on device
+    Caused by: disk I/O error
+    Caused by: Error code 4874: disk I/O error
+    Hint: free some space and run the same command again; what was recorded before is safe
+    exit 1
+    ");
     assert_eq!(std::fs::read_dir(&disk.0).unwrap().count(), 0, "something was left");
     disk.mount("remount,size=64m");
     world.done("evolve disk/demo --config dgm.toml --agent agent");
@@ -69,7 +75,11 @@ fn that_is_full_in_the_middle_of_a_run() {
     let disk = Disk::new(world.path("disk"), "4m");
     let line = "evolve disk/demo --config dgm.toml --agent agent --quiet";
     let said = world.run(line);
-    assert_snapshot!(hide_file(&said.err), @"");
+    assert_snapshot!(hide_file(&said.err), @r#"
+    Error: could not write `FILE`: no space left on device
+    Caused by: No space left on device (os error 28) at path "FOLDER/disk/demo/blobs/tmp/.tmp9UtYCP"
+    Hint: free some space and run the same command again; what was recorded before is safe
+    "#);
     assert_eq!((said.code, said.out.as_str()), (1, ""));
     let evaluated = || {
         let seed = world.json("show disk/demo seed --json");

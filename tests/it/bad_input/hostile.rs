@@ -59,7 +59,24 @@ fn are_judged_and_nothing_of_them_stays() {
             format!("{task:10} {outcome:12} {passed:6} {detail}")
         })
         .collect();
-    assert_snapshot!(said.join("\n"), @"");
+    assert_snapshot!(said.join("\n"), @"
+    big        agent_error         the agent left more files, or larger ones, than are collected
+    daemon     resolved     passed 
+    deaf       resolved     passed 
+    device     resolved     passed 
+    endless    timeout      passed the agent's time was over
+    ends       agent_error         the agent ended with exit code 1
+    folder     empty               the agent changed nothing
+    forge      agent_error         the agent left something that cannot be an answer: `./workspace/../gained` lies in no collected folder
+    hungry     agent_error         the agent ran out of memory
+    link       agent_error         the agent left something that cannot be an answer: symlink `answer.txt` → `/etc/passwd`
+    many       agent_error         the agent left more files, or larger ones, than are collected
+    nothing    empty               the agent changed nothing
+    pipe       agent_error         the agent left something that cannot be an answer: named pipe `pipe`
+    repository resolved     passed 
+    up         empty               the agent changed nothing
+    wipe       unresolved
+    ");
     assert_eq!(sleepers(&mark), [""; 0], "processes were left behind");
     assert_eq!(number(&seed["score"]["counted"]), TASKS.len());
     world.goes_on("demo");
