@@ -24,12 +24,12 @@ use files::Files;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 pub use reap::{ARCHIVE_LABEL, CREATED_LABEL, JOB_LABEL};
-pub use survey::Survey;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+pub use survey::Survey;
 use tokio_util::sync::CancellationToken;
 
 /// The backend that gives each run a container of its own.
