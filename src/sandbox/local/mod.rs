@@ -8,6 +8,7 @@
 //! `docs/sandbox.md` says what is isolated and what is not.
 
 mod cgroup;
+mod kill;
 mod life;
 mod program;
 mod runtime;
