@@ -27,7 +27,7 @@ impl Place {
             None if holds_archive(Path::new(".")) => Ok(Self::current()),
             None => usage(
                 "the current directory holds no archive",
-                "name one, as in `dgm tree DIR`, or make one with `dgm evolve DIR`",
+                "name the folder of one, or make one with `dgm evolve DIR`",
             ),
         }
     }

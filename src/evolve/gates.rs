@@ -2,6 +2,7 @@
 
 use super::improve::Workshop;
 use crate::agent::{AgentEnd, AgentJob, Manifest, run_agent};
+use crate::archive::check_files;
 use crate::domain::{Failure, FileTree, Gate, Role};
 use crate::model::Metered;
 use crate::sandbox::{AgentSource, Collected, Exit, SandboxError};
@@ -43,6 +44,10 @@ pub(super) fn inspect(before: &FileTree, after: &Collected) -> Result<FileTree, 
     }
     if before.change_to(&after.files).is_empty() {
         return fail(Gate::Changed, "the source is as it was".to_owned());
+    }
+    // What git could not keep, or would read as more than a file, must not reach the archive.
+    if let Err(error) = check_files(&after.files) {
+        return fail(Gate::Usable, error.to_string());
     }
     match Manifest::read(&after.files) {
         Ok(_) => Ok(after.files.clone()),
@@ -182,6 +187,12 @@ mod tests {
             }),
             Some(Gate::Usable)
         );
+        let hostile = tree(&[MANIFEST, (".gitmodules", "[submodule]")]);
+        let hostile = Collected {
+            files: hostile,
+            ..Collected::default()
+        };
+        assert_eq!(gate(hostile), Some(Gate::Usable));
         let headless = Collected {
             files: tree(&[("a.py", "1")]),
             ..Collected::default()

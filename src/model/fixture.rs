@@ -112,6 +112,11 @@ impl Program {
         Self { folder }
     }
 
+    /// Puts a file beside the script.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        durable::write(&self.path(name), text.as_bytes()).expect("the file can be written");
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -236,9 +236,7 @@ fn answering(texts: &[&str]) -> Program {
     let program = Program::new(script);
     for (n, text) in (1..).zip(texts) {
         let answer = json!({"choices": [{"message": {"content": text}}]});
-        let path = program.path(&format!("answer.{n}"));
-        crate::sys::durable::write(&path, answer.to_string().as_bytes())
-            .expect("the answer can be written");
+        program.write(&format!("answer.{n}"), &answer.to_string());
     }
     program
 }

@@ -5,8 +5,6 @@
 //! the process before and after the n-th write, for every n, and look whether a resumed run
 //! loses or repeats anything. Renaming last means that a file is there whole or not at all.
 
-#![expect(clippy::disallowed_methods, reason = "this module owns durable writes")]
-
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;

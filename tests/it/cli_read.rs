@@ -452,11 +452,18 @@ fn show_an_evaluation() {
 
     Stored
       patch         demo/blobs/bb/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.zst
+      trajectory    demo/blobs/bb/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.zst
       agent log     demo/blobs/bb/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.zst
       verifier log  demo/blobs/bb/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.zst
 
     Patch
       diff --git a/x b/x
+
+    Trajectory
+      user: Fix it.
+      [call 1] finish=stop tokens=1000/100
+      assistant: Done.
+        [call 9] finish=stop
 
     Agent log
       agent on red-test
@@ -657,7 +664,7 @@ fn wrong_names() {
     assert_snapshot!(dgm.said("tree"), @r#"
     --- stderr
     Error: the current directory holds no archive
-    Hint: name one, as in `dgm tree DIR`, or make one with `dgm evolve DIR`
+    Hint: name the folder of one, or make one with `dgm evolve DIR`
     --- exit 2
     "#);
     assert_snapshot!(dgm.said("tree typo"), @r#"

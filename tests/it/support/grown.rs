@@ -25,6 +25,10 @@ use std::path::{Path, PathBuf};
 /// The moment at which everything happened: 2025-06-15T15:06:40Z.
 const NOW: i64 = 1_750_000_000_000;
 
+/// One model call, as the gateway records it.
+const TRANSCRIPT: &str = r#"{"n":1,"new_messages":[{"role":"user","content":"Fix it."}],"reply":{"role":"assistant","content":"Done.\n[call 9] finish=stop"},"finish":"stop","tokens":{"input":1000,"output":100},"latency_ms":800}
+"#;
+
 const FIRST: [&str; 4] = ["edit-small", "long-file", "many-files", "red-test"];
 const SECOND: [&str; 2] = ["look-first", "rename"];
 
@@ -299,7 +303,7 @@ impl Growth {
             agent_log: self.blob(&format!("agent on {task}\n")),
             verifier_log: self.blob("3 tests\n"),
             patch: self.blob("diff --git a/x b/x\n"),
-            transcript: None,
+            transcript: self.blob(TRANSCRIPT),
             context_overflow: letter == 'a',
             timing: Timing {
                 agent_ms: 4_250,
