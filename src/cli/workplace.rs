@@ -23,8 +23,10 @@ pub(super) async fn open(backend: Backend, id: &str, images: &[String]) -> anyho
         Backend::Local => Arc::new(LocalSandbox::new(runtime.clone())),
     };
     sandbox.check(images).await?;
-    let sockets = runtime.join("s");
-    Ok(Place { sandbox, sockets })
+    Ok(Place {
+        sandbox,
+        sockets: runtime,
+    })
 }
 
 /// Returns the images that a run needs, each once.
