@@ -8,6 +8,7 @@ use crate::sandbox::{
     AGENT_DIR, AgentSource, Collected, Exit, Limits, Placed, SCRATCH_DIR, SOCKET_PATH, Sandbox,
     SandboxError, Spec,
 };
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +35,18 @@ impl std::fmt::Debug for Place {
             self.sandbox.name(),
             self.sockets.display()
         )
+    }
+}
+
+impl Place {
+    /// Removes what dead processes of this archive left behind, in the backend and of
+    /// sockets; returns how many things. The caller holds the archive's lock.
+    pub async fn reap(&self) -> Result<usize, SandboxError> {
+        let sockets = reap_sockets(&self.sockets).map_err(|error| SandboxError::Failed {
+            what: format!("could not clean the folder `{}`", self.sockets.display()),
+            source: error.into(),
+        })?;
+        Ok(sockets + self.sandbox.reap().await?)
     }
 }
 
@@ -163,7 +176,7 @@ impl SocketDir {
     fn create(parent: &Path) -> Result<Self, SandboxError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = parent.join(format!("{:x}-{number:x}", std::process::id()));
+        let path = parent.join(format!("{}{number:x}", own_prefix()));
         std::fs::create_dir_all(&path).map_err(|error| SandboxError::Failed {
             what: format!("could not make the folder `{}`", path.display()),
             source: error.into(),
@@ -179,4 +192,29 @@ impl Drop for SocketDir {
             tracing::debug!(path = %self.path.display(), %error, "socket folder left behind");
         }
     }
+}
+
+/// Returns how the names of this process's folders begin.
+fn own_prefix() -> String {
+    format!("{:x}-", std::process::id())
+}
+
+fn reap_sockets(parent: &Path) -> io::Result<usize> {
+    let entries = match std::fs::read_dir(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut removed = 0;
+    for entry in entries {
+        let entry = entry?;
+        if !entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(&own_prefix())
+        {
+            std::fs::remove_dir_all(entry.path())?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
 }
