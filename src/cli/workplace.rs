@@ -23,10 +23,8 @@ pub(super) async fn open(backend: Backend, id: &str, images: &[String]) -> anyho
         Backend::Local => Arc::new(LocalSandbox::new(runtime.clone())),
     };
     sandbox.check(images).await?;
-    Ok(Place {
-        sandbox,
-        sockets: runtime,
-    })
+    let sockets = runtime.join("s");
+    Ok(Place { sandbox, sockets })
 }
 
 /// Returns the images that a run needs, each once.
