@@ -55,7 +55,7 @@ impl Args {
         if !exists(&dir) {
             init::create(&dir, &self.source)?;
             ui.status(&format!("made the archive `{}`", dir.display()));
-        } else if !self.source.is_empty() && self.source.preset.is_none() {
+        } else if self.source.says_more_than_a_preset() {
             ui.warn("the archive is there already: it goes on with its own `dgm.toml`");
         }
         let overrides = Overrides {
@@ -113,7 +113,9 @@ pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Sett
     let dir = dir
         .canonicalize()
         .with_context(|| format!("could not find `{}`", dir.display()))?;
-    config_error(Settings::resolve(raw, &dir, overrides), &name)
+    let settings = Settings::resolve(raw, &dir, overrides)
+        .and_then(|settings| settings.check_models().map(|()| settings));
+    config_error(settings, &name)
 }
 
 /// Makes the models of all roles.

@@ -1,4 +1,5 @@
-//! The local sandbox against hostile commands, with the real bubblewrap.
+//! The local sandbox against hostile commands, with the real bubblewrap: what every sandbox
+//! must withstand, and what only this one could get wrong.
 
 use dgm::domain::{FileTree, TreePath};
 use dgm::sandbox::local::LocalSandbox;
@@ -294,10 +295,7 @@ async fn only_the_job_own_places_are_writable() {
         except OSError as error: print(error.errno in (errno.EROFS, errno.EACCES))\n\
         print(sorted(found - {'/dev/pts'}))";
     let said = log(&world.run(python(script)).await);
-    assert_eq!(
-        said,
-        "True\n['/dev/shm', '/tmp', '/tmp/dgm-scratch', '/work']\n"
-    );
+    assert_eq!(said, "True\n['/tmp', '/tmp/dgm-scratch', '/work']\n");
 }
 
 #[tokio::test]
@@ -433,14 +431,11 @@ async fn the_agent_cannot_be_changed() {
 async fn a_full_disk_is_the_sandbox_own() {
     let world = World::new();
     let ended = world
-        .shell("for at in /work /tmp /dev/shm; do head -c 200M /dev/zero >$at/big; stat -c %s $at/big; rm $at/big; done; echo small >/work/x")
+        .shell("for at in /work /tmp; do head -c 200M /dev/zero >$at/big; stat -c %s $at/big; rm $at/big; done; echo small >/work/x")
         .await;
     let said = log(&ended);
-    assert_eq!(said.matches("No space left on device").count(), 3, "{said}");
-    assert!(
-        said.contains(&(16_u64 << 20).to_string()) && said.contains(&(64_u64 << 20).to_string()),
-        "{said}"
-    );
+    assert_eq!(said.matches("No space left on device").count(), 2, "{said}");
+    assert!(said.contains(&(16_u64 << 20).to_string()), "{said}");
     assert_eq!(text(&ended, "x"), Some("small\n"));
 }
 
@@ -652,15 +647,18 @@ async fn a_cancelled_run_is_dead() {
 #[tokio::test]
 async fn a_dropped_run_is_dead() {
     let world = World::new();
-    for after in [0, 1, 2, 3, 5, 8, 300] {
+    for after in (0..40).chain([300]) {
         let marker = marker(&format!("drop{after}"));
         let run = world
             .sandbox
             .run(daemon_and_sleep(&marker), CancellationToken::new());
-        let dropped = tokio::time::timeout(Duration::from_millis(after), run).await;
+        let dropped = tokio::time::timeout(Duration::from_millis(after / 2), run).await;
         assert!(dropped.is_err(), "it ended by itself: {dropped:?}");
-        soon("nothing is left", || processes_with(&marker) == 0).await;
     }
+    // One may still be about to be started.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let folder = runtime(&world.folder).display().to_string();
+    soon("nothing is left", || processes_with(&folder) == 0).await;
     let groups = || groups(&runtime(&world.folder));
     soon("no control group is left", || groups().is_empty()).await;
 }
@@ -813,4 +811,44 @@ fn a_machine_that_cannot_says_what_to_do() {
         "--disable-userns",
     ];
     assert!(passes_when_started_as(&no_namespaces, "without_namespaces"));
+}
+
+/// What every sandbox must withstand. The limit of memory has a test of its own above: what
+/// happens at it depends on this machine's control groups.
+mod suite {
+    use super::World;
+    use crate::sandbox_suite::Subject;
+
+    macro_rules! suite {
+        ($($case:ident),* $(,)?) => {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    let world = World::new();
+                    let subject = Subject { sandbox: &world.sandbox, image: None };
+                    subject.$case().await;
+                }
+            )*
+        };
+    }
+
+    suite!(
+        files_in_files_out,
+        no_privileges,
+        the_agent_is_read_only,
+        nothing_else_is_writable,
+        the_disk_is_bounded,
+        a_flood_is_bounded,
+        a_forged_stream_is_bounded,
+        a_fork_bomb_fizzles,
+        daemons_die,
+        a_deadline_keeps_what_was_written,
+        a_stopped_runner_is_killed_from_outside,
+        a_killed_runner_harms_only_its_own_answer,
+        only_regular_files_come_out,
+        a_sparse_file_is_bounded,
+        the_model_socket_answers,
+        the_host_cannot_be_seen,
+        cancel_ends_a_run,
+    );
 }

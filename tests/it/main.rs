@@ -12,6 +12,8 @@ mod cli_help;
 mod cli_read;
 mod docker_polyglot;
 mod docker_sandbox;
+mod evolve;
+mod kill;
 mod local_benchmark;
 mod local_sandbox;
 mod sandbox_suite;
