@@ -47,10 +47,7 @@ pub enum SuiteError {
         path: PathBuf,
     },
     /// There is no task in it.
-    #[error(
-        "`{path}` holds no task; a benchmark is a folder of Harbor task directories, each with \
-         a `task.toml`"
-    )]
+    #[error("`{path}` holds no task: it has no folder with a `task.toml`")]
     Empty {
         /// The folder.
         path: PathBuf,

@@ -1,6 +1,7 @@
 //! `dgm eval`.
 
-use super::evolve::{models, settings};
+use super::error::Hint as _;
+use super::evolve::{KEEP, models, settings};
 use super::exit::Code;
 use super::place::{Shape, split};
 use super::progress::{self, Printer};
@@ -93,21 +94,22 @@ impl Args {
         let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
         let writer = Writer::open(dir)?;
         let suite: Suite = workplace::load_suite(&settings.benchmark)?;
-        let tasks = suite.select(&self.tasks)?;
+        let tasks = workplace::select(&suite, &self.tasks)?;
         let lineage = writer.lineage()?;
-        same_tasks(&lineage, &suite)?;
+        same_tasks(&lineage, &suite).wrong(KEEP)?;
         workplace::refuse_unfit(settings.backend, tasks.iter())?;
         let images = workplace::images(tasks.iter(), None);
         let place = workplace::open(settings.backend, writer.id(), &images).await?;
         let ids: Vec<TaskId> = tasks.iter().map(|task| task.id.clone()).collect();
         let policy = EvalPolicy::further(&lineage, variant, &ids, self.repeats);
+        let models = models(settings)?;
         let (progress, printer) = Printer::start(ui, 0);
         let parts = Parts {
             writer,
             policy: Arc::new(policy),
             place,
             suite: Arc::new(suite),
-            models: models(settings)?,
+            models,
             settings: settings.engine.clone(),
             shutdown,
             progress,

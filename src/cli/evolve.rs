@@ -1,5 +1,6 @@
 //! `dgm evolve`.
 
+use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::init::{self, Source, config_error};
 use super::progress::{self, Printer};
@@ -53,6 +54,12 @@ impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
         let dir = self.dir.clone().unwrap_or_else(|| PathBuf::from("."));
         if !exists(&dir) {
+            if self.dir.is_none() {
+                return usage(
+                    "the current directory holds no archive",
+                    "name the folder of one, or make one: `dgm evolve demo --preset smoke`",
+                );
+            }
             init::create(&dir, &self.source)?;
             ui.status(&format!("made the archive `{}`", dir.display()));
         } else if self.source.says_more_than_a_preset() {
@@ -103,6 +110,10 @@ impl Args {
     }
 }
 
+/// What to do where new results could not be compared with the recorded ones.
+pub(super) const KEEP: &str =
+    "put it back as it was to go on, or make a new archive for what has changed";
+
 /// Reads the archive's own configuration.
 pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
     let file = Layout::new(dir).config();
@@ -123,8 +134,11 @@ pub(super) fn models(settings: &Settings) -> anyhow::Result<RoleModels> {
     let [diagnose, modify, solve] = settings.models.clone();
     let model = |settings: crate::model::ModelSettings, role: &str| {
         Model::new(settings)
-            .map(Arc::new)
-            .with_context(|| format!("model of the role `{role}`"))
+            .and_then(|model| model.check().map(|()| Arc::new(model)))
+            .with_context(|| format!("the model of the role `{role}` cannot be asked"))
+            .wrong(format!(
+                "correct `models.{role}` in the archive's `dgm.toml`"
+            ))
     };
     Ok(RoleModels {
         diagnose: model(diagnose, "diagnose")?,
@@ -137,10 +151,12 @@ async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Fini
     let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
     let writer = Writer::open(dir)?;
     let suite: Suite = workplace::load_suite(&settings.benchmark)?;
-    let available = workplace::task_ids(&suite);
+    if let Some(left_out) = workplace::left_out(&suite) {
+        ui.warn(&left_out);
+    }
     let name = Layout::new(dir).config().display().to_string();
-    let stages = config_error(settings.stages(&available), &name)?;
-    comparable(&writer.lineage()?, &suite, &stages)?;
+    let stages = config_error(settings.stages(&suite), &name)?;
+    comparable(&writer.lineage()?, &suite, &stages).wrong(KEEP)?;
     let in_stages = || {
         suite.tasks.iter().filter(|task| {
             stages
@@ -152,6 +168,7 @@ async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Fini
     workplace::refuse_unfit(settings.backend, in_stages())?;
     let images = workplace::images(in_stages(), Some(&settings.engine.agent_image));
     let place = workplace::open(settings.backend, writer.id(), &images).await?;
+    let models = models(settings)?;
     let rounds = settings.generations();
     let policy = Dgm::new(settings.dgm(stages));
     let (progress, printer) = Printer::start(ui, rounds);
@@ -160,7 +177,7 @@ async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Fini
         policy: Arc::new(policy),
         place,
         suite: Arc::new(suite),
-        models: models(settings)?,
+        models,
         settings: settings.engine.clone(),
         shutdown,
         progress,
