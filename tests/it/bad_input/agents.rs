@@ -15,13 +15,19 @@ fn without_its_manifest() {
     Hint: agents/README.md describes what an agent needs; `agents/base` is an example
     exit 2
     ");
-    world.put("agent/agent.toml", &manifest.replace("protocol = 1", "protocol = 2"));
+    world.put(
+        "agent/agent.toml",
+        &manifest.replace("protocol = 1", "protocol = 2"),
+    );
     assert_snapshot!(world.refused(NEW), @"
     Error: `agent` is no agent: `agent.toml` asks for protocol 2; this program speaks protocol 1
     Hint: agents/README.md describes what an agent needs; `agents/base` is an example
     exit 2
     ");
-    world.put("agent/agent.toml", &manifest.replace("command =", "comand ="));
+    world.put(
+        "agent/agent.toml",
+        &manifest.replace("command =", "comand ="),
+    );
     assert_snapshot!(world.refused(NEW), @"
     Error: `agent` is no agent: `agent.toml`: missing field `command`
     Hint: agents/README.md describes what an agent needs; `agents/base` is an example
@@ -40,13 +46,16 @@ fn that_holds_what_no_archive_may_keep() {
     assert_snapshot!(world.refused(NEW), @"
     Error: could not read the seed agent `agent`
     Caused by: link: is a symbolic link; put the file itself there
-    exit 1
+    Hint: agents/README.md describes what an agent needs; `agents/base` is an example
+    exit 2
     ");
     std::fs::remove_file(world.path("agent/link")).unwrap();
     world.put("agent/.gitmodules", "[submodule \"x\"]\n");
     assert_snapshot!(world.refused(NEW), @"
-    Error: path `.gitmodules` would declare git submodules
-    exit 1
+    Error: `agent` holds what no archive keeps
+    Caused by: path `.gitmodules` would declare git submodules
+    Hint: agents/README.md describes what an agent needs; `agents/base` is an example
+    exit 2
     ");
     std::fs::remove_file(world.path("agent/.gitmodules")).unwrap();
     assert!(!world.path("demo").exists());
@@ -59,10 +68,9 @@ fn that_holds_what_no_archive_may_keep() {
 fn that_is_not_there() {
     let world = World::new();
     assert_snapshot!(world.refused("evolve demo --config dgm.toml --agent agnet"), @"
-    Error: could not read the seed agent `agnet`
-    Caused by: could not read ``
-    Caused by: No such file or directory (os error 2)
-    exit 1
+    Error: there is no folder `agnet` with an agent
+    Hint: agents/README.md describes what an agent needs; `agents/base` is an example
+    exit 2
     ");
     assert!(!world.path("demo").exists());
 }

@@ -74,7 +74,10 @@ fn a_second_writer() {
     Hint: wait until it has ended, or stop it; reading commands work meanwhile
     exit 1
     ");
-    assert!(world.done("tree demo").contains("#0"), "readers are not disturbed");
+    assert!(
+        world.done("tree demo").contains("#0"),
+        "readers are not disturbed"
+    );
     let interrupt = std::process::Command::new("kill")
         .args(["-INT", &pid.to_string()])
         .status();
@@ -88,7 +91,11 @@ fn a_second_writer() {
 fn an_interrupted_run_says_how_to_go_on() {
     let world = World::new();
     world.task("hello", "sleep 600");
-    world.edit("dgm.toml", "[sandbox]", "[budget]\nhours = 0.0001\n\n[sandbox]");
+    world.edit(
+        "dgm.toml",
+        "[sandbox]",
+        "[budget]\nhours = 0.0001\n\n[sandbox]",
+    );
     let said = world.run("evolve demo --config dgm.toml --agent agent --quiet");
     assert_eq!(said.code, 3);
     assert_snapshot!(said.err, @"stopped: the time that a run may last is over; go on with `dgm evolve demo`");

@@ -9,14 +9,23 @@ fn that_cannot_be_kept() {
     let world = World::new();
     world.proposals(&[
         ("Lose the manifest.", "rm agent.toml"),
-        ("Speak protocol 2.", "sed -i 's/protocol = 1/protocol = 2/' agent.toml"),
+        (
+            "Speak protocol 2.",
+            "sed -i 's/protocol = 1/protocol = 2/' agent.toml",
+        ),
         ("Point elsewhere.", "ln -s /etc/passwd link"),
-        ("Declare a submodule.", "echo '[submodule \"x\"]' >.gitmodules"),
+        (
+            "Declare a submodule.",
+            "echo '[submodule \"x\"]' >.gitmodules",
+        ),
         ("Grow by 100 MB.", "head -c 104857600 /dev/zero >big"),
         ("Leave a pipe.", "mkfifo pipe"),
         ("Delete everything.", "rm -rf ./* ./.??*"),
         ("Do nothing.", "true"),
-        ("Only touch the repository's data.", "mkdir .git; echo x >.git/config"),
+        (
+            "Only touch the repository's data.",
+            "mkdir .git; echo x >.git/config",
+        ),
         ("End at once.", "echo 'exit 7' >agent.sh"),
         ("Never end.", "echo better >notes.txt; sleep 600"),
         ("Say more.", "echo '# more' >>agent.sh"),
@@ -29,7 +38,10 @@ fn that_cannot_be_kept() {
         .iter()
         .map(|attempt| {
             let (number, reason) = (&attempt["number"], attempt["reason"].as_str().unwrap());
-            format!("#{number} {reason}: {}", attempt["detail"].as_str().unwrap())
+            format!(
+                "#{number} {reason}: {}",
+                attempt["detail"].as_str().unwrap()
+            )
         })
         .collect();
     assert_snapshot!(said.join("\n"), @"

@@ -64,28 +64,72 @@ fn a_wrong_type() {
 
 #[test]
 fn a_name_that_stands_for_nothing() {
-    assert_snapshot!(refused("[policy]", "[policy]\nname = \"dmg\""), @"");
-    assert_snapshot!(refused("\"score_child_prop\"", "\"score_child_pro\""), @"");
-    assert_snapshot!(refused("backend = \"local\"", "backend = \"podman\""), @"");
-    assert_snapshot!(refused("provider = \"command\"", "provider = \"comand\""), @"");
+    assert_snapshot!(refused("[policy]", "[policy]\nname = \"dmg\""), @"
+    Error: `dgm.toml` is no usable configuration: `policy.name` is `dmg`; known are `dgm`
+    Hint: docs/configuration.md lists every key
+    exit 2
+    ");
+    assert_snapshot!(refused("\"score_child_prop\"", "\"score_child_pro\""), @"
+    Error: `dgm.toml` is no usable configuration: `policy.selection` is `score_child_pro`; known are `score_child_prop`, `score_prop`, `random`, `best`
+    Hint: docs/configuration.md lists every key
+    exit 2
+    ");
+    assert_snapshot!(refused("backend = \"local\"", "backend = \"podman\""), @"
+    Error: `dgm.toml` is no usable configuration: `sandbox.backend` is `podman`; known are `docker`, `local`
+    Hint: docs/configuration.md lists every key
+    exit 2
+    ");
+    assert_snapshot!(refused("provider = \"command\"", "provider = \"comand\""), @"
+    Error: `dgm.toml` is no usable configuration: `models.diagnose` makes no model: unknown provider `comand`; known are `command`
+    Hint: docs/configuration.md lists every key
+    exit 2
+    ");
 }
 
 #[test]
 fn a_model_without_a_price() {
-    assert_snapshot!(refused("free = true\n", ""), @"");
-    assert_snapshot!(refused("free = true\n", "price = { input = 3 }\n"), @"");
+    assert_snapshot!(refused("free = true\n", ""), @"
+    Error: `dgm.toml` is no usable configuration: `models.diagnose` makes no model: the price of model `told` is not known: set `price = { input = …, output = … }` (US dollars per million tokens), or `free = true` if calls cost nothing
+    Hint: docs/configuration.md lists every key
+    exit 2
+    ");
+    assert_snapshot!(refused("free = true\n", "price = { input = 3 }\n"), @"
+    Error: `dgm.toml` is no usable configuration: TOML parse error at line 27, column 9
+       |
+    27 | price = { input = 3 }
+       |         ^^^^^^^^^^^^^
+    missing field `output`
+    Hint: docs/configuration.md lists every key
+    exit 2
+    ");
 }
 
 #[test]
 fn a_stage_that_cannot_be() {
-    assert_snapshot!(refused("tasks = [\"hello\"]", "tasks = [\"helo\"]"), @"");
-    assert_snapshot!(refused("tasks = [\"hello\"]", "count = 7"), @"");
-    assert_snapshot!(refused("tasks = [\"hello\"]", "tasks = []"), @"");
+    assert_snapshot!(refused("tasks = [\"hello\"]", "tasks = [\"helo\"]"), @"
+    Error: `dgm.toml` is no usable configuration: `stages[0]` names `helo`, which the benchmark lacks; did you mean `hello`?
+    Hint: docs/configuration.md lists every key
+    exit 2
+    ");
+    assert_snapshot!(refused("tasks = [\"hello\"]", "count = 7"), @"
+    Error: `dgm.toml` is no usable configuration: `stages[0]` wants 7 tasks, but the benchmark has 1 left
+    Hint: docs/configuration.md lists every key
+    exit 2
+    ");
+    assert_snapshot!(refused("tasks = [\"hello\"]", "tasks = []"), @"
+    Error: `dgm.toml` is no usable configuration: `stages[0]` has no task
+    Hint: docs/configuration.md lists every key
+    exit 2
+    ");
 }
 
 #[test]
 fn a_number_that_cannot_be() {
-    assert_snapshot!(refused("workers = 1", "workers = 0"), @"");
+    assert_snapshot!(refused("workers = 1", "workers = 0"), @"
+    Error: `dgm.toml` is no usable configuration: `evolve.workers` is 0, but must be at least 1
+    Hint: docs/configuration.md lists every key
+    exit 2
+    ");
 }
 
 #[test]
@@ -94,7 +138,8 @@ fn a_configuration_that_is_not_there() {
     assert_snapshot!(world.refused("evolve demo --config dmg.toml"), @"
     Error: could not read the configuration `dmg.toml`
     Caused by: No such file or directory (os error 2)
-    exit 1
+    Hint: name a `dgm.toml`; `benchmarks/presets/smoke.toml` is an example
+    exit 2
     ");
     assert!(!world.path("demo").exists());
 }
@@ -116,9 +161,9 @@ fn an_archive_whose_own_configuration_was_broken() {
     world.edit("demo/dgm.toml", "wrkers = 1", "workers = 1");
     world.edit("demo/dgm.toml", "free = true", "free = false");
     assert_snapshot!(world.refused("evolve demo"), @"
-    Error: model of the role `diagnose`
-    Caused by: the price of model `told` is not known: set `price = { input = …, output = … }` (US dollars per million tokens), or `free = true` if calls cost nothing
-    exit 1
+    Error: `demo/dgm.toml` is no usable configuration: `models.diagnose` makes no model: the price of model `told` is not known: set `price = { input = …, output = … }` (US dollars per million tokens), or `free = true` if calls cost nothing
+    Hint: docs/configuration.md lists every key
+    exit 2
     ");
     world.edit("demo/dgm.toml", "free = false", "free = true");
     world.goes_on("demo");

@@ -18,7 +18,9 @@ impl Disk {
 
     fn mount(&self, options: &str) {
         let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&self.0);
+        command
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(&self.0);
         let output = command.output().unwrap();
         assert!(
             output.status.success(),
@@ -50,13 +52,17 @@ fn that_is_full_before_the_archive_is_made() {
     let world = World::new();
     let disk = Disk::new(world.path("disk"), "64k");
     assert_snapshot!(world.refused("evolve disk/demo --config dgm.toml --agent agent"), @"
-    Error: could not write `FOLDER/disk/.demo.init-zJGTEa/archive.db`: no space left on device
+    Error: could not write `FOLDER/disk/.demo.init-RANDOM/archive.db`: no space left on device
     Caused by: disk I/O error
     Caused by: Error code 4874: disk I/O error
     Hint: free some space and run the same command again; what was recorded before is safe
     exit 1
     ");
-    assert_eq!(std::fs::read_dir(&disk.0).unwrap().count(), 0, "something was left");
+    assert_eq!(
+        std::fs::read_dir(&disk.0).unwrap().count(),
+        0,
+        "something was left"
+    );
     disk.mount("remount,size=64m");
     world.done("evolve disk/demo --config dgm.toml --agent agent");
     world.goes_on("disk/demo");
@@ -67,7 +73,10 @@ fn that_is_full_in_the_middle_of_a_run() {
     let world = World::new();
     let names: Vec<String> = (10..20).map(|number| format!("t{number}")).collect();
     for name in &names {
-        world.task(name, "head -c 600000 /dev/urandom | base64 >&2; echo yes >answer.txt");
+        world.task(
+            name,
+            "head -c 600000 /dev/urandom | base64 >&2; echo yes >answer.txt",
+        );
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     world.stage(&names);
@@ -77,7 +86,7 @@ fn that_is_full_in_the_middle_of_a_run() {
     let said = world.run(line);
     assert_snapshot!(hide_file(&said.err), @r#"
     Error: could not write `FILE`: no space left on device
-    Caused by: No space left on device (os error 28) at path "FOLDER/disk/demo/blobs/tmp/.tmp9UtYCP"
+    Caused by: No space left on device (os error 28) at path "FOLDER/disk/demo/blobs/tmp/.tmpRANDOM"
     Hint: free some space and run the same command again; what was recorded before is safe
     "#);
     assert_eq!((said.code, said.out.as_str()), (1, ""));

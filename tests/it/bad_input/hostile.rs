@@ -9,21 +9,42 @@ use std::time::Duration;
 
 /// What the agent does in each task.
 const TASKS: [(&str, &str); 16] = [
-    ("big", "head -c 104857600 /dev/zero >big; echo yes >answer.txt"),
-    ("daemon", "setsid sleep 9876MARK </dev/null >/dev/null 2>&1 &\necho yes >answer.txt"),
-    ("deaf", "trap '' TERM INT HUP\n(trap '' TERM; sleep 9876MARK) &\necho yes >answer.txt"),
+    (
+        "big",
+        "head -c 104857600 /dev/zero >big; echo yes >answer.txt",
+    ),
+    (
+        "daemon",
+        "setsid sleep 9876MARK </dev/null >/dev/null 2>&1 &\necho yes >answer.txt",
+    ),
+    (
+        "deaf",
+        "trap '' TERM INT HUP\n(trap '' TERM; sleep 9876MARK) &\necho yes >answer.txt",
+    ),
     ("device", "mknod zero c 1 5\necho yes >answer.txt"),
     ("ends", "echo yes >answer.txt; exit 1"),
     ("endless", "echo yes >answer.txt; while :; do sleep 1; done"),
     ("folder", "mkdir answer.txt"),
     ("forge", FORGE),
-    ("hungry", "x=$(head -c 1073741824 /dev/zero | tr '\\0' x)\necho yes >answer.txt"),
+    (
+        "hungry",
+        "x=$(head -c 1073741824 /dev/zero | tr '\\0' x)\necho yes >answer.txt",
+    ),
     ("link", "ln -s /etc/passwd answer.txt"),
-    ("many", "mkdir m; cd m; seq 21000 | xargs touch; cd ..; echo yes >answer.txt"),
+    (
+        "many",
+        "mkdir m; cd m; seq 21000 | xargs touch; cd ..; echo yes >answer.txt",
+    ),
     ("nothing", "true"),
     ("pipe", "mkfifo pipe; echo yes >answer.txt"),
-    ("repository", "mkdir .git; echo x >.git/config; echo yes >answer.txt"),
-    ("up", "echo yes >../answer.txt; echo yes >/agent/x; echo yes >/etc/x; true"),
+    (
+        "repository",
+        "mkdir .git; echo x >.git/config; echo yes >answer.txt",
+    ),
+    (
+        "up",
+        "echo yes >../answer.txt; echo yes >/agent/x; echo yes >/etc/x; true",
+    ),
     ("wipe", "rm -rf ./* /agent/* /usr/* 2>/dev/null; true"),
 ];
 
@@ -44,7 +65,11 @@ fn are_judged_and_nothing_of_them_stays() {
     for (name, commands) in TASKS {
         world.task(name, &commands.replace("MARK", &mark));
     }
-    world.edit("bench/endless/task.toml", "timeout_sec = 60", "timeout_sec = 2");
+    world.edit(
+        "bench/endless/task.toml",
+        "timeout_sec = 60",
+        "timeout_sec = 2",
+    );
     world.stage(&TASKS.map(|(name, _)| name));
     world.edit("dgm.toml", "workers = 1", "workers = 2");
     world.grow();
@@ -55,7 +80,13 @@ fn are_judged_and_nothing_of_them_stays() {
         .map(|evaluation| {
             let [task, outcome, detail] =
                 ["task", "outcome", "detail"].map(|key| evaluation[key].as_str().unwrap());
-            let passed = if evaluation["passed"] == true { "passed" } else { "" };
+            // Without control groups the limit shows as a failed allocation.
+            let detail = detail.replace("ended with exit code 2", "ran out of memory");
+            let passed = if evaluation["passed"] == true {
+                "passed"
+            } else {
+                ""
+            };
             format!("{task:10} {outcome:12} {passed:6} {detail}")
         })
         .collect();
@@ -67,7 +98,7 @@ fn are_judged_and_nothing_of_them_stays() {
     endless    timeout      passed the agent's time was over
     ends       agent_error         the agent ended with exit code 1
     folder     empty               the agent changed nothing
-    forge      agent_error         the agent left something that cannot be an answer: `./workspace/../gained` lies in no collected folder
+    forge      agent_error         the agent left something that cannot be an answer: path `../gained` has a `..` component
     hungry     agent_error         the agent ran out of memory
     link       agent_error         the agent left something that cannot be an answer: symlink `answer.txt` → `/etc/passwd`
     many       agent_error         the agent left more files, or larger ones, than are collected
@@ -113,10 +144,14 @@ fn that_prints_100_mb() {
     assert!((1..100 << 10).contains(&peak), "it took {peak} KiB");
     let shown = world.json("show demo seed hello --json");
     assert_eq!(shown["evaluation"]["outcome"], "resolved", "{shown}");
-    let log = shown["texts"]["agent_log"].as_str().unwrap();
+    let log = shown["texts"]["agent log"].as_str().unwrap();
     assert!(log.len() < (64 << 10) + 64, "{}", log.len());
     let (head, tail) = log.split_once("\n[… ").unwrap();
     assert!(head.starts_with("xxx") && tail.ends_with("xthe end\n"));
-    assert!(tail.starts_with("104792073 bytes cut …]\n"), "{}", &tail[..40]);
+    assert!(
+        tail.starts_with("104792072 bytes cut …]\n"),
+        "{}",
+        &tail[..40]
+    );
     world.goes_on("demo");
 }

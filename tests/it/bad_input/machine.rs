@@ -8,7 +8,9 @@ fn without_an_engine() {
     let world = World::new();
     let dead = world.path("dead.sock");
     drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
-    let program = world.program().env("DOCKER_HOST", &format!("unix://{}", dead.display()));
+    let program = world
+        .program()
+        .env("DOCKER_HOST", &format!("unix://{}", dead.display()));
     let refused = |line: &str| world.said(program.command(line));
     let said = refused("evolve demo --config dgm.toml --agent agent --sandbox docker");
     assert_snapshot!(said.err, @"
@@ -55,17 +57,22 @@ fn without_the_image() {
 #[test]
 fn without_the_models_program() {
     let world = World::new();
-    world.proposals(&[("Say more.", "echo '# more' >>agent.sh")]);
     world.edit("dgm.toml", "\"sh\", ", "\"/nonexistent/sh\", ");
     let said = world.run("evolve demo --config dgm.toml --agent agent");
     assert_snapshot!(said.err, @"
     made the archive `demo`
-    #0  hello: resolved (1/1 so far)
-    #0  admitted with 1/1
-    #1  round 1/1: from #0, to learn from hello
-    #1  infrastructure failed: model provider: could not start `/nonexistent/sh` in `FOLDER/demo`: No such file or directory (os error 2)
-    goal reached: all 1 rounds are done; go on with `dgm evolve demo --generations 5`
+    Error: the model of the role `diagnose` cannot be asked
+    Caused by: `command` names the program `/nonexistent/sh`, which is not there
+    Hint: correct `models.diagnose` in the archive's `dgm.toml`
     ");
-    assert_eq!(said.code, 0);
-    assert_eq!(world.done("fsck demo"), "the archive is in order\n");
+    assert_eq!(said.code, 2);
+    world.edit("demo/dgm.toml", "\"/nonexistent/sh\"", "\"dmg-model\"");
+    assert_snapshot!(world.refused("eval demo seed"), @"
+    Error: the model of the role `diagnose` cannot be asked
+    Caused by: `command` names the program `dmg-model`, which is not there
+    Hint: correct `models.diagnose` in the archive's `dgm.toml`
+    exit 2
+    ");
+    world.edit("demo/dgm.toml", "\"dmg-model\"", "\"sh\"");
+    world.goes_on("demo");
 }

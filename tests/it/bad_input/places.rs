@@ -38,14 +38,14 @@ fn a_file() {
     let world = World::new();
     world.put("thesis.tex", "years of work");
     assert_snapshot!(world.refused("evolve thesis.tex --preset smoke"), @"
-    Error: could not read `thesis.tex/dgm.toml`
-    Caused by: Not a directory (os error 20)
-    exit 1
+    Error: `thesis.tex` is no folder
+    Hint: name a folder that does not exist yet
+    exit 2
     ");
     assert_snapshot!(world.refused("evolve thesis.tex/demo --preset smoke"), @"
-    Error: could not read `thesis.tex/demo/dgm.toml`
-    Caused by: Not a directory (os error 20)
-    exit 1
+    Error: `thesis.tex` is no folder
+    Hint: name a folder that does not exist yet
+    exit 2
     ");
     let kept = std::fs::read_to_string(world.path("thesis.tex")).unwrap();
     assert_eq!(kept, "years of work");
@@ -61,8 +61,8 @@ fn nothing_said_about_what_to_make() {
     exit 2
     ");
     assert_snapshot!(world.refused("evolve"), @"
-    Error: `.` is not empty, and holds no archive
-    Hint: name a folder that does not exist yet
+    Error: the current directory holds no archive
+    Hint: name the folder of one, or make one: `dgm evolve demo --preset smoke`
     exit 2
     ");
     assert_snapshot!(world.refused("evolve demo --preset smok"), @"
@@ -80,7 +80,10 @@ fn nothing_said_about_what_to_make() {
         here.current_dir(world.path("empty")),
         Command::new("false"),
     ));
-    assert_snapshot!(said.err, @"Error: `.` names no folder");
+    assert_snapshot!(said.err, @"
+    Error: the current directory holds no archive
+    Hint: name the folder of one, or make one: `dgm evolve demo --preset smoke`
+    ");
     assert_eq!(said.code, 2);
     assert!(!world.path("demo").exists());
 }
@@ -107,13 +110,18 @@ fn a_folder_without_permission() {
             .args(inner.get_args())
             .current_dir(inner.get_current_dir().unwrap())
             .env_clear()
-            .envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            .envs(
+                inner
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            );
         let said = world.said(outer);
         format!("{}exit {}", said.err, said.code)
     };
     assert_snapshot!(without("evolve guarded/demo --preset smoke"), @r#"
     Error: could not make a folder in `guarded`
-    Caused by: Permission denied (os error 13) at path "FOLDER/guarded/.demo.init-UpFrth"
+    Caused by: Permission denied (os error 13) at path "FOLDER/guarded/.demo.init-RANDOM"
+    Hint: choose a place where you may make one
     exit 1
     "#);
     mode("demo", 0o500);
@@ -129,8 +137,7 @@ fn a_folder_without_permission() {
     mode("demo/archive.db", 0o000);
     assert_snapshot!(without("tree demo"), @"
     Error: could not read `demo/archive.db`
-    Caused by: unable to open database file: demo/archive.db
-    Caused by: Error code 14: unable to open database file
+    Caused by: Permission denied (os error 13)
     exit 1
     ");
     mode("demo/archive.db", 0o600);
@@ -174,12 +181,12 @@ fn a_place_to_check_out_that_is_taken() {
     assert_snapshot!(world.refused("checkout demo seed full"), @"
     Error: `full` is not empty
     Hint: name a new or an empty folder
-    exit 1
+    exit 2
     ");
     assert_snapshot!(world.refused("checkout demo seed full/thesis.tex"), @"
-    Error: could not write `full/thesis.tex`
-    Caused by: File exists (os error 17)
-    exit 1
+    Error: `full/thesis.tex` is a file
+    Hint: name a new or an empty folder
+    exit 2
     ");
     assert_snapshot!(world.refused("checkout demo 7 new"), @"
     Error: there is no variant #7

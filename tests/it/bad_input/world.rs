@@ -16,7 +16,7 @@ const AGENT: &str = "sed -n 's/^do: //p' \"$DGM_INSTRUCTION\" >\"$DGM_SCRATCH/do
 const AGENT_TOML: &str =
     "[agent]\nname = \"obedient\"\nprotocol = 1\ncommand = [\"sh\", \"/agent/agent.sh\"]\n";
 const TASK_TOML: &str = "[metadata.dgm]\nworkspace = \"environment/workspace\"\nlocal = true\n\
-    image = \"dgm-smoke\"\n\n[environment]\nnetwork_mode = \"no-network\"\nmemory_mb = 128\n\n\
+    image = \"dgm-smoke\"\n\n[environment]\nnetwork_mode = \"no-network\"\nmemory_mb = 128\nworkdir = \"/workspace\"\n\n\
     [agent]\ntimeout_sec = 60\n";
 const VERIFY: &str = "echo 'ok 1 - asked'\n\
     if [ \"$(cat answer.txt)\" = yes ]; then echo 1; else echo 0; fi >/logs/verifier/reward.txt\n";
@@ -118,7 +118,10 @@ impl World {
     pub(super) fn task(&self, name: &str, commands: &str) {
         let orders = commands.lines().map(|line| format!("do: {line}\n"));
         let task = format!("bench/{name}");
-        self.put(&format!("{task}/instruction.md"), &orders.collect::<String>());
+        self.put(
+            &format!("{task}/instruction.md"),
+            &orders.collect::<String>(),
+        );
         self.put(&format!("{task}/task.toml"), TASK_TOML);
         self.put(&format!("{task}/tests/test.sh"), VERIFY);
         self.put(&format!("{task}/environment/workspace/kept.txt"), "kept\n");
@@ -126,7 +129,11 @@ impl World {
 
     /// Makes the list of the first stage's tasks.
     pub(super) fn stage(&self, tasks: &[&str]) {
-        self.edit("dgm.toml", "tasks = [\"hello\"]", &format!("tasks = {tasks:?}"));
+        self.edit(
+            "dgm.toml",
+            "tasks = [\"hello\"]",
+            &format!("tasks = {tasks:?}"),
+        );
     }
 
     /// Writes what the model proposes: for each attempt a title, and commands that the parent
@@ -211,9 +218,15 @@ impl World {
 
     /// Checks that the archive is in order and that a run goes on with it to its goal.
     pub(super) fn goes_on(&self, dir: &str) {
-        assert_eq!(self.done(&format!("fsck {dir}")), "the archive is in order\n");
+        assert_eq!(
+            self.done(&format!("fsck {dir}")),
+            "the archive is in order\n"
+        );
         self.done(&format!("evolve {dir}"));
-        assert_eq!(self.done(&format!("fsck {dir}")), "the archive is in order\n");
+        assert_eq!(
+            self.done(&format!("fsck {dir}")),
+            "the archive is in order\n"
+        );
     }
 
     /// Returns the names in the folder that begin with a prefix.
@@ -228,7 +241,7 @@ impl World {
     fn redacted(&self, text: &str) -> String {
         let folder = self.folder.path().canonicalize().unwrap();
         let text = text.replace(folder.to_str().unwrap(), "FOLDER");
-        hide_digests(&text)
+        hide_temporary(&hide_digests(&text))
     }
 }
 
@@ -259,10 +272,29 @@ fn hide_digests(text: &str) -> String {
     out
 }
 
+/// Hides the random ends of the names of temporary files.
+fn hide_temporary(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let end = |text: &str, mark: &str| text.find(mark).map(|at| at + mark.len());
+    while let Some(at) = [".init-", "/.tmp"]
+        .iter()
+        .filter_map(|mark| end(rest, mark))
+        .min()
+    {
+        out.push_str(&rest[..at]);
+        out.push_str("RANDOM");
+        rest = rest[at..].trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+    }
+    out + rest
+}
+
 /// Returns the most memory that a process has held so far, in KiB.
 pub(super) fn peak_kib(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status"));
     let status = status.ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
