@@ -68,7 +68,7 @@ fn assert_sound(world: &World, archive: &str, expected: &str, when: &str) {
     );
 }
 
-/// Kills runs until so many have died: at first while an archive is made, then at any time.
+/// Kills runs until so many have died: some while an archive is made, then at any time.
 /// An archive that reaches its goal before that is looked at, and another one takes its place.
 fn kill_runs(world: &World, kills: usize, longest: u64, expected: &str) {
     let mut chance = StdRng::seed_from_u64(20);
@@ -80,7 +80,7 @@ fn kill_runs(world: &World, kills: usize, longest: u64, expected: &str) {
         let mut deaths = 0;
         while killed < kills {
             let millis = match deaths {
-                0..3 => chance.random_range(0..200),
+                early if early < kills / 6 => chance.random_range(0..200),
                 _ => chance.random_range(200..longest),
             };
             let mut run = world.start(&line);
@@ -107,34 +107,41 @@ fn runs_that_are_killed_at_any_instant_lose_and_repeat_nothing() {
     kill_runs(&world, 20, 3000, &expected);
 }
 
-#[test]
-fn what_a_killed_run_started_dies_with_it() {
-    let world = World::new(&SHORT);
+/// Kills a run of which an agent waits for an answer in its sandbox.
+fn kill_while_the_model_is_asked(world: &World) {
     world.hold("demo", true);
     let mut run = world.start("evolve demo --config config.toml");
     run.wait_until("asks the model", |_| world.asked("demo") > 0);
     assert!(run.kill());
-    // The model's program belongs to no sandbox: it ends when it has its answer.
     world.hold("demo", false);
-    world.wait_until_alone();
 }
 
-/// Returns the containers with the label of an archive of ours.
-fn containers(world: &World) -> Vec<String> {
-    let archives = names(world.path("").as_path()).into_iter();
-    archives
-        .filter_map(|name| Reader::open(&world.path(&name)).ok())
-        .flat_map(|reader| {
-            let filter = format!("label={ARCHIVE_LABEL}={}", reader.id());
-            let output = Command::new("docker")
-                .args(["ps", "--all", "--quiet", "--filter", &filter])
-                .output()
-                .expect("the command `docker` is there (tests/bring docker)");
-            assert!(output.status.success(), "{output:?}");
-            let ids = String::from_utf8(output.stdout).unwrap();
-            ids.lines().map(str::to_owned).collect::<Vec<_>>()
-        })
-        .collect()
+#[test]
+fn what_a_killed_run_started_dies_and_its_folders_are_removed_at_the_next_start() {
+    let world = World::new(&SHORT);
+    kill_while_the_model_is_asked(&world);
+    // The model's program belongs to no sandbox: it ends when it has given its answer.
+    world.wait_until_alone();
+    let runtime = world.path("r/dgm");
+    let folder = runtime.join(&names(&runtime)[0]);
+    assert_eq!(names(&folder).len(), 2, "filters and sockets");
+    assert_eq!(names(&folder.join("s")).len(), 1, "a socket");
+    let (_, talk) = world.done("evolve demo --generations 0");
+    assert!(talk.contains("leftovers of a run that had died"), "{talk}");
+    world.assert_nothing_is_left();
+}
+
+/// Returns the containers with the label of an archive.
+fn containers(world: &World, archive: &str) -> Vec<String> {
+    let reader = Reader::open(&world.path(archive)).unwrap();
+    let filter = format!("label={ARCHIVE_LABEL}={}", reader.id());
+    let output = Command::new("docker")
+        .args(["ps", "--all", "--quiet", "--filter", &filter])
+        .output()
+        .expect("the command `docker` is there (tests/bring docker)");
+    assert!(output.status.success(), "{output:?}");
+    let ids = String::from_utf8(output.stdout).unwrap();
+    ids.lines().map(str::to_owned).collect()
 }
 
 #[test]
@@ -143,8 +150,22 @@ fn docker_runs_that_are_killed_lose_repeat_and_leave_nothing() {
     // Needs an engine and its base image: `tests/bring docker`.
     world.done("bench build dgm-smoke --network host");
     let expected = story(&world.evolve("undisturbed"));
-    kill_runs(&world, 5, 6000, &expected);
-    assert_eq!(containers(&world), [""; 0]);
+    kill_runs(&world, 5, 4000, &expected);
+    // What the engine was still making for a run that died is removed at the next start.
+    world.evolve("demo0");
+    assert_eq!(containers(&world, "demo0"), [""; 0]);
+}
+
+#[test]
+fn containers_of_a_killed_run_are_removed_at_the_next_start() {
+    let world = World::new(&DOCKER);
+    world.done("bench build dgm-smoke --network host");
+    kill_while_the_model_is_asked(&world);
+    assert_ne!(containers(&world, "demo"), [""; 0]);
+    let (_, talk) = world.done("evolve demo --generations 0");
+    assert!(talk.contains("leftovers of a run that had died"), "{talk}");
+    assert_eq!(containers(&world, "demo"), [""; 0]);
+    world.assert_nothing_is_left();
 }
 
 /// Runs a command line with every crash point written down; returns their places in order.
