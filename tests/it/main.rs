@@ -7,6 +7,7 @@
 
 mod agents;
 mod archive;
+mod bad_input;
 mod cli_check;
 mod cli_help;
 mod cli_read;
