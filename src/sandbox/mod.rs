@@ -9,6 +9,7 @@
 //! open, so a backend may run it anywhere: nothing here assumes this machine.
 
 mod archive;
+mod calls;
 pub mod docker;
 mod flow;
 pub mod local;
