@@ -295,7 +295,10 @@ async fn only_the_job_own_places_are_writable() {
         except OSError as error: print(error.errno in (errno.EROFS, errno.EACCES))\n\
         print(sorted(found - {'/dev/pts'}))";
     let said = log(&world.run(python(script)).await);
-    assert_eq!(said, "True\n['/tmp', '/tmp/dgm-scratch', '/work']\n");
+    assert_eq!(
+        said,
+        "True\n['/dev/shm', '/tmp', '/tmp/dgm-scratch', '/work']\n"
+    );
 }
 
 #[tokio::test]

@@ -312,10 +312,10 @@ impl Subject<'_> {
         assert!(again.starts_with("name = \"x\"\nruns\n"), "{again}");
     }
 
-    /// Only the working folder, `/tmp` and what the spec names can be written.
+    /// Only the working folder, `/tmp`, `/dev/shm` and what the spec names can be written.
     pub(crate) async fn nothing_else_is_writable(&self) {
         let mut spec = self.spec(
-            "for d in / /etc /usr /usr/bin /bin /var /var/tmp /root /home /opt /srv /run /dev /dev/shm \
+            "for d in / /etc /usr /usr/bin /bin /var /var/tmp /root /home /opt /srv /run /dev \
                  /proc /proc/sys/kernel /sys /sys/fs/cgroup /mnt; do \
                  touch \"$d/x\" 2>/dev/null && echo \"$d\"; done; \
              touch x /tmp/x /tmp/dgm-scratch/x /logs/verifier/x && echo fine",
@@ -331,10 +331,11 @@ impl Subject<'_> {
             .says(
                 "head -c 100000000 /dev/zero > big 2>/dev/null || echo full; \
                  stat -c %s big | awk '{ print ($1 <= 34000000) ? \"bounded\" : $1 }'; rm big; \
-                 head -c 100000000 /dev/zero > /tmp/big 2>/dev/null || echo full; rm /tmp/big",
+                 head -c 100000000 /dev/zero > /tmp/big 2>/dev/null || echo full; rm /tmp/big; \
+                 head -c 100000000 /dev/zero > /dev/shm/big 2>/dev/null || echo full; rm /dev/shm/big",
             )
             .await;
-        assert_eq!(said, "full\nbounded\nfull\n");
+        assert_eq!(said, "full\nbounded\nfull\nfull\n");
     }
 
     /// Endless output costs bounded memory; its head and tail are kept.

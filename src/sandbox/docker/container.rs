@@ -7,7 +7,7 @@
 
 use super::profile;
 use super::reap::{ARCHIVE_LABEL, CREATED_LABEL, JOB_LABEL};
-use crate::sandbox::{AGENT_DIR, SOCKET_PATH, Spec, flow};
+use crate::sandbox::{AGENT_DIR, SHARED_MEMORY, SOCKET_PATH, Spec, flow};
 use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType,
     ResourcesUlimits,
@@ -103,7 +103,8 @@ fn host_config(spec: &Spec, setting: &Setting<'_>) -> Result<HostConfig, String>
         readonly_rootfs: Some(true),
         tmpfs: Some(file_systems(spec, setting.volumes)?),
         mounts: Some(mounts(spec, setting)),
-        ipc_mode: Some("none".to_owned()),
+        ipc_mode: Some("private".to_owned()),
+        shm_size: Some(i64::try_from(SHARED_MEMORY).unwrap_or(i64::MAX)),
         memory: Some(memory),
         memory_swap: Some(memory),
         nano_cpus: Some(nano_cpus(limits.cpus, setting.cpus)),
