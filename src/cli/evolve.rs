@@ -3,14 +3,13 @@
 use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::init::{self, Source, config_error};
-use super::progress::{self, Printer};
+use super::run::{KEEP, Run, settings};
 use super::ui::Ui;
 use super::{block_on, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
-use crate::config::{Overrides, Settings, parse};
-use crate::evolve::{EndCause, Engine, Finished, Parts, RoleModels, comparable};
-use crate::model::Model;
+use crate::config::{Overrides, Settings};
+use crate::evolve::{EndCause, Finished, comparable};
 use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
 use crate::view::tree;
@@ -110,43 +109,6 @@ impl Args {
     }
 }
 
-/// What to do where new results could not be compared with the recorded ones.
-pub(super) const KEEP: &str =
-    "put it back as it was to go on, or make a new archive for what has changed";
-
-/// Reads the archive's own configuration.
-pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
-    let file = Layout::new(dir).config();
-    let name = file.display().to_string();
-    let text =
-        std::fs::read_to_string(&file).with_context(|| format!("could not read `{name}`"))?;
-    let raw = config_error(parse(&text), &name)?;
-    let dir = dir
-        .canonicalize()
-        .with_context(|| format!("could not find `{}`", dir.display()))?;
-    let settings = Settings::resolve(raw, &dir, overrides)
-        .and_then(|settings| settings.check_models().map(|()| settings));
-    config_error(settings, &name)
-}
-
-/// Makes the models of all roles.
-pub(super) fn models(settings: &Settings) -> anyhow::Result<RoleModels> {
-    let [diagnose, modify, solve] = settings.models.clone();
-    let model = |settings: crate::model::ModelSettings, role: &str| {
-        Model::new(settings)
-            .and_then(|model| model.check().map(|()| Arc::new(model)))
-            .with_context(|| format!("the model of the role `{role}` cannot be asked"))
-            .wrong(format!(
-                "correct `models.{role}` in the archive's `dgm.toml`"
-            ))
-    };
-    Ok(RoleModels {
-        diagnose: model(diagnose, "diagnose")?,
-        modify: model(modify, "modify")?,
-        solve: model(solve, "solve")?,
-    })
-}
-
 async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Finished, u32)> {
     let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
     let writer = Writer::open(dir)?;
@@ -168,23 +130,14 @@ async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Fini
     workplace::refuse_unfit(settings.backend, in_stages())?;
     let images = workplace::images(in_stages(), Some(&settings.engine.agent_image));
     let place = workplace::open(settings.backend, writer.id(), &images).await?;
-    let models = models(settings)?;
     let rounds = settings.generations();
     let policy = Dgm::new(settings.dgm(stages));
-    let (progress, printer) = Printer::start(ui, rounds);
-    let parts = Parts {
+    let run = Run {
         writer,
-        policy: Arc::new(policy),
+        suite,
         place,
-        suite: Arc::new(suite),
-        models,
-        settings: settings.engine.clone(),
-        shutdown,
-        progress,
-        command: progress::command_line(),
-        config: settings.in_force(),
+        policy: Arc::new(policy),
+        rounds,
     };
-    let finished = Engine::run(parts).await;
-    printer.finish().await;
-    Ok((finished?, rounds))
+    Ok((run.go(ui, settings, shutdown).await?, rounds))
 }

@@ -4,7 +4,7 @@
 //! it) are visible, read-only, beside an `/etc` of our own, the agent's source and the folder
 //! of the job's socket. Everything writable is a sized file system in memory.
 
-use crate::sandbox::{AGENT_DIR, SCRATCH_DIR, SOCKET_PATH, Spec, flow};
+use crate::sandbox::{AGENT_DIR, SCRATCH_DIR, SHARED_MEMORY, SOCKET_PATH, Spec, flow};
 use anyhow::ensure;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -94,6 +94,7 @@ pub(super) fn arguments(
     // The kernel lets the machine's root write `/proc/sys` without any capability, whatever
     // its number inside; bubblewrap leaves that open where this program runs as root.
     list.add(&["--remount-ro", "/dev", "--remount-ro", "/proc"]);
+    list.memory(SHARED_MEMORY, "/dev/shm");
     for top in tops(spec)? {
         list.memory(spec.limits.disk, &top);
     }
@@ -188,6 +189,7 @@ mod tests {
             mounts,
             "/usr /usr --symlink usr/bin /bin --ro-bind /run/etc /etc --proc /proc --dev /dev \
              --remount-ro /dev --remount-ro /proc \
+             --size 67108864 --tmpfs /dev/shm \
              --size 536870912 --tmpfs /app --size 536870912 --tmpfs /logs \
              --size 536870912 --tmpfs /tmp \
              --dir /app/src --dir /logs/verifier --dir /tmp/dgm-scratch \

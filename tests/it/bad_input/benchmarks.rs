@@ -15,15 +15,24 @@ fn a_task_without_tests() {
     exit 2
     ");
     let list = world.run("bench list bench");
-    assert_snapshot!(list.out, @"");
+    assert_snapshot!(list.out, @"
+      task   trouble
+      hello  `tests/test.sh` is missing: write a script that leaves a number in `/logs/verifier/reward.txt`; with…
+
+    1 tasks, 1 of them cannot run
+    ");
     assert_eq!((list.code, list.err.as_str()), (1, ""));
     world.task("other", "echo yes >answer.txt");
     // One that no stage names disturbs nobody; one that is named is not passed over.
-    assert_snapshot!(world.refused(NEW), @"");
+    assert_snapshot!(world.refused(NEW), @"
+    Error: `dgm.toml` is no usable configuration: `stages[0]` names `hello`, which cannot run: `tests/test.sh` is missing: write a script that leaves a number in `/logs/verifier/reward.txt`; without it the task cannot be graded
+    Hint: docs/configuration.md lists every key
+    exit 2
+    ");
     assert!(!world.path("demo").exists());
     world.stage(&["other"]);
     let said = world.run("evolve demo --config dgm.toml --agent agent --quiet");
-    assert_snapshot!(said.err, @"");
+    assert_snapshot!(said.err, @"Warning: task `hello` cannot run and is left out; `dgm bench list FOLDER/bench` says why");
     assert_eq!(said.code, 0);
     world.goes_on("demo");
 }
@@ -142,7 +151,7 @@ fn an_unknown_task_to_evaluate_on() {
     let world = World::new();
     world.grow();
     assert_snapshot!(world.refused("eval demo seed --tasks helo"), @"
-    Error: there is no task `helo`; did you mean `hello`
+    Error: there is no task `helo`; did you mean `hello`?
     Hint: `dgm bench list FOLDER/bench` lists them
     exit 2
     ");
