@@ -12,19 +12,16 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark's numbers are its output")]
 
+mod bare;
+
+use bare::{IMAGE, alike, plain};
 use bollard::Docker;
-use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig};
-use bollard::query_parameters::{
-    CreateContainerOptions, RemoveContainerOptionsBuilder, StartContainerOptions,
-    WaitContainerOptionsBuilder,
-};
 use dgm::sandbox::docker::DockerSandbox;
 use dgm::sandbox::{Limits, Sandbox as _, Spec};
 use futures_util::{StreamExt as _, stream};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-const IMAGE: &str = "dgm-smoke";
 /// Containers of one kind in one round, a multiple of every number in flight.
 const PER_ROUND: usize = 8;
 
@@ -38,7 +35,7 @@ async fn main() -> anyhow::Result<()> {
     sandbox.check(&[IMAGE.to_owned()]).await?;
     let docker = Docker::connect_with_local_defaults()?;
     // Once unmeasured: caches of the engine, of the client and of the kernel.
-    bare(&docker, alike()).await?;
+    bare::run(&docker, alike()).await?;
     hardened(&sandbox).await?;
     println!("ms for each, and the ratio's median (p10, p90) of {rounds} rounds");
     println!("in flight   plain   alike  sandbox   sandbox/plain         sandbox/alike");
@@ -53,8 +50,8 @@ async fn main() -> anyhow::Result<()> {
                 let runs: Vec<anyhow::Result<()>> = stream::iter(0..PER_ROUND)
                     .map(|_| async {
                         match kind {
-                            0 => bare(&docker, plain()).await,
-                            1 => bare(&docker, alike()).await,
+                            0 => bare::run(&docker, plain()).await,
+                            1 => bare::run(&docker, alike()).await,
                             _ => hardened(&sandbox).await,
                         }
                     })
@@ -112,68 +109,5 @@ async fn hardened(sandbox: &DockerSandbox) -> anyhow::Result<()> {
         "{:?}",
         ended.exit
     );
-    Ok(())
-}
-
-/// Returns a container with the engine's defaults.
-fn plain() -> ContainerCreateBody {
-    ContainerCreateBody {
-        image: Some(IMAGE.to_owned()),
-        cmd: Some(vec!["true".to_owned()]),
-        user: Some("1000:1000".to_owned()),
-        host_config: Some(HostConfig {
-            network_mode: Some("none".to_owned()),
-            ..HostConfig::default()
-        }),
-        ..ContainerCreateBody::default()
-    }
-}
-
-/// Returns a container with the sandbox's isolation, as `sandbox::docker` asks for it.
-fn alike() -> ContainerCreateBody {
-    let options = "rw,exec,nosuid,nodev,size=536870912,uid=1000,gid=1000,mode=0755";
-    let tmpfs = ["/tmp", "/app"].map(|folder| (folder.to_owned(), options.to_owned()));
-    ContainerCreateBody {
-        network_disabled: Some(true),
-        host_config: Some(HostConfig {
-            network_mode: Some("none".to_owned()),
-            cap_drop: Some(vec!["ALL".to_owned()]),
-            security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
-            readonly_rootfs: Some(true),
-            tmpfs: Some(tmpfs.into()),
-            ipc_mode: Some("none".to_owned()),
-            memory: Some(2 << 30),
-            memory_swap: Some(2 << 30),
-            nano_cpus: Some(1_000_000_000),
-            pids_limit: Some(264),
-            log_config: Some(HostConfigLogConfig {
-                typ: Some("none".to_owned()),
-                config: None,
-            }),
-            init: Some(true),
-            ..HostConfig::default()
-        }),
-        ..plain()
-    }
-}
-
-async fn bare(docker: &Docker, body: ContainerCreateBody) -> anyhow::Result<()> {
-    let created = docker
-        .create_container(None::<CreateContainerOptions>, body)
-        .await?;
-    docker
-        .start_container(&created.id, None::<StartContainerOptions>)
-        .await?;
-    let options = WaitContainerOptionsBuilder::default()
-        .condition("not-running")
-        .build();
-    let mut waiting = Box::pin(docker.wait_container(&created.id, Some(options)));
-    let ended = waiting.next().await;
-    let options = RemoveContainerOptionsBuilder::default()
-        .force(true)
-        .v(true)
-        .build();
-    docker.remove_container(&created.id, Some(options)).await?;
-    anyhow::ensure!(ended.is_some_and(|ended| ended.is_ok()), "`true` failed");
     Ok(())
 }

@@ -8,7 +8,9 @@ use crate::sandbox::{
     AGENT_DIR, AgentSource, Collected, Exit, Limits, Placed, SCRATCH_DIR, SOCKET_PATH, Sandbox,
     SandboxError, Spec,
 };
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -173,14 +175,17 @@ struct SocketDir {
 }
 
 impl SocketDir {
+    /// Makes a folder that the sandbox's user can enter; one above it is closed to others.
     fn create(parent: &Path) -> Result<Self, SandboxError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = parent.join(format!("{}{number:x}", own_prefix()));
-        std::fs::create_dir_all(&path).map_err(|error| SandboxError::Failed {
-            what: format!("could not make the folder `{}`", path.display()),
-            source: error.into(),
-        })?;
+        std::fs::create_dir_all(&path)
+            .and_then(|()| std::fs::set_permissions(&path, Permissions::from_mode(0o755)))
+            .map_err(|error| SandboxError::Failed {
+                what: format!("could not make the folder `{}`", path.display()),
+                source: error.into(),
+            })?;
         Ok(Self { path })
     }
 }

@@ -1,9 +1,10 @@
 //! From the file to values: the one fallible step.
 
 use super::{ConfigError, Raw, RawModel, RawStage};
+use crate::benchmark::Suite;
 use crate::domain::{Role, TaskId, Usd};
 use crate::evolve::EngineSettings;
-use crate::model::{ModelSettings, Price};
+use crate::model::{Model, ModelSettings, Price};
 use crate::policy::{Admission, DgmSettings, Selection, Stage, Stages};
 use crate::sandbox::Limits;
 use std::collections::BTreeSet;
@@ -99,18 +100,31 @@ impl Settings {
         })
     }
 
+    /// Checks that the models of all roles can be made.
+    pub fn check_models(&self) -> Result<(), ConfigError> {
+        for (role, settings) in Role::ALL.into_iter().zip(&self.models) {
+            Model::new(settings.clone()).map_err(|error| {
+                ConfigError::value(
+                    &format!("models.{role}"),
+                    format!("makes no model: {error}"),
+                )
+            })?;
+        }
+        Ok(())
+    }
+
     /// Returns the configuration as it is in force, as TOML, to be recorded with the run.
     pub fn in_force(&self) -> String {
         toml::to_string(&self.raw).expect("a configuration that was read can be written")
     }
 
     /// Returns the stages over the benchmark's tasks.
-    pub fn stages(&self, available: &[TaskId]) -> Result<Stages, ConfigError> {
+    pub fn stages(&self, suite: &Suite) -> Result<Stages, ConfigError> {
         let mut taken = BTreeSet::new();
         let mut stages = Vec::new();
         for (index, raw) in self.raw.stages.iter().enumerate() {
             let key = format!("stages[{index}]");
-            let tasks = stage_tasks(raw, &key, available, &taken)?;
+            let tasks = stage_tasks(raw, &key, suite, &taken)?;
             for task in &tasks {
                 if !taken.insert(task.clone()) {
                     return Err(ConfigError::value(
@@ -243,8 +257,8 @@ fn resolve_model(role: Role, raw: &RawModel, dir: &Path) -> Result<ModelSettings
         (None, true) => Some(Price::Free),
         (None, false) => None,
         (Some(price), false) => Some(Price::PerMillion {
-            input: dollars(price.get("input").copied(), &key("price.input"))?,
-            output: dollars(price.get("output").copied(), &key("price.output"))?,
+            input: dollars(price.input, &key("price.input"))?,
+            output: dollars(price.output, &key("price.output"))?,
         }),
     };
     let timeout = Duration::try_from_secs_f64(raw.timeout_sec)
@@ -265,26 +279,21 @@ fn resolve_model(role: Role, raw: &RawModel, dir: &Path) -> Result<ModelSettings
     clippy::cast_possible_truncation,
     reason = "the range is checked before"
 )]
-fn dollars(value: Option<f64>, key: &str) -> Result<Usd, ConfigError> {
-    match value {
-        Some(value) if value.is_finite() && (0.0..1e9).contains(&value) => {
-            Ok(Usd((value * 1e6).round() as i64))
-        }
-        Some(value) => Err(ConfigError::value(
+fn dollars(value: f64, key: &str) -> Result<Usd, ConfigError> {
+    if value.is_finite() && (0.0..1e9).contains(&value) {
+        Ok(Usd((value * 1e6).round() as i64))
+    } else {
+        Err(ConfigError::value(
             key,
             format!("is {value}, which is no price"),
-        )),
-        None => Err(ConfigError::value(
-            key,
-            "is missing: US dollars per million tokens",
-        )),
+        ))
     }
 }
 
 fn stage_tasks(
     raw: &RawStage,
     key: &str,
-    available: &[TaskId],
+    suite: &Suite,
     taken: &BTreeSet<TaskId>,
 ) -> Result<Vec<TaskId>, ConfigError> {
     match (&raw.tasks, raw.count) {
@@ -294,16 +303,17 @@ fn stage_tasks(
             .iter()
             .map(|name| {
                 let task = TaskId::new(name.as_str());
-                if available.contains(&task) {
-                    Ok(task)
-                } else {
-                    Err(ConfigError::value(key, unknown_task(name, available)))
+                match suite.get(&task) {
+                    Some(_) => Ok(task),
+                    None => Err(ConfigError::value(key, unusable_task(name, suite))),
                 }
             })
             .collect(),
         (None, Some(count)) => {
-            let free: Vec<TaskId> = available
+            let free: Vec<TaskId> = suite
+                .tasks
                 .iter()
+                .map(|task| &task.id)
                 .filter(|task| !taken.contains(task))
                 .take(count)
                 .cloned()
@@ -320,9 +330,14 @@ fn stage_tasks(
     }
 }
 
-fn unknown_task(name: &str, available: &[TaskId]) -> String {
-    let near = available
+fn unusable_task(name: &str, suite: &Suite) -> String {
+    if let Some((_, why)) = suite.refused.iter().find(|(refused, _)| refused == name) {
+        return format!("names `{name}`, which cannot run: {}", why.sentence());
+    }
+    let near = suite
+        .tasks
         .iter()
+        .map(|task| &task.id)
         .map(|task| (strsim::damerau_levenshtein(name, task.as_str()), task))
         .filter(|(distance, _)| *distance <= 3)
         .min();
