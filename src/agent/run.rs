@@ -8,6 +8,9 @@ use crate::sandbox::{
     AGENT_DIR, AgentSource, Collected, Exit, Limits, Placed, SCRATCH_DIR, SOCKET_PATH, Sandbox,
     SandboxError, Spec,
 };
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +37,18 @@ impl std::fmt::Debug for Place {
             self.sandbox.name(),
             self.sockets.display()
         )
+    }
+}
+
+impl Place {
+    /// Removes what dead processes of this archive left behind, in the backend and of
+    /// sockets; returns how many things. The caller holds the archive's lock.
+    pub async fn reap(&self) -> Result<usize, SandboxError> {
+        let sockets = reap_sockets(&self.sockets).map_err(|error| SandboxError::Failed {
+            what: format!("could not clean the folder `{}`", self.sockets.display()),
+            source: error.into(),
+        })?;
+        Ok(sockets + self.sandbox.reap().await?)
     }
 }
 
@@ -160,14 +175,17 @@ struct SocketDir {
 }
 
 impl SocketDir {
+    /// Makes a folder that the sandbox's user can enter; one above it is closed to others.
     fn create(parent: &Path) -> Result<Self, SandboxError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = parent.join(format!("{:x}-{number:x}", std::process::id()));
-        std::fs::create_dir_all(&path).map_err(|error| SandboxError::Failed {
-            what: format!("could not make the folder `{}`", path.display()),
-            source: error.into(),
-        })?;
+        let path = parent.join(format!("{}{number:x}", own_prefix()));
+        std::fs::create_dir_all(&path)
+            .and_then(|()| std::fs::set_permissions(&path, Permissions::from_mode(0o755)))
+            .map_err(|error| SandboxError::Failed {
+                what: format!("could not make the folder `{}`", path.display()),
+                source: error.into(),
+            })?;
         Ok(Self { path })
     }
 }
@@ -179,4 +197,29 @@ impl Drop for SocketDir {
             tracing::debug!(path = %self.path.display(), %error, "socket folder left behind");
         }
     }
+}
+
+/// Returns how the names of this process's folders begin.
+fn own_prefix() -> String {
+    format!("{:x}-", std::process::id())
+}
+
+fn reap_sockets(parent: &Path) -> io::Result<usize> {
+    let entries = match std::fs::read_dir(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut removed = 0;
+    for entry in entries {
+        let entry = entry?;
+        if !entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(&own_prefix())
+        {
+            std::fs::remove_dir_all(entry.path())?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
 }

@@ -13,6 +13,7 @@ struct BaseAgent;
 #[derive(RustEmbed)]
 #[folder = "benchmarks"]
 #[exclude = "*__pycache__*"]
+#[exclude = "smoke/run"]
 struct Benchmarks;
 
 #[derive(RustEmbed)]

@@ -1,16 +1,15 @@
 //! `dgm eval`.
 
-use super::evolve::{models, settings};
 use super::exit::Code;
 use super::place::{Shape, split};
-use super::progress::{self, Printer};
+use super::run::{Run, settings};
 use super::ui::Ui;
 use super::{block_on, show, workplace};
 use crate::archive::{Reader, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
 use crate::domain::{TaskId, VariantId};
-use crate::evolve::{EndCause, Engine, Finished, Parts, same_tasks};
+use crate::evolve::{EndCause, Finished, same_tasks};
 use crate::policy::EvalPolicy;
 use crate::sys::shutdown::Shutdown;
 use anyhow::Context as _;
@@ -101,21 +100,14 @@ impl Args {
         let place = workplace::open(settings.backend, writer.id(), &images).await?;
         let ids: Vec<TaskId> = tasks.iter().map(|task| task.id.clone()).collect();
         let policy = EvalPolicy::further(&lineage, variant, &ids, self.repeats);
-        let (progress, printer) = Printer::start(ui, 0);
-        let parts = Parts {
+        let policy = Arc::new(policy);
+        let run = Run {
             writer,
-            policy: Arc::new(policy),
+            suite,
             place,
-            suite: Arc::new(suite),
-            models: models(settings)?,
-            settings: settings.engine.clone(),
-            shutdown,
-            progress,
-            command: progress::command_line(),
-            config: settings.in_force(),
+            policy,
+            rounds: 0,
         };
-        let finished = Engine::run(parts).await;
-        printer.finish().await;
-        finished
+        run.go(ui, settings, shutdown).await
     }
 }

@@ -11,7 +11,7 @@ use super::ui::Ui;
 use crate::agent::Manifest;
 use crate::archive::{Writer, exists, write_files};
 use crate::benchmark::read_folder;
-use crate::config::{ConfigError, Raw, parse};
+use crate::config::{ConfigError, Overrides, Raw, Settings, parse};
 use crate::domain::{Fact, FileTree, Variant, VariantId};
 use crate::sys::clock::now_ms;
 use crate::sys::durable;
@@ -53,12 +53,18 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Returns whether nothing is said.
-    pub(super) fn is_empty(&self) -> bool {
-        self.preset.is_none()
-            && self.config.is_none()
-            && self.agent.is_none()
-            && self.benchmark.is_none()
+    /// Returns what the configuration is called in messages.
+    fn name(&self) -> String {
+        match &self.config {
+            Some(file) => file.display().to_string(),
+            None => "the preset".to_owned(),
+        }
+    }
+
+    /// Returns whether it says anything but the name of a preset: repeating that one is how
+    /// the first command is run again.
+    pub(super) fn says_more_than_a_preset(&self) -> bool {
+        self.config.is_some() || self.agent.is_some() || self.benchmark.is_some()
     }
 }
 
@@ -93,6 +99,10 @@ pub(super) fn create(dir: &Path, source: &Source) -> anyhow::Result<()> {
     }
     let (text, config_dir) = config_text(source)?;
     let raw = checked(&text, source)?;
+    // What can be wrong is said before anything is made.
+    let name = source.name();
+    let settings = Settings::resolve(raw.clone(), &config_dir, &Overrides::default());
+    config_error(settings.and_then(|settings| settings.check_models()), &name)?;
     let agent = seed_agent(source, &raw, &config_dir)?;
     let text = rebase(&text, &raw, source, &config_dir)?;
     let folders = folders(source)?;
@@ -167,11 +177,7 @@ fn config_text(source: &Source) -> anyhow::Result<(String, PathBuf)> {
 
 /// Parses a configuration; the error names its file.
 fn checked(text: &str, source: &Source) -> anyhow::Result<Raw> {
-    let name = match &source.config {
-        Some(file) => file.display().to_string(),
-        None => "the preset".to_owned(),
-    };
-    config_error(parse(text), &name)
+    config_error(parse(text), &source.name())
 }
 
 /// Puts the file's name and advice on a configuration's error.

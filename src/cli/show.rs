@@ -211,10 +211,18 @@ impl Look<'_> {
         let found = repeats.find(|evaluation| evaluation.key.repeat == self.args.repeat);
         found.map_or_else(
             || {
-                let number = self.lineage.evaluations_of(id).filter(of_task).count();
+                let repeats: Vec<String> = self
+                    .lineage
+                    .evaluations_of(id)
+                    .filter(of_task)
+                    .map(|evaluation| evaluation.key.repeat.to_string())
+                    .collect();
                 usage(
                     format!("`{task}` has no repeat {}", self.args.repeat),
-                    format!("it has {number} of them, counted from 0"),
+                    format!(
+                        "there are {} (from 1000 on: further evaluations)",
+                        repeats.join(", ")
+                    ),
                 )
             },
             Ok,

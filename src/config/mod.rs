@@ -9,6 +9,7 @@ mod resolve;
 
 pub use load::{ConfigError, parse};
 pub use raw::{
-    Raw, RawBenchmark, RawBudget, RawEvolve, RawModel, RawModels, RawPolicy, RawSandbox, RawStage,
+    Raw, RawBenchmark, RawBudget, RawEvolve, RawModel, RawModels, RawPolicy, RawPrice, RawSandbox,
+    RawStage,
 };
 pub use resolve::{Backend, Overrides, Settings};

@@ -1,7 +1,6 @@
 //! The file as written: every key with its default, unknown keys refused.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// `dgm.toml`.
@@ -210,13 +209,23 @@ pub struct RawModel {
     pub free: bool,
     /// US dollars per million tokens: `{ input = …, output = … }`.
     #[serde(default)]
-    pub price: Option<BTreeMap<String, f64>>,
+    pub price: Option<RawPrice>,
     /// Most tokens of one answer.
     #[serde(default)]
     pub max_output_tokens: Option<u64>,
     /// Seconds for one call.
     #[serde(default = "call_timeout")]
     pub timeout_sec: f64,
+}
+
+/// Price of a model in US dollars per million tokens.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawPrice {
+    /// Prompt tokens.
+    pub input: f64,
+    /// Completion tokens, reasoning included.
+    pub output: f64,
 }
 
 fn call_timeout() -> f64 {

@@ -3,7 +3,7 @@
 use super::{ConfigError, Raw, RawModel, RawStage};
 use crate::domain::{Role, TaskId, Usd};
 use crate::evolve::EngineSettings;
-use crate::model::{ModelSettings, Price};
+use crate::model::{Model, ModelSettings, Price};
 use crate::policy::{Admission, DgmSettings, Selection, Stage, Stages};
 use crate::sandbox::Limits;
 use std::collections::BTreeSet;
@@ -97,6 +97,19 @@ impl Settings {
             selection,
             admission,
         })
+    }
+
+    /// Checks that the models of all roles can be made.
+    pub fn check_models(&self) -> Result<(), ConfigError> {
+        for (role, settings) in Role::ALL.into_iter().zip(&self.models) {
+            Model::new(settings.clone()).map_err(|error| {
+                ConfigError::value(
+                    &format!("models.{role}"),
+                    format!("makes no model: {error}"),
+                )
+            })?;
+        }
+        Ok(())
     }
 
     /// Returns the configuration as it is in force, as TOML, to be recorded with the run.
@@ -243,8 +256,8 @@ fn resolve_model(role: Role, raw: &RawModel, dir: &Path) -> Result<ModelSettings
         (None, true) => Some(Price::Free),
         (None, false) => None,
         (Some(price), false) => Some(Price::PerMillion {
-            input: dollars(price.get("input").copied(), &key("price.input"))?,
-            output: dollars(price.get("output").copied(), &key("price.output"))?,
+            input: dollars(price.input, &key("price.input"))?,
+            output: dollars(price.output, &key("price.output"))?,
         }),
     };
     let timeout = Duration::try_from_secs_f64(raw.timeout_sec)
@@ -265,19 +278,14 @@ fn resolve_model(role: Role, raw: &RawModel, dir: &Path) -> Result<ModelSettings
     clippy::cast_possible_truncation,
     reason = "the range is checked before"
 )]
-fn dollars(value: Option<f64>, key: &str) -> Result<Usd, ConfigError> {
-    match value {
-        Some(value) if value.is_finite() && (0.0..1e9).contains(&value) => {
-            Ok(Usd((value * 1e6).round() as i64))
-        }
-        Some(value) => Err(ConfigError::value(
+fn dollars(value: f64, key: &str) -> Result<Usd, ConfigError> {
+    if value.is_finite() && (0.0..1e9).contains(&value) {
+        Ok(Usd((value * 1e6).round() as i64))
+    } else {
+        Err(ConfigError::value(
             key,
             format!("is {value}, which is no price"),
-        )),
-        None => Err(ConfigError::value(
-            key,
-            "is missing: US dollars per million tokens",
-        )),
+        ))
     }
 }
 

@@ -91,7 +91,6 @@ impl Engine {
     pub async fn run(parts: Parts) -> anyhow::Result<Finished> {
         let reaped = parts
             .place
-            .sandbox
             .reap()
             .await
             .context("could not remove leftovers")?;

@@ -105,7 +105,7 @@ impl Recorder {
         meta: Meta,
     ) -> anyhow::Result<Ended> {
         let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
-        let earlier = self.lineage.faults_of(&subject, end.outcome);
+        let earlier = self.earlier(&subject, end.outcome);
         match settlement(end.outcome, earlier, self.infra_retries) {
             Settlement::Final => {}
             Settlement::Again(after) => {
@@ -210,7 +210,7 @@ impl Recorder {
         execution: u32,
     ) -> anyhow::Result<Ended> {
         let subject = CallSubject::Attempt(id);
-        let earlier = self.lineage.faults_of(&subject, outcome);
+        let earlier = self.earlier(&subject, outcome);
         self.fault(subject, outcome, detail.to_owned(), execution)?;
         Ok(match settlement(outcome, earlier, self.infra_retries) {
             Settlement::Again(after) => Ended::Again(after),
@@ -258,6 +258,18 @@ impl Recorder {
             execution,
             at_ms,
         })])
+    }
+
+    /// Returns how often the job ended so before without counting. A failure of the
+    /// infrastructure is forgotten with the process: whoever starts again has mended it. A
+    /// verifier without a reward is the task's doing and is not.
+    fn earlier(&self, subject: &CallSubject, outcome: Outcome) -> usize {
+        let faults = self.lineage.faults_of(subject, outcome);
+        if outcome == Outcome::InfraError {
+            faults.filter(|fault| fault.run == self.run).count()
+        } else {
+            faults.count()
+        }
     }
 
     /// Returns the variant with this source, if there is one.

@@ -12,13 +12,13 @@ pub(super) fn commit_message(
     entry: &str,
     proposal: &Proposal,
 ) -> String {
+    let title = proposal.title();
+    // The description mostly opens with the title: a reader needs it once.
+    let body = proposal.problem_description.trim();
+    let body = body.strip_prefix(title.as_str()).unwrap_or(body).trim();
     format!(
-        "{}\n\n{}\n\nAttempt: {}\nParent: {}\nEntry: {}\n",
-        proposal.title(),
-        proposal.problem_description.trim(),
-        attempt.0,
-        parent.0,
-        entry,
+        "{title}\n\n{body}\n\nAttempt: {}\nParent: {}\nEntry: {}\n",
+        attempt.0, parent.0, entry,
     )
 }
 

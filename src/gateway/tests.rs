@@ -443,7 +443,7 @@ proptest! {
         runtime.block_on(async {
             let world = serve(HELLO);
             for bytes in [&garbage, &body] {
-                // The gateway may wait for more of it for ever; we do not.
+                // The gateway may wait for more of it forever; we do not.
                 let sent = send(&world.socket, bytes);
                 let _answer = tokio::time::timeout(Duration::from_millis(20), sent).await;
             }

@@ -182,12 +182,15 @@ impl Lineage {
             .sum()
     }
 
-    /// Returns how often executions of a subject ended with this outcome without counting.
-    pub fn faults_of(&self, subject: &CallSubject, outcome: Outcome) -> usize {
+    /// Returns the executions of a subject that ended with this outcome without counting.
+    pub fn faults_of(
+        &self,
+        subject: &CallSubject,
+        outcome: Outcome,
+    ) -> impl Iterator<Item = &Fault> {
         self.faults
             .iter()
-            .filter(|fault| fault.subject == *subject && fault.outcome == outcome)
-            .count()
+            .filter(move |fault| fault.subject == *subject && fault.outcome == outcome)
     }
 
     /// Returns all executions that did not count.

@@ -177,7 +177,7 @@ async fn finish(running: &mut Running, request: Vec<u8>) -> Result<Finished, Fau
     };
     let end = async {
         let status = running.child.wait().await.map_err(Fault::Io)?;
-        // What it left behind could hold the pipes open for ever.
+        // What it left behind could hold the pipes open forever.
         running.kill_group();
         Ok(status)
     };

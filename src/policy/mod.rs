@@ -11,6 +11,11 @@ mod eval;
 mod selection;
 mod stages;
 
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
 pub use admission::{Admission, admit};
 pub use dgm::{Dgm, DgmSettings};
 pub use entry::choose_entry;

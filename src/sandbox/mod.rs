@@ -9,6 +9,7 @@
 //! open, so a backend may run it anywhere: nothing here assumes this machine.
 
 mod archive;
+mod calls;
 pub mod docker;
 mod flow;
 pub mod local;
@@ -29,6 +30,8 @@ pub const AGENT_DIR: &str = "/agent";
 pub const SOCKET_PATH: &str = "/run/dgm/model.sock";
 /// Writable place for the agent's own notes; sized, gone afterwards.
 pub const SCRATCH_DIR: &str = "/tmp/dgm-scratch";
+/// Bytes that `/dev/shm` holds: semaphores of programs with several processes need some.
+const SHARED_MEMORY: u64 = 64 << 20;
 
 /// An agent's source to be mounted read-only at [`AGENT_DIR`].
 #[derive(Clone, Debug)]

@@ -5,9 +5,10 @@
 //! the process before and after the n-th write, for every n, and look whether a resumed run
 //! loses or repeats anything. Renaming last means that a file is there whole or not at all.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::panic::Location;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,10 +16,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Environment variable that names the crash point at which the process aborts (from 1).
 pub const CRASH_AT: &str = "DGM_CRASH_AT";
 
+/// Environment variable that names a file to which every crash point adds a line when it is
+/// passed: the place in the source that asked for the write.
+pub const CRASH_LOG: &str = "DGM_CRASH_LOG";
+
 static PASSED: AtomicU64 = AtomicU64::new(0);
 
 /// Passes a crash point: aborts the process here if a test asked for it.
+#[track_caller]
 pub fn crash_point() {
+    log_passing(Location::caller());
     static CRASH: OnceLock<Option<u64>> = OnceLock::new();
     let crash_at = CRASH.get_or_init(|| std::env::var(CRASH_AT).ok()?.parse().ok());
     if let Some(crash_at) = crash_at
@@ -28,13 +35,29 @@ pub fn crash_point() {
     }
 }
 
+/// Where a test asked for it, writes down that a crash point was passed.
+fn log_passing(place: &Location<'_>) {
+    static LOG: OnceLock<Option<File>> = OnceLock::new();
+    let open = || {
+        let path = std::env::var_os(CRASH_LOG)?;
+        OpenOptions::new().create(true).append(true).open(path).ok()
+    };
+    if let Some(mut log) = LOG.get_or_init(open).as_ref() {
+        let line = format!("{}:{}\n", place.file(), place.line());
+        log.write_all(line.as_bytes())
+            .expect("a log that a test asked for can be written");
+    }
+}
+
 /// Writes a file so that after a crash it is there whole or not at all.
+#[track_caller]
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_via(path.parent().unwrap_or(Path::new(".")), path, bytes)
 }
 
 /// Writes a file as [`write`] does, with the temporary file in a folder of its own on the
 /// same file system: where there are very many folders, leftovers are then found at once.
+#[track_caller]
 pub fn write_via(temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     crash_point();
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -66,6 +89,7 @@ pub fn create_dir_all(folder: &Path) -> io::Result<()> {
 
 /// Moves a finished folder to its place, which must not exist or be empty: after a crash it
 /// is there whole or not at all.
+#[track_caller]
 pub fn publish(draft: &Path, place: &Path) -> io::Result<()> {
     crash_point();
     // Its many files are made durable at once; each on its own would take seconds.

@@ -43,6 +43,7 @@ pub(super) struct StageScore {
 pub(super) struct TokenCount {
     input: u64,
     cached: u64,
+    cache_written: u64,
     output: u64,
     reasoning: u64,
 }
@@ -52,6 +53,7 @@ impl From<Tokens> for TokenCount {
         Self {
             input: tokens.input,
             cached: tokens.cached,
+            cache_written: tokens.cache_written,
             output: tokens.output,
             reasoning: tokens.reasoning,
         }

@@ -172,6 +172,7 @@ fn the_shape_of_the_tree_as_json() {
       "reason": "does not start",
       "tokens": {
         "cached": 400,
+        "cache_written": 0,
         "input": 2000,
         "output": 200,
         "reasoning": 0
@@ -196,6 +197,7 @@ fn the_shape_of_the_tree_as_json() {
       "rejected": 1,
       "tokens": {
         "cached": 8200,
+        "cache_written": 0,
         "input": 41000,
         "output": 4100,
         "reasoning": 0

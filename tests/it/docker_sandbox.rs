@@ -107,6 +107,9 @@ macro_rules! suite {
 suite!(
     files_in_files_out,
     no_privileges,
+    dangerous_system_calls_fail,
+    no_other_family_of_sockets,
+    ordinary_programs_work,
     the_agent_is_read_only,
     nothing_else_is_writable,
     the_disk_is_bounded,

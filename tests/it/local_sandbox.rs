@@ -1,4 +1,5 @@
-//! The local sandbox against hostile commands, with the real bubblewrap.
+//! The local sandbox against hostile commands, with the real bubblewrap: what every sandbox
+//! must withstand, and what only this one could get wrong.
 
 use dgm::domain::{FileTree, TreePath};
 use dgm::sandbox::local::LocalSandbox;
@@ -341,71 +342,6 @@ async fn nothing_can_be_gained() {
 }
 
 #[tokio::test]
-async fn dangerous_system_calls_fail() {
-    let world = World::new();
-    let calls = [
-        ("ptrace", libc::SYS_ptrace, "0, 0, 0, 0", libc::EPERM),
-        (
-            "clone with a namespace",
-            libc::SYS_clone,
-            "0x10000000 | 17, 0, 0, 0",
-            libc::EPERM,
-        ),
-        ("clone3", libc::SYS_clone3, "0, 0, 0, 0", libc::ENOSYS),
-        (
-            "unshare",
-            libc::SYS_unshare,
-            "0x10000000, 0, 0, 0",
-            libc::EPERM,
-        ),
-        (
-            "io_uring_setup",
-            libc::SYS_io_uring_setup,
-            "1, 0, 0, 0",
-            libc::ENOSYS,
-        ),
-        ("keyctl", libc::SYS_keyctl, "0, 0, 0, 0", libc::EPERM),
-        ("bpf", libc::SYS_bpf, "0, 0, 0, 0", libc::EPERM),
-        (
-            "userfaultfd",
-            libc::SYS_userfaultfd,
-            "0, 0, 0, 0",
-            libc::EPERM,
-        ),
-        (
-            "perf_event_open",
-            libc::SYS_perf_event_open,
-            "0, 0, 0, 0",
-            libc::EPERM,
-        ),
-        (
-            "process_vm_readv",
-            libc::SYS_process_vm_readv,
-            "1, 0, 0, 0",
-            libc::EPERM,
-        ),
-        ("TIOCSTI", libc::SYS_ioctl, "0, 0x5412, 0, 0", libc::EPERM),
-        #[cfg(target_arch = "x86_64")]
-        (
-            "getpid of x32",
-            0x4000_0000 + libc::SYS_getpid,
-            "0, 0, 0, 0",
-            libc::ENOSYS,
-        ),
-    ];
-    let tries = calls.map(|(name, number, arguments, _)| {
-        format!("print('{name}', call({number}, {arguments}), ctypes.get_errno())\n")
-    });
-    let script = format!(
-        "import ctypes\ncall = ctypes.CDLL(None, use_errno=True).syscall\n{}",
-        tries.concat()
-    );
-    let expected = calls.map(|(name, .., errno)| format!("{name} -1 {errno}\n"));
-    let expected = expected.concat();
-    assert_eq!(log(&world.run(python(&script)).await), expected);
-}
-
-#[tokio::test]
 async fn the_agent_cannot_be_changed() {
     let world = World::new();
     let source = |text| AgentSource {
@@ -433,14 +369,11 @@ async fn the_agent_cannot_be_changed() {
 async fn a_full_disk_is_the_sandbox_own() {
     let world = World::new();
     let ended = world
-        .shell("for at in /work /tmp /dev/shm; do head -c 200M /dev/zero >$at/big; stat -c %s $at/big; rm $at/big; done; echo small >/work/x")
+        .shell("for at in /work /tmp; do head -c 200M /dev/zero >$at/big; stat -c %s $at/big; rm $at/big; done; echo small >/work/x")
         .await;
     let said = log(&ended);
-    assert_eq!(said.matches("No space left on device").count(), 3, "{said}");
-    assert!(
-        said.contains(&(16_u64 << 20).to_string()) && said.contains(&(64_u64 << 20).to_string()),
-        "{said}"
-    );
+    assert_eq!(said.matches("No space left on device").count(), 2, "{said}");
+    assert!(said.contains(&(16_u64 << 20).to_string()), "{said}");
     assert_eq!(text(&ended, "x"), Some("small\n"));
 }
 
@@ -652,15 +585,18 @@ async fn a_cancelled_run_is_dead() {
 #[tokio::test]
 async fn a_dropped_run_is_dead() {
     let world = World::new();
-    for after in [0, 1, 2, 3, 5, 8, 300] {
+    for after in (0..40).chain([300]) {
         let marker = marker(&format!("drop{after}"));
         let run = world
             .sandbox
             .run(daemon_and_sleep(&marker), CancellationToken::new());
-        let dropped = tokio::time::timeout(Duration::from_millis(after), run).await;
+        let dropped = tokio::time::timeout(Duration::from_millis(after / 2), run).await;
         assert!(dropped.is_err(), "it ended by itself: {dropped:?}");
-        soon("nothing is left", || processes_with(&marker) == 0).await;
     }
+    // One may still be about to be started.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let folder = runtime(&world.folder).display().to_string();
+    soon("nothing is left", || processes_with(&folder) == 0).await;
     let groups = || groups(&runtime(&world.folder));
     soon("no control group is left", || groups().is_empty()).await;
 }
@@ -813,4 +749,47 @@ fn a_machine_that_cannot_says_what_to_do() {
         "--disable-userns",
     ];
     assert!(passes_when_started_as(&no_namespaces, "without_namespaces"));
+}
+
+/// What every sandbox must withstand. The limit of memory has a test of its own above: what
+/// happens at it depends on this machine's control groups.
+mod suite {
+    use super::World;
+    use crate::sandbox_suite::Subject;
+
+    macro_rules! suite {
+        ($($case:ident),* $(,)?) => {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    let world = World::new();
+                    let subject = Subject { sandbox: &world.sandbox, image: None };
+                    subject.$case().await;
+                }
+            )*
+        };
+    }
+
+    suite!(
+        files_in_files_out,
+        no_privileges,
+        dangerous_system_calls_fail,
+        no_other_family_of_sockets,
+        ordinary_programs_work,
+        the_agent_is_read_only,
+        nothing_else_is_writable,
+        the_disk_is_bounded,
+        a_flood_is_bounded,
+        a_forged_stream_is_bounded,
+        a_fork_bomb_fizzles,
+        daemons_die,
+        a_deadline_keeps_what_was_written,
+        a_stopped_runner_is_killed_from_outside,
+        a_killed_runner_harms_only_its_own_answer,
+        only_regular_files_come_out,
+        a_sparse_file_is_bounded,
+        the_model_socket_answers,
+        the_host_cannot_be_seen,
+        cancel_ends_a_run,
+    );
 }

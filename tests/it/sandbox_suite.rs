@@ -73,6 +73,15 @@ impl Subject<'_> {
         text(&ended)
     }
 
+    /// Returns what a Python script says.
+    async fn python(&self, script: &str) -> String {
+        let mut spec = self.spec("");
+        spec.command = ["python3", "-c", script].map(str::to_owned).into();
+        let ended = self.run(spec).await;
+        assert_eq!(ended.exit, Exit::Code(0), "{}", text(&ended));
+        text(&ended)
+    }
+
     /// Files go in and come out, with their mode, and the log keeps its order.
     pub(crate) async fn files_in_files_out(&self) {
         let mut spec = self.spec(
@@ -156,6 +165,128 @@ impl Subject<'_> {
         assert_eq!(said, "1000\n");
     }
 
+    /// Calls that lead to the kernel's rarely used parts, to others or out of here fail, and
+    /// fail so that programs can go on.
+    pub(crate) async fn dangerous_system_calls_fail(&self) {
+        let calls: [(&str, i64, &str, i32); 24] = [
+            ("ptrace", libc::SYS_ptrace, "0", libc::EPERM),
+            ("memory", libc::SYS_process_vm_readv, "1", libc::EPERM),
+            ("getfd", libc::SYS_pidfd_getfd, "0, 0", libc::EPERM),
+            ("kcmp", libc::SYS_kcmp, "1, 1", libc::EPERM),
+            ("child", libc::SYS_clone, "0x10000000 | 17", libc::EPERM),
+            ("clone3", libc::SYS_clone3, "0", libc::ENOSYS),
+            ("unshare", libc::SYS_unshare, "0x10000000", libc::EPERM),
+            ("setns", libc::SYS_setns, "0, 0", libc::EPERM),
+            ("mount", libc::SYS_mount, "0, 0, 0, 0, 0", libc::EPERM),
+            ("fsopen", libc::SYS_fsopen, "0, 0", libc::ENOSYS),
+            ("open_tree", libc::SYS_open_tree, "-100, 0, 1", libc::ENOSYS),
+            ("uring", libc::SYS_io_uring_setup, "1, 0", libc::ENOSYS),
+            ("keyctl", libc::SYS_keyctl, "0, 0", libc::EPERM),
+            ("bpf", libc::SYS_bpf, "0, 0, 0", libc::EPERM),
+            ("fault", libc::SYS_userfaultfd, "1", libc::EPERM),
+            ("perf", libc::SYS_perf_event_open, "0", libc::EPERM),
+            ("kexec", libc::SYS_kexec_load, "0", libc::EPERM),
+            ("module", libc::SYS_init_module, "0", libc::EPERM),
+            ("handle", libc::SYS_open_by_handle_at, "0", libc::EPERM),
+            ("numa", libc::SYS_move_pages, "0", libc::EPERM),
+            ("layout", libc::SYS_personality, "0x40000", libc::EPERM),
+            ("typing", libc::SYS_ioctl, "0, 0x5412, 0", libc::EPERM),
+            // The kernel looks at the lower half alone, so the filter must.
+            ("half", libc::SYS_ioctl, "0, 0x100005412, 0", libc::EPERM),
+            ("of tomorrow", 10_000, "0", libc::ENOSYS),
+        ];
+        let tries = calls.map(|(name, number, arguments, _)| {
+            format!("print('{name}', call({number}, {arguments}), ctypes.get_errno())\n")
+        });
+        // A call of the x32 convention fails, or ends who makes it.
+        let script = format!(
+            "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+             def call(*a): return libc.syscall(*map(ctypes.c_long, a))\n{}\
+             child = os.fork()\n\
+             if not child: os._exit(call({}) > 0)\n\
+             print('x32', os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) <= 0)",
+            tries.concat(),
+            0x4000_0000 + libc::SYS_getpid,
+        );
+        let expected = calls.map(|(name, .., errno)| format!("{name} -1 {errno}\n"));
+        let expected = format!("{}x32 True\n", expected.concat());
+        assert_eq!(self.python(&script).await, expected);
+    }
+
+    /// Of sockets there are the gateway's kind and those of the own loopback, and no others.
+    pub(crate) async fn no_other_family_of_sockets(&self) {
+        let script = "\
+            import ctypes, socket\n\
+            libc = ctypes.CDLL(None, use_errno=True)\n\
+            def made(call, family, *rest):\n\
+            \x20 ctypes.set_errno(0)\n\
+            \x20 return libc.syscall(call, *map(ctypes.c_long, (family, 2, 0, *rest))) >= 0, ctypes.get_errno()\n\
+            pair = (ctypes.c_int * 2)()\n\
+            for call, rest in [(41, ()), (53, (ctypes.addressof(pair),))]:\n\
+            \x20 tried = [(family, *made(call, family, *rest)) for family in [*range(64), 1 << 32 | 40, 1 << 31]]\n\
+            \x20 print([family for family, _, errno in tried if errno != 1])\n\
+            for name in 'AF_VSOCK', 'AF_PACKET', 'AF_NETLINK', 'AF_ALG':\n\
+            \x20 try: socket.socket(getattr(socket, name), socket.SOCK_RAW); print('made')\n\
+            \x20 except OSError as error: print(name, error.strerror)";
+        let script = script
+            .replace("(41, ())", &format!("({}, ())", libc::SYS_socket))
+            .replace("(53, (", &format!("({}, (", libc::SYS_socketpair));
+        assert_eq!(
+            self.python(&script).await,
+            "[1, 2, 10]\n[1, 2, 10]\n\
+             AF_VSOCK Operation not permitted\nAF_PACKET Operation not permitted\n\
+             AF_NETLINK Operation not permitted\nAF_ALG Operation not permitted\n"
+        );
+    }
+
+    /// What agents and tests do every day works all the same.
+    pub(crate) async fn ordinary_programs_work(&self) {
+        let python = "\
+            import asyncio, concurrent.futures, fcntl, mmap, multiprocessing, os, pty, select\n\
+            import signal, socket, sqlite3, subprocess, tempfile, threading, urllib.request\n\
+            import http.server\n\
+            def twice(n): return 2 * n\n\
+            if __name__ == '__main__':\n\
+            \x20 found = []\n\
+            \x20 thread = threading.Thread(target=lambda: found.append('thread'))\n\
+            \x20 thread.start(); thread.join(); print(found)\n\
+            \x20 for way in 'fork', 'spawn', 'forkserver':\n\
+            \x20   with multiprocessing.get_context(way).Pool(2) as pool: print(way, pool.map(twice, [1, 2]))\n\
+            \x20 with concurrent.futures.ThreadPoolExecutor(4) as pool: print(list(pool.map(twice, [3])))\n\
+            \x20 print(subprocess.run(['sh', '-c', 'echo said | cat'], capture_output=True, text=True))\n\
+            \x20 async def main():\n\
+            \x20   child = await asyncio.create_subprocess_exec('echo', 'later', stdout=-1)\n\
+            \x20   server = await asyncio.start_server(lambda r, w: (w.write(b'hello'), w.close()), 'localhost', 0)\n\
+            \x20   reader, _ = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])\n\
+            \x20   print((await child.communicate())[0], await reader.read(), await asyncio.to_thread(twice, 4))\n\
+            \x20 asyncio.run(main())\n\
+            \x20 web = http.server.ThreadingHTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)\n\
+            \x20 threading.Thread(target=web.serve_forever, daemon=True).start()\n\
+            \x20 url = f'http://127.0.0.1:{web.server_port}/hello.txt'\n\
+            \x20 print(urllib.request.urlopen(url).read()); web.shutdown()\n\
+            \x20 left, right = socket.socketpair(); left.send(b'pair'); print(right.recv(4))\n\
+            \x20 with tempfile.TemporaryFile() as file:\n\
+            \x20   fcntl.flock(file, fcntl.LOCK_EX); file.truncate(4096); print(mmap.mmap(file.fileno(), 0)[:1])\n\
+            \x20 db = sqlite3.connect('x.db'); db.execute('create table t (x)'); db.commit(); print('sql')\n\
+            \x20 print(pty.openpty()[0] > 0); signal.alarm(60)\n";
+        let git = "git init -q -b main . && git add p.py && git -c user.name=a -c user.email=a@b \
+            commit -qm one && echo >> p.py && git diff --stat | tail -1 && git stash -q 2>/dev/null; \
+            git log --format=%s";
+        let script = format!(
+            "cat > p.py <<'END'\n{python}END\necho hello > hello.txt\n\
+             python3 p.py 2>&1 | grep -v GET\n{git}\n\
+             (cd / && tar -cf - app/p.py | gzip | gzip -d | tar -tf -); seq 3 | sort -r | xargs -P 2 -n 1 true; \
+             timeout 5 sh -c 'sleep 0.1 & wait' && echo waited"
+        );
+        assert_eq!(
+            self.says(&script).await,
+            "['thread']\nfork [2, 4]\nspawn [2, 4]\nforkserver [2, 4]\n[6]\n\
+             CompletedProcess(args=['sh', '-c', 'echo said | cat'], returncode=0, \
+             stdout='said\\n', stderr='')\nb'later\\n' b'hello' 8\nb'hello\\n'\nb'pair'\n\
+             b'\\x00'\nsql\nTrue\n 1 file changed, 1 insertion(+)\none\napp/p.py\nwaited\n"
+        );
+    }
+
     /// The agent's files are there, readable, and cannot be changed.
     pub(crate) async fn the_agent_is_read_only(&self) {
         let mut spec = self.spec(
@@ -181,10 +312,10 @@ impl Subject<'_> {
         assert!(again.starts_with("name = \"x\"\nruns\n"), "{again}");
     }
 
-    /// Only the working folder, `/tmp` and what the spec names can be written.
+    /// Only the working folder, `/tmp`, `/dev/shm` and what the spec names can be written.
     pub(crate) async fn nothing_else_is_writable(&self) {
         let mut spec = self.spec(
-            "for d in / /etc /usr /usr/bin /bin /var /var/tmp /root /home /opt /srv /run /dev /dev/shm \
+            "for d in / /etc /usr /usr/bin /bin /var /var/tmp /root /home /opt /srv /run /dev \
                  /proc /proc/sys/kernel /sys /sys/fs/cgroup /mnt; do \
                  touch \"$d/x\" 2>/dev/null && echo \"$d\"; done; \
              touch x /tmp/x /tmp/dgm-scratch/x /logs/verifier/x && echo fine",
@@ -200,10 +331,11 @@ impl Subject<'_> {
             .says(
                 "head -c 100000000 /dev/zero > big 2>/dev/null || echo full; \
                  stat -c %s big | awk '{ print ($1 <= 34000000) ? \"bounded\" : $1 }'; rm big; \
-                 head -c 100000000 /dev/zero > /tmp/big 2>/dev/null || echo full; rm /tmp/big",
+                 head -c 100000000 /dev/zero > /tmp/big 2>/dev/null || echo full; rm /tmp/big; \
+                 head -c 100000000 /dev/zero > /dev/shm/big 2>/dev/null || echo full; rm /dev/shm/big",
             )
             .await;
-        assert_eq!(said, "full\nbounded\nfull\n");
+        assert_eq!(said, "full\nbounded\nfull\nfull\n");
     }
 
     /// Endless output costs bounded memory; its head and tail are kept.

@@ -196,7 +196,8 @@ pub(super) fn keys(is_set: &dyn Fn(&str) -> bool) -> Check {
     Check::warn(
         "model keys",
         found,
-        "export one to use a real model; scripted and local models need none",
+        "a program of yours that asks a real model needs its key: `pass_env` in `dgm.toml`; scripted \
+         and local models need none",
     )
 }
 

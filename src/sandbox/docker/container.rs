@@ -5,8 +5,9 @@
 //! of the job's own socket and a constant `/etc/hosts`, all read-only. None of these is an
 //! option.
 
+use super::profile;
 use super::reap::{ARCHIVE_LABEL, CREATED_LABEL, JOB_LABEL};
-use crate::sandbox::{AGENT_DIR, SOCKET_PATH, Spec, flow};
+use crate::sandbox::{AGENT_DIR, SHARED_MEMORY, SOCKET_PATH, Spec, flow};
 use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType,
     ResourcesUlimits,
@@ -94,12 +95,16 @@ fn host_config(spec: &Spec, setting: &Setting<'_>) -> Result<HostConfig, String>
         dns: Some(vec!["127.0.0.1".to_owned()]),
         dns_search: Some(vec![".".to_owned()]),
         cap_drop: Some(vec!["ALL".to_owned()]),
-        security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
+        security_opt: Some(vec![
+            "no-new-privileges:true".to_owned(),
+            format!("seccomp={}", profile::json()),
+        ]),
         privileged: Some(false),
         readonly_rootfs: Some(true),
         tmpfs: Some(file_systems(spec, setting.volumes)?),
         mounts: Some(mounts(spec, setting)),
-        ipc_mode: Some("none".to_owned()),
+        ipc_mode: Some("private".to_owned()),
+        shm_size: Some(i64::try_from(SHARED_MEMORY).unwrap_or(i64::MAX)),
         memory: Some(memory),
         memory_swap: Some(memory),
         nano_cpus: Some(nano_cpus(limits.cpus, setting.cpus)),

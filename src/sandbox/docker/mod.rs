@@ -11,6 +11,7 @@ mod container;
 mod engine;
 mod files;
 pub mod image;
+mod profile;
 mod reap;
 mod run;
 mod survey;

@@ -1,11 +1,10 @@
 //! One bubblewrap from start to end: its streams, its deadline, its death.
 
 use super::cgroup::Group;
+use super::kill;
 use crate::sandbox::flow::{self, Intake, Seen, Want};
 use crate::sandbox::{Ended, SandboxError, Spec};
 use anyhow::Context as _;
-use rustix::process::{Pid, Signal, kill_process};
-use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -101,27 +100,12 @@ impl Life {
         (ended.ok().and_then(Result::ok), oom)
     }
 
-    /// Kills every process inside. Process 1 of the namespace comes first: once bubblewrap
-    /// itself can be waited for, the kernel has ended all that were in it.
-    fn kill(&mut self) {
-        let Some((child, group)) = &mut self.parts else {
-            return;
-        };
-        if let Some(outer) = child.id().and_then(process) {
-            // Stopped, it starts no process 1 that would be missed here.
-            let _ = kill_process(outer, Signal::STOP);
-            let inner = children(outer);
-            for process in &inner {
-                let _ = kill_process(*process, Signal::KILL);
-            }
-            let last = if inner.is_empty() {
-                Signal::KILL
-            } else {
-                Signal::CONT
-            };
-            let _ = kill_process(outer, last);
+    /// Kills every process inside.
+    fn kill(&self) {
+        if let Some((child, group)) = &self.parts {
+            kill::bubblewrap(child);
+            group.kill();
         }
-        group.kill();
     }
 }
 
@@ -131,7 +115,6 @@ impl Drop for Life {
         let Some((mut child, group)) = self.parts.take() else {
             return;
         };
-        drop(child.start_kill());
         drop(group);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // So that it does not stay a zombie.
@@ -188,16 +171,4 @@ async fn attend(
         }
     }
     Ok(Pause::Ended)
-}
-
-fn process(id: u32) -> Option<Pid> {
-    Pid::from_raw(i32::try_from(id).ok()?)
-}
-
-fn children(parent: Pid) -> Vec<Pid> {
-    let parent = parent.as_raw_nonzero();
-    let file = format!("/proc/{parent}/task/{parent}/children");
-    let text = fs::read_to_string(file).unwrap_or_default();
-    let pids = text.split_whitespace().filter_map(|pid| pid.parse().ok());
-    pids.filter_map(Pid::from_raw).collect()
 }

@@ -8,6 +8,7 @@
 //! `docs/sandbox.md` says what is isolated and what is not.
 
 mod cgroup;
+mod kill;
 mod life;
 mod program;
 mod runtime;
@@ -31,18 +32,17 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use view::{Sources, System};
 
-/// Starts bubblewrap (`$5` ends the count of groups, their files, then its command line) under
-/// limits that hold for every process on its own: size of a file in blocks of 512 bytes and
-/// address space in KiB. The kernel kills what runs inside before anything else if this
-/// machine runs out of memory.
+/// Starts bubblewrap under limits that hold for every process on its own. `$1` address space
+/// in KiB or 0, `$2` `$3` system call filters, `$4` how many files follow through which groups
+/// are joined; then the command line. The kernel kills what runs inside before anything else
+/// if this machine runs out of memory.
 const LAUNCH: &str = r#"
 echo 1000 >/proc/self/oom_score_adj
 ulimit -c 0
 ulimit -n 1024 2>/dev/null
-ulimit -f "$1"
-[ "$2" = 0 ] || ulimit -v "$2"
-unknown=$3 denied=$4 groups=$5
-shift 5
+[ "$1" = 0 ] || ulimit -v "$1"
+unknown=$2 denied=$3 groups=$4
+shift 4
 while [ "$groups" -gt 0 ]; do
   echo $$ >"$1" || exit 125
   shift
@@ -165,7 +165,6 @@ impl Ready {
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", LAUNCH, "dgm-launch"])
-            .arg((view::largest(spec) / 512 + 2048).to_string())
             .arg(address_space.to_string())
             .args([self.runtime.filter(0), self.runtime.filter(1)])
             .arg(group.doors().len().to_string())

@@ -4,7 +4,7 @@
 //! named `<purpose>-<pid>`. Invariant: one whose name ends with another process's number is
 //! left over once the archive's lock is held, and may be removed ([`reap`]).
 
-use super::seccomp;
+use super::{kill, seccomp};
 use crate::domain::FileTree;
 use crate::sandbox::AgentSource;
 use anyhow::{Context as _, ensure};
@@ -132,6 +132,8 @@ pub(super) fn reap(archive: &Path) -> io::Result<usize> {
         let owner = name.to_str().and_then(|name| name.rsplit_once('-'));
         let is_left = owner.is_some_and(|(_, pid)| pid != own && pid.parse::<u32>().is_ok());
         if is_left && entry.file_type()?.is_dir() {
+            // Killed at the wrong moment, a process leaves a bubblewrap that has not begun.
+            kill::started_with(&entry.path());
             fs::remove_dir_all(entry.path())?;
             count += 1;
         }

@@ -4,6 +4,7 @@
 //! runtime's blocking threads end when idle and would take sandboxes with them; this thread
 //! lives as long as the process.
 
+use super::kill;
 use anyhow::Context as _;
 use std::io;
 use std::sync::OnceLock;
@@ -15,7 +16,18 @@ use tokio::sync::oneshot;
 struct Order {
     command: Command,
     runtime: Handle,
-    reply: oneshot::Sender<io::Result<Child>>,
+    reply: oneshot::Sender<io::Result<Started>>,
+}
+
+/// A bubblewrap on its way to the one who ordered it, who may give up at any time.
+struct Started(Option<Child>);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let Some(child) = &self.0 {
+            kill::bubblewrap(child);
+        }
+    }
 }
 
 /// Starts a command from the long-lived thread.
@@ -28,7 +40,8 @@ pub(super) async fn spawn(command: Command) -> anyhow::Result<Child> {
     };
     let gone = "the thread that starts sandboxes is gone";
     orders()?.send(order).ok().context(gone)?;
-    Ok(started.await.context(gone)??)
+    let mut started = started.await.context(gone)??;
+    started.0.take().context(gone)
 }
 
 fn orders() -> anyhow::Result<&'static Sender<Order>> {
@@ -42,8 +55,10 @@ fn orders() -> anyhow::Result<&'static Sender<Order>> {
         .spawn(move || {
             for mut order in orders {
                 let _runtime = order.runtime.enter();
-                // Whoever ordered may be gone; the child is then killed by its own drop.
-                drop(order.reply.send(order.command.spawn()));
+                let started = order.command.spawn();
+                let started = started.map(|child| Started(Some(child)));
+                // Whoever ordered may be gone; dropping it kills it.
+                drop(order.reply.send(started));
             }
         })
         .context("could not start a thread")?;

@@ -4,7 +4,7 @@
 //! it) are visible, read-only, beside an `/etc` of our own, the agent's source and the folder
 //! of the job's socket. Everything writable is a sized file system in memory.
 
-use crate::sandbox::{AGENT_DIR, SCRATCH_DIR, SOCKET_PATH, Spec, flow};
+use crate::sandbox::{AGENT_DIR, SCRATCH_DIR, SHARED_MEMORY, SOCKET_PATH, Spec, flow};
 use anyhow::ensure;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -19,9 +19,6 @@ const SYSTEM: [&str; 6] = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32
 const TAKEN: [&str; 12] = [
     "usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "proc", "dev", "sys", "run",
 ];
-/// Bytes that `/dev/shm` can hold.
-const SHARED_MEMORY: u64 = 64 << 20;
-
 /// The parts of this machine that every sandbox sees.
 #[derive(Debug)]
 pub(super) struct System {
@@ -94,10 +91,10 @@ pub(super) fn arguments(
     }
     list.mount("--ro-bind", sources.etc, "/etc");
     list.add(&["--proc", "/proc", "--dev", "/dev"]);
-    list.memory(SHARED_MEMORY, "/dev/shm");
     // The kernel lets the machine's root write `/proc/sys` without any capability, whatever
     // its number inside; bubblewrap leaves that open where this program runs as root.
     list.add(&["--remount-ro", "/dev", "--remount-ro", "/proc"]);
+    list.memory(SHARED_MEMORY, "/dev/shm");
     for top in tops(spec)? {
         list.memory(spec.limits.disk, &top);
     }
@@ -115,11 +112,6 @@ pub(super) fn arguments(
     }
     list.add(&["--remount-ro", "/", "--chdir", "/", "--"]);
     Ok(list.0)
-}
-
-/// Returns the bytes that the largest writable file system can hold.
-pub(super) fn largest(spec: &Spec) -> u64 {
-    spec.limits.disk.max(SHARED_MEMORY)
 }
 
 /// Returns the folders below the root that get a file system of their own.
@@ -196,7 +188,8 @@ mod tests {
         assert_eq!(
             mounts,
             "/usr /usr --symlink usr/bin /bin --ro-bind /run/etc /etc --proc /proc --dev /dev \
-             --size 67108864 --tmpfs /dev/shm --remount-ro /dev --remount-ro /proc \
+             --remount-ro /dev --remount-ro /proc \
+             --size 67108864 --tmpfs /dev/shm \
              --size 536870912 --tmpfs /app --size 536870912 --tmpfs /logs \
              --size 536870912 --tmpfs /tmp \
              --dir /app/src --dir /logs/verifier --dir /tmp/dgm-scratch \

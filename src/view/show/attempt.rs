@@ -52,7 +52,7 @@ pub(super) fn origin(page: &mut Page, attempt: &Attempt) {
         ),
     );
     page.field(
-        "learnt from",
+        "learned from",
         &match &decision.entry {
             Entry::Task(task) => format!("task `{task}`"),
             Entry::Pattern(pattern) => format!("pattern `{}` over its runs", pattern.name()),

@@ -227,7 +227,7 @@ fn descent(page: &mut Page, subject: Subject<'_>, style: Style) {
     }
     let mut failed = Table::new([
         ("attempt", Align::Left),
-        ("learnt from", Align::Left),
+        ("learned from", Align::Left),
         ("why no child", Align::Left),
     ]);
     for attempt in lineage.attempts_of(subject.id) {

@@ -2,6 +2,10 @@
 
 mod grown;
 mod program;
+mod story;
+mod world;
 
 pub(crate) use grown::{Grown, made};
 pub(crate) use program::Program;
+pub(crate) use story::{assert_same, audit, story};
+pub(crate) use world::{Plan, Running, World, names};

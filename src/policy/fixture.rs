@@ -1,0 +1,98 @@
+//! Small lineages with declared truth, for tests of policies.
+
+use crate::domain::{
+    CommitId, Decision, Entry, Evaluation, EvaluationKey, Fact, Outcome, Purpose, RunId, TaskId,
+    Timing, TreeId, Variant, VariantId, Verdict,
+};
+use crate::lineage::Lineage;
+
+/// A lineage under construction.
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) lineage: Lineage,
+}
+
+impl World {
+    /// Adds a variant whose evaluations on stage 0 ended so, admitted.
+    pub(crate) fn admitted(mut self, id: u32, parent: Option<u32>, outcomes: &[Outcome]) -> Self {
+        self.make(id, parent);
+        for (index, outcome) in outcomes.iter().enumerate() {
+            self.evaluate(id, &format!("t{index}"), 0, *outcome);
+        }
+        self.judge(id);
+        self
+    }
+
+    pub(crate) fn make(&mut self, id: u32, parent: Option<u32>) {
+        let generation = parent
+            .and_then(|parent| self.lineage.variant(VariantId(parent)))
+            .map_or(0, |parent| parent.generation + 1);
+        self.lineage.apply(&Fact::VariantMade(Variant {
+            id: VariantId(id),
+            commit: CommitId::new(format!("{id:040x}")),
+            tree: TreeId::new(format!("{id:040x}")),
+            parent: parent.map(VariantId),
+            generation,
+            summary: String::new(),
+            created_ms: 0,
+        }));
+    }
+
+    pub(crate) fn judge(&mut self, id: u32) {
+        let variant = VariantId(id);
+        self.lineage.apply(&Fact::Judged {
+            variant,
+            verdict: Verdict::Admitted,
+            at_ms: 0,
+        });
+    }
+
+    pub(crate) fn decide(&mut self, attempt: u32, round: u32, parent: u32) {
+        self.lineage.apply(&Fact::Decided(Decision {
+            attempt: VariantId(attempt),
+            round,
+            parent: VariantId(parent),
+            entry: Entry::Task(TaskId::new("t0")),
+            policy: "test".to_owned(),
+            weights: Vec::new(),
+            run: RunId(1),
+            at_ms: 0,
+        }));
+    }
+
+    pub(crate) fn evaluate(&mut self, id: u32, task: &str, stage: u32, outcome: Outcome) {
+        let key = EvaluationKey {
+            variant: VariantId(id),
+            task: TaskId::new(task),
+            repeat: 0,
+        };
+        self.lineage.apply(&Fact::Evaluated(evaluation(
+            key,
+            Purpose::Stage(stage),
+            outcome,
+        )));
+    }
+}
+
+/// Returns an evaluation that ended so.
+pub(crate) fn evaluation(key: EvaluationKey, purpose: Purpose, outcome: Outcome) -> Evaluation {
+    let changed = !matches!(outcome, Outcome::Empty | Outcome::InfraError);
+    Evaluation {
+        key,
+        purpose,
+        outcome,
+        passed: outcome == Outcome::Resolved,
+        reward: None,
+        detail: String::new(),
+        task_digest: String::new(),
+        agent_log: None,
+        verifier_log: None,
+        patch: changed.then(|| crate::domain::BlobId::from_hex("00")),
+        transcript: None,
+        context_overflow: false,
+        timing: Timing::default(),
+        run: RunId(1),
+        execution: 1,
+        at_ms: 0,
+    }
+}
