@@ -70,10 +70,8 @@ impl Recorder {
             return false;
         };
         self.policy.orders_rounds()
-            && self.lineage.attempts().any(|other| {
-                other.decision.round == attempt.decision.round
-                    && other.decision.attempt < id
-                    && other.end.is_none()
+            && self.lineage.open_attempts().any(|other| {
+                other.decision.round == attempt.decision.round && other.decision.attempt < id
             })
     }
 
