@@ -16,5 +16,6 @@ mod kill;
 mod local_benchmark;
 mod local_sandbox;
 mod sandbox_suite;
+mod smoke_tasks;
 mod support;
 mod view_order;
