@@ -43,9 +43,20 @@ pub(super) fn state(layout: &Layout) -> Result<State> {
     let path = layout.database();
     match std::fs::symlink_metadata(&path) {
         Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(State::Absent),
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(State::Absent);
+        }
         Err(error) => return Err(ArchiveError::read(&path, error)),
     }
+    // Asked first, because SQLite would not say why. Opening and closing the file instead
+    // would drop locks that this process may hold on it.
+    rustix::fs::access(&path, rustix::fs::Access::READ_OK)
+        .map_err(|error| ArchiveError::read(&path, std::io::Error::from(error)))?;
     let fault = |error| ArchiveError::read(&path, error);
     let connection = open_reader(layout)?;
     let has_meta: bool = connection

@@ -47,10 +47,7 @@ pub enum SuiteError {
         path: PathBuf,
     },
     /// There is no task in it.
-    #[error(
-        "`{path}` holds no task; a benchmark is a folder of Harbor task directories, each with \
-         a `task.toml`"
-    )]
+    #[error("`{path}` holds no task: it has no folder with a `task.toml`")]
     Empty {
         /// The folder.
         path: PathBuf,
@@ -92,7 +89,7 @@ pub enum SelectError {
 fn near_matches(near: &[String]) -> String {
     match near {
         [] => String::new(),
-        near => format!("; did you mean `{}`", near.join("`, `")),
+        near => format!("; did you mean `{}`?", near.join("`, `")),
     }
 }
 
@@ -349,11 +346,11 @@ mod tests {
         );
         assert_eq!(
             selected(&suite, &["python__bowlign"]),
-            Err("there is no task `python__bowlign`; did you mean `python__bowling`".to_owned())
+            Err("there is no task `python__bowlign`; did you mean `python__bowling`?".to_owned())
         );
         assert_eq!(
             selected(&suite, &["bowling"]),
-            Err("there is no task `bowling`; did you mean `python__bowling`".to_owned())
+            Err("there is no task `bowling`; did you mean `python__bowling`?".to_owned())
         );
         assert_eq!(
             selected(&suite, &["zzz"]),

@@ -1,5 +1,6 @@
 //! `dgm checkout`.
 
+use super::error::usage;
 use super::exit::Code;
 use super::place::{self, Shape, find_variant};
 use super::ui::Ui;
@@ -45,6 +46,12 @@ impl Args {
         let [name, out] = words else {
             unreachable!("invariant: the shape allows two words")
         };
+        if Path::new(out).is_file() {
+            return usage(
+                format!("`{out}` is a file"),
+                "name a new or an empty folder",
+            );
+        }
         let reader = Reader::open(&place.dir)?;
         let lineage = reader.lineage()?;
         let variant = find_variant(&lineage, name)?;

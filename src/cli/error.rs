@@ -12,6 +12,8 @@ use std::fmt;
 struct Hinted {
     error: anyhow::Error,
     hint: String,
+    /// Whether something that the command line names is to blame.
+    is_usage: bool,
 }
 
 impl fmt::Display for Hinted {
@@ -30,17 +32,27 @@ impl std::error::Error for Hinted {
 pub(crate) trait Hint<T> {
     /// Returns the error with advice: a sentence that says what to do.
     fn hint(self, hint: impl Into<String>) -> anyhow::Result<T>;
+
+    /// Returns the error with advice, as one of something that the command line names.
+    fn wrong(self, hint: impl Into<String>) -> anyhow::Result<T>;
 }
 
 impl<T, E: Into<anyhow::Error>> Hint<T> for Result<T, E> {
     fn hint(self, hint: impl Into<String>) -> anyhow::Result<T> {
-        self.map_err(|error| {
-            anyhow::Error::new(Hinted {
-                error: error.into(),
-                hint: hint.into(),
-            })
-        })
+        self.map_err(|error| hinted(error.into(), hint.into(), false))
     }
+
+    fn wrong(self, hint: impl Into<String>) -> anyhow::Result<T> {
+        self.map_err(|error| hinted(error.into(), hint.into(), true))
+    }
+}
+
+fn hinted(error: anyhow::Error, hint: String, is_usage: bool) -> anyhow::Error {
+    anyhow::Error::new(Hinted {
+        error,
+        hint,
+        is_usage,
+    })
 }
 
 /// The command line, or something it names, is wrong.
@@ -57,11 +69,16 @@ pub(crate) fn usage<T>(what: impl Into<String>, hint: impl Into<String>) -> anyh
 pub(super) fn code(error: &anyhow::Error) -> Code {
     let mut code = Code::Failed;
     visit(error, &mut |cause| {
-        if cause.is::<Usage>() {
+        let named = cause.downcast_ref::<Hinted>();
+        if cause.is::<Usage>() || named.is_some_and(|hinted| hinted.is_usage) {
             code = Code::Usage;
         }
-        if let Some(ArchiveError::Missing { .. } | ArchiveError::Unknown { .. }) =
-            cause.downcast_ref()
+        if let Some(
+            ArchiveError::Missing { .. }
+            | ArchiveError::Unknown { .. }
+            | ArchiveError::NotEmpty { .. }
+            | ArchiveError::Occupied { .. },
+        ) = cause.downcast_ref()
         {
             code = Code::Usage;
         }

@@ -1,16 +1,16 @@
 //! `dgm eval`.
 
-use super::evolve::{models, settings};
+use super::error::Hint as _;
 use super::exit::Code;
 use super::place::{Shape, split};
-use super::progress::{self, Printer};
+use super::run::{KEEP, Run, settings};
 use super::ui::Ui;
 use super::{block_on, show, workplace};
 use crate::archive::{Reader, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
 use crate::domain::{TaskId, VariantId};
-use crate::evolve::{EndCause, Engine, Finished, Parts, same_tasks};
+use crate::evolve::{EndCause, Finished, same_tasks};
 use crate::policy::EvalPolicy;
 use crate::sys::shutdown::Shutdown;
 use anyhow::Context as _;
@@ -93,29 +93,22 @@ impl Args {
         let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
         let writer = Writer::open(dir)?;
         let suite: Suite = workplace::load_suite(&settings.benchmark)?;
-        let tasks = suite.select(&self.tasks)?;
+        let tasks = workplace::select(&suite, &self.tasks)?;
         let lineage = writer.lineage()?;
-        same_tasks(&lineage, &suite)?;
+        same_tasks(&lineage, &suite).wrong(KEEP)?;
         workplace::refuse_unfit(settings.backend, tasks.iter())?;
         let images = workplace::images(tasks.iter(), None);
         let place = workplace::open(settings.backend, writer.id(), &images).await?;
         let ids: Vec<TaskId> = tasks.iter().map(|task| task.id.clone()).collect();
         let policy = EvalPolicy::further(&lineage, variant, &ids, self.repeats);
-        let (progress, printer) = Printer::start(ui, 0);
-        let parts = Parts {
+        let policy = Arc::new(policy);
+        let run = Run {
             writer,
-            policy: Arc::new(policy),
+            suite,
             place,
-            suite: Arc::new(suite),
-            models: models(settings)?,
-            settings: settings.engine.clone(),
-            shutdown,
-            progress,
-            command: progress::command_line(),
-            config: settings.in_force(),
+            policy,
+            rounds: 0,
         };
-        let finished = Engine::run(parts).await;
-        printer.finish().await;
-        finished
+        run.go(ui, settings, shutdown).await
     }
 }

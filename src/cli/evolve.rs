@@ -1,15 +1,15 @@
 //! `dgm evolve`.
 
+use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::init::{self, Source, config_error};
-use super::progress::{self, Printer};
+use super::run::{KEEP, Run, settings};
 use super::ui::Ui;
 use super::{block_on, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
-use crate::config::{Overrides, Settings, parse};
-use crate::evolve::{EndCause, Engine, Finished, Parts, RoleModels, comparable};
-use crate::model::Model;
+use crate::config::{Overrides, Settings};
+use crate::evolve::{EndCause, Finished, comparable};
 use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
 use crate::view::tree;
@@ -53,6 +53,12 @@ impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
         let dir = self.dir.clone().unwrap_or_else(|| PathBuf::from("."));
         if !exists(&dir) {
+            if self.dir.is_none() {
+                return usage(
+                    "the current directory holds no archive",
+                    "name the folder of one, or make one: `dgm evolve demo --preset smoke`",
+                );
+            }
             init::create(&dir, &self.source)?;
             ui.status(&format!("made the archive `{}`", dir.display()));
         } else if self.source.says_more_than_a_preset() {
@@ -103,44 +109,16 @@ impl Args {
     }
 }
 
-/// Reads the archive's own configuration.
-pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
-    let file = Layout::new(dir).config();
-    let name = file.display().to_string();
-    let text =
-        std::fs::read_to_string(&file).with_context(|| format!("could not read `{name}`"))?;
-    let raw = config_error(parse(&text), &name)?;
-    let dir = dir
-        .canonicalize()
-        .with_context(|| format!("could not find `{}`", dir.display()))?;
-    let settings = Settings::resolve(raw, &dir, overrides)
-        .and_then(|settings| settings.check_models().map(|()| settings));
-    config_error(settings, &name)
-}
-
-/// Makes the models of all roles.
-pub(super) fn models(settings: &Settings) -> anyhow::Result<RoleModels> {
-    let [diagnose, modify, solve] = settings.models.clone();
-    let model = |settings: crate::model::ModelSettings, role: &str| {
-        Model::new(settings)
-            .map(Arc::new)
-            .with_context(|| format!("model of the role `{role}`"))
-    };
-    Ok(RoleModels {
-        diagnose: model(diagnose, "diagnose")?,
-        modify: model(modify, "modify")?,
-        solve: model(solve, "solve")?,
-    })
-}
-
 async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Finished, u32)> {
     let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
     let writer = Writer::open(dir)?;
     let suite: Suite = workplace::load_suite(&settings.benchmark)?;
-    let available = workplace::task_ids(&suite);
+    if let Some(left_out) = workplace::left_out(&suite) {
+        ui.warn(&left_out);
+    }
     let name = Layout::new(dir).config().display().to_string();
-    let stages = config_error(settings.stages(&available), &name)?;
-    comparable(&writer.lineage()?, &suite, &stages)?;
+    let stages = config_error(settings.stages(&suite), &name)?;
+    comparable(&writer.lineage()?, &suite, &stages).wrong(KEEP)?;
     let in_stages = || {
         suite.tasks.iter().filter(|task| {
             stages
@@ -154,20 +132,12 @@ async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Fini
     let place = workplace::open(settings.backend, writer.id(), &images).await?;
     let rounds = settings.generations();
     let policy = Dgm::new(settings.dgm(stages));
-    let (progress, printer) = Printer::start(ui, rounds);
-    let parts = Parts {
+    let run = Run {
         writer,
-        policy: Arc::new(policy),
+        suite,
         place,
-        suite: Arc::new(suite),
-        models: models(settings)?,
-        settings: settings.engine.clone(),
-        shutdown,
-        progress,
-        command: progress::command_line(),
-        config: settings.in_force(),
+        policy: Arc::new(policy),
+        rounds,
     };
-    let finished = Engine::run(parts).await;
-    printer.finish().await;
-    Ok((finished?, rounds))
+    Ok((run.go(ui, settings, shutdown).await?, rounds))
 }

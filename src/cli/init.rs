@@ -8,8 +8,9 @@ use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::preset::Preset;
 use super::ui::Ui;
+use super::workplace;
 use crate::agent::Manifest;
-use crate::archive::{Writer, exists, write_files};
+use crate::archive::{Writer, check_files, exists, write_files};
 use crate::benchmark::read_folder;
 use crate::config::{ConfigError, Overrides, Raw, Settings, parse};
 use crate::domain::{Fact, FileTree, Variant, VariantId};
@@ -87,6 +88,13 @@ pub(super) fn create(dir: &Path, source: &Source) -> anyhow::Result<()> {
             format!("go on with it: `dgm evolve {}`", dir.display()),
         );
     }
+    let is_file = |place: &&Path| place.exists() && !place.is_dir();
+    if let Some(file) = dir.ancestors().find(is_file) {
+        return usage(
+            format!("`{}` is no folder", file.display()),
+            "name a folder that does not exist yet",
+        );
+    }
     if dir.is_dir()
         && dir
             .read_dir()
@@ -97,31 +105,42 @@ pub(super) fn create(dir: &Path, source: &Source) -> anyhow::Result<()> {
             "name a folder that does not exist yet",
         );
     }
+    // The new archive takes the place of its folder, which `.` cannot be.
+    let Some(folder) = dir.file_name() else {
+        return usage(
+            format!("`{}` is no name for a new folder", dir.display()),
+            "name a folder that does not exist yet",
+        );
+    };
     let (text, config_dir) = config_text(source)?;
     let raw = checked(&text, source)?;
     // What can be wrong is said before anything is made.
     let name = source.name();
     let settings = Settings::resolve(raw.clone(), &config_dir, &Overrides::default());
-    config_error(settings.and_then(|settings| settings.check_models()), &name)?;
+    let settings = config_error(settings, &name)?;
+    config_error(settings.check_models(), &name)?;
+    if source.config.is_some() {
+        let suite = workplace::load_suite(&settings.benchmark)?;
+        config_error(settings.stages(&suite), &name)?;
+    }
     let agent = seed_agent(source, &raw, &config_dir)?;
     let text = rebase(&text, &raw, source, &config_dir)?;
     let folders = folders(source)?;
 
-    let name = dir
-        .file_name()
-        .with_context(|| format!("`{}` names no folder", dir.display()))?;
     let parent = match dir.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
     };
     durable::create_dir_all(parent)
-        .with_context(|| format!("could not make `{}`", parent.display()))?;
-    let prefix = format!(".{}.init-", name.to_string_lossy());
+        .with_context(|| format!("could not make the folder `{}`", parent.display()))
+        .hint("choose a place where you may make one")?;
+    let prefix = format!(".{}.init-", folder.to_string_lossy());
     remove_leftovers(parent, &prefix);
     let draft = tempfile::Builder::new()
         .prefix(&prefix)
         .tempdir_in(parent)
-        .with_context(|| format!("could not make a folder in `{}`", parent.display()))?;
+        .with_context(|| format!("could not make a folder in `{}`", parent.display()))
+        .hint("choose a place where you may make one")?;
     fill(draft.path(), &text, &agent, &folders)?;
     durable::publish(draft.path(), dir)
         .with_context(|| format!("could not move the new archive to `{}`", dir.display()))?;
@@ -161,9 +180,9 @@ fn fill(
 fn config_text(source: &Source) -> anyhow::Result<(String, PathBuf)> {
     match (&source.config, source.preset) {
         (Some(file), _) => {
-            let text = std::fs::read_to_string(file).with_context(|| {
-                format!("could not read the configuration `{}`", file.display())
-            })?;
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("could not read the configuration `{}`", file.display()))
+                .wrong("name a `dgm.toml`; `benchmarks/presets/smoke.toml` is an example")?;
             let dir = file.parent().unwrap_or(Path::new(".")).to_owned();
             Ok((text, dir))
         }
@@ -196,20 +215,28 @@ pub(super) fn config_error<T>(result: Result<T, ConfigError>, file: &str) -> any
     }
 }
 
+/// What to look at where a folder is no agent.
+const NEEDS: &str = "agents/README.md describes what an agent needs; `agents/base` is an example";
+
 fn seed_agent(source: &Source, raw: &Raw, config_dir: &Path) -> anyhow::Result<FileTree> {
     let folder = match (&source.agent, &raw.seed_agent) {
         (Some(folder), _) => folder.clone(),
         (None, Some(folder)) => config_dir.join(folder),
         (None, None) => return Ok(assets::base_agent()),
     };
+    let name = folder.display();
+    if !folder.is_dir() {
+        return usage(format!("there is no folder `{name}` with an agent"), NEEDS);
+    }
     let files = read_folder(&folder)
-        .with_context(|| format!("could not read the seed agent `{}`", folder.display()))?;
+        .with_context(|| format!("could not read the seed agent `{name}`"))
+        .wrong(NEEDS)?;
+    check_files(&files)
+        .with_context(|| format!("`{name}` holds what no archive keeps"))
+        .wrong(NEEDS)?;
     match Manifest::read(&files) {
         Ok(_) => Ok(files),
-        Err(error) => usage(
-            format!("`{}` is no agent: {error}", folder.display()),
-            "agents/README.md describes what an agent needs; `agents/base` is an example",
-        ),
+        Err(error) => usage(format!("`{name}` is no agent: {error}"), NEEDS),
     }
 }
 

@@ -19,6 +19,7 @@ mod logging;
 mod place;
 mod preset;
 mod progress;
+mod run;
 mod show;
 mod tree;
 mod ui;

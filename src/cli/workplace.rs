@@ -5,7 +5,6 @@ use super::error::{Hint as _, usage};
 use crate::agent::Place;
 use crate::benchmark::{Suite, Task};
 use crate::config::Backend;
-use crate::domain::TaskId;
 use crate::sandbox::Sandbox;
 use crate::sandbox::docker::DockerSandbox;
 use crate::sandbox::local::LocalSandbox;
@@ -75,8 +74,7 @@ pub(super) fn refuse_unfit<'a>(
 
 /// Loads a benchmark; tasks that are wanted and cannot run are an error.
 pub(super) fn load_suite(folder: &Path) -> anyhow::Result<Suite> {
-    let suite = Suite::load(folder)
-        .hint("a benchmark is a folder of Harbor task directories; `dgm bench import` makes one")?;
+    let suite = read_suite(folder)?;
     if suite.tasks.is_empty() {
         let (name, why) = suite.refused.first().context("the benchmark has no task")?;
         return usage(
@@ -87,9 +85,28 @@ pub(super) fn load_suite(folder: &Path) -> anyhow::Result<Suite> {
     Ok(suite)
 }
 
-/// Returns the names of all tasks that can run, in order.
-pub(super) fn task_ids(suite: &Suite) -> Vec<TaskId> {
-    suite.tasks.iter().map(|task| task.id.clone()).collect()
+/// Reads a benchmark, whether or not its tasks can run.
+pub(super) fn read_suite(folder: &Path) -> anyhow::Result<Suite> {
+    Suite::load(folder)
+        .wrong("a benchmark is a folder of Harbor task directories; `dgm bench import` makes one")
+}
+
+/// Returns a sentence about the tasks that cannot run, if there are any: a stage that takes
+/// the next so many tasks passes over them.
+pub(super) fn left_out(suite: &Suite) -> Option<String> {
+    let (first, _) = suite.refused.first()?;
+    let names = match suite.refused.len() {
+        1 => format!("task `{first}` cannot run and is left out"),
+        count => format!("{count} tasks cannot run and are left out, `{first}` is the first"),
+    };
+    let list = format!("`dgm bench list {}` says why", suite.path.display());
+    Some(format!("{names}; {list}"))
+}
+
+/// Returns the tasks that a command line names.
+pub(super) fn select(suite: &Suite, names: &[String]) -> anyhow::Result<Vec<Arc<Task>>> {
+    let list = format!("`dgm bench list {}` lists them", suite.path.display());
+    suite.select(names).wrong(list)
 }
 
 /// Returns the folder for sockets and caches: short, because a socket's path may have no more

@@ -1,6 +1,7 @@
 //! From the file to values: the one fallible step.
 
 use super::{ConfigError, Raw, RawModel, RawStage};
+use crate::benchmark::Suite;
 use crate::domain::{Role, TaskId, Usd};
 use crate::evolve::EngineSettings;
 use crate::model::{Model, ModelSettings, Price};
@@ -118,12 +119,12 @@ impl Settings {
     }
 
     /// Returns the stages over the benchmark's tasks.
-    pub fn stages(&self, available: &[TaskId]) -> Result<Stages, ConfigError> {
+    pub fn stages(&self, suite: &Suite) -> Result<Stages, ConfigError> {
         let mut taken = BTreeSet::new();
         let mut stages = Vec::new();
         for (index, raw) in self.raw.stages.iter().enumerate() {
             let key = format!("stages[{index}]");
-            let tasks = stage_tasks(raw, &key, available, &taken)?;
+            let tasks = stage_tasks(raw, &key, suite, &taken)?;
             for task in &tasks {
                 if !taken.insert(task.clone()) {
                     return Err(ConfigError::value(
@@ -292,7 +293,7 @@ fn dollars(value: f64, key: &str) -> Result<Usd, ConfigError> {
 fn stage_tasks(
     raw: &RawStage,
     key: &str,
-    available: &[TaskId],
+    suite: &Suite,
     taken: &BTreeSet<TaskId>,
 ) -> Result<Vec<TaskId>, ConfigError> {
     match (&raw.tasks, raw.count) {
@@ -302,16 +303,17 @@ fn stage_tasks(
             .iter()
             .map(|name| {
                 let task = TaskId::new(name.as_str());
-                if available.contains(&task) {
-                    Ok(task)
-                } else {
-                    Err(ConfigError::value(key, unknown_task(name, available)))
+                match suite.get(&task) {
+                    Some(_) => Ok(task),
+                    None => Err(ConfigError::value(key, unusable_task(name, suite))),
                 }
             })
             .collect(),
         (None, Some(count)) => {
-            let free: Vec<TaskId> = available
+            let free: Vec<TaskId> = suite
+                .tasks
                 .iter()
+                .map(|task| &task.id)
                 .filter(|task| !taken.contains(task))
                 .take(count)
                 .cloned()
@@ -328,9 +330,14 @@ fn stage_tasks(
     }
 }
 
-fn unknown_task(name: &str, available: &[TaskId]) -> String {
-    let near = available
+fn unusable_task(name: &str, suite: &Suite) -> String {
+    if let Some((_, why)) = suite.refused.iter().find(|(refused, _)| refused == name) {
+        return format!("names `{name}`, which cannot run: {}", why.sentence());
+    }
+    let near = suite
+        .tasks
         .iter()
+        .map(|task| &task.id)
         .map(|task| (strsim::damerau_levenshtein(name, task.as_str()), task))
         .filter(|(distance, _)| *distance <= 3)
         .min();

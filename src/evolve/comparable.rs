@@ -23,12 +23,16 @@ pub enum Incomparable {
     },
     /// The stages are not what they were.
     #[error(
-        "the stages have changed since run {run}: scores of old and new variants could not be \
-         compared"
+        "the stages have changed since run {run} (then {then}; now {now}): scores of old and \
+         new variants could not be compared"
     )]
     Stages {
         /// The run that recorded other stages.
         run: u32,
+        /// The tasks of the first stage that differs, as recorded.
+        then: String,
+        /// Its tasks now.
+        now: String,
     },
 }
 
@@ -41,10 +45,24 @@ pub fn comparable(lineage: &Lineage, suite: &Suite, stages: &Stages) -> Result<(
         .collect();
     for (start, _) in lineage.runs() {
         if !start.stages.is_empty() && start.stages != now {
-            return Err(Incomparable::Stages { run: start.run.0 });
+            return Err(other_stages(start.run.0, &start.stages, &now));
         }
     }
     same_tasks(lineage, suite)
+}
+
+fn other_stages(run: u32, then: &[Vec<TaskId>], now: &[Vec<TaskId>]) -> Incomparable {
+    let differs = |index: &usize| then.get(*index) != now.get(*index);
+    let index = (0..then.len()).find(differs).unwrap_or(then.len());
+    let name = |stages: &[Vec<TaskId>]| match stages.get(index) {
+        None => format!("no stage {}", index + 1),
+        Some(tasks) => {
+            let names: Vec<String> = tasks.iter().map(|task| format!("`{task}`")).collect();
+            format!("stage {} with {}", index + 1, names.join(", "))
+        }
+    };
+    let (then, now) = (name(then), name(now));
+    Incomparable::Stages { run, then, now }
 }
 
 /// Checks only the tasks.

@@ -4,7 +4,7 @@
 //! call ends, however it ends. It gets a few harmless variables of this process's
 //! environment and those that its settings name; no key can reach it unasked.
 
-use super::{ModelError, ModelSettings};
+use super::{ModelError, ModelSettings, SettingsError};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use std::ffi::OsString;
@@ -70,6 +70,26 @@ impl CommandModel {
             env,
             timeout: settings.timeout,
         }
+    }
+
+    /// Checks that the program is there.
+    pub(super) fn check(&self) -> Result<(), SettingsError> {
+        let is_there = if self.program.components().count() > 1 {
+            self.program.is_file()
+        } else {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            std::env::split_paths(&path).any(|folder| folder.join(&self.program).is_file())
+        };
+        if is_there {
+            return Ok(());
+        }
+        Err(SettingsError::Unusable {
+            key: "command",
+            what: format!(
+                "names the program `{}`, which is not there",
+                self.program.display()
+            ),
+        })
     }
 
     /// Runs the program once and returns the JSON value it printed.

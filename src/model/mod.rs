@@ -97,6 +97,14 @@ impl Model {
         })
     }
 
+    /// Checks that what serves it is there, without starting or sending anything: a run with
+    /// a misspelled program would otherwise count one failure after the other.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        match &self.provider {
+            Provider::Command(command) => command.check(),
+        }
+    }
+
     /// Returns the name of the model as configured.
     pub fn name(&self) -> &str {
         &self.name

@@ -1,6 +1,7 @@
 //! Benchmarks: their tasks, and how checking them went.
 
 use super::json;
+use super::line::clean;
 use super::style::{Ink, Style};
 use super::table::{Align, Table};
 use serde::Serialize;
@@ -43,7 +44,7 @@ pub fn list_text(tasks: &[Listed], style: Style) -> String {
         ("task", Align::Left),
         ("runs in", Align::Left),
         ("digest", Align::Left),
-        ("trouble", Align::Left),
+        ("", Align::Left),
     ]);
     for task in tasks {
         let image = task.image.clone().unwrap_or_default();
@@ -53,20 +54,34 @@ pub fn list_text(tasks: &[Listed], style: Style) -> String {
             .filter(|place| !place.is_empty())
             .collect();
         let digest = task.digest.get(..19).unwrap_or(&task.digest).to_owned();
-        let trouble = task.trouble.clone().unwrap_or_default();
-        let ink = if trouble.is_empty() {
-            Ink::Plain
+        let (verdict, ink) = if task.trouble.is_none() {
+            ("", Ink::Plain)
         } else {
-            Ink::Bad
+            ("cannot run", Ink::Bad)
         };
-        table.row([task.name.clone(), places.join(", "), digest, trouble], ink);
+        table.row(
+            [
+                task.name.clone(),
+                places.join(", "),
+                digest,
+                verdict.to_owned(),
+            ],
+            ink,
+        );
     }
-    let wrong = tasks.iter().filter(|task| task.trouble.is_some()).count();
-    let summary = match wrong {
-        0 => format!("{} tasks", tasks.len()),
-        wrong => format!("{} tasks, {wrong} of them cannot run", tasks.len()),
+    let reasons: Vec<(&str, &str)> = tasks
+        .iter()
+        .filter_map(|task| Some((task.name.as_str(), task.trouble.as_deref()?)))
+        .collect();
+    let count = match tasks.len() {
+        1 => "1 task".to_owned(),
+        count => format!("{count} tasks"),
     };
-    finish(&table, &summary, style)
+    let summary = match reasons.len() {
+        0 => count,
+        wrong => format!("{count}, {wrong} cannot run"),
+    };
+    finish(&table, &reasons, &summary, style)
 }
 
 /// Returns a list of tasks as JSON (`dgm.bench-list/1`).
@@ -90,7 +105,6 @@ pub fn check_text(rows: &[Row], style: Style) -> String {
         ("reference", Align::Right),
         ("seconds", Align::Right),
         ("", Align::Left),
-        ("what is wrong", Align::Left),
     ]);
     let reward = |reward: Option<f64>| match reward {
         Some(reward) => format!("{reward}"),
@@ -108,13 +122,18 @@ pub fn check_text(rows: &[Row], style: Style) -> String {
             reward(row.reference),
             format!("{:.1}", row.seconds),
             verdict.to_owned(),
-            row.detail.clone(),
         ];
         table.row(cells, ink);
     }
     let good = rows.iter().filter(|row| row.ok).count();
+    let reasons: Vec<(&str, &str)> = rows
+        .iter()
+        .filter(|row| !row.detail.is_empty())
+        .map(|row| (row.task.as_str(), row.detail.as_str()))
+        .collect();
     finish(
         &table,
+        &reasons,
         &format!("{good} of {} tasks can be used", rows.len()),
         style,
     )
@@ -136,8 +155,20 @@ pub fn check_json(rows: &[Row]) -> String {
     })
 }
 
-fn finish<const N: usize>(table: &Table<N>, summary: &str, style: Style) -> String {
+/// Ends a table with what is wrong, whole: a reason that is cut says nothing.
+fn finish<const N: usize>(
+    table: &Table<N>,
+    reasons: &[(&str, &str)],
+    summary: &str,
+    style: Style,
+) -> String {
     let mut text = table.lines(style).join("\n");
+    for (index, (task, why)) in reasons.iter().enumerate() {
+        text.push_str(if index == 0 { "\n\n" } else { "\n" });
+        text.push_str(&style.paint(Ink::Bad, &clean(task)));
+        text.push_str(": ");
+        text.push_str(&clean(why));
+    }
     text.push_str("\n\n");
     text.push_str(summary);
     text.push('\n');

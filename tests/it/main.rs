@@ -5,16 +5,20 @@
     reason = "a test that cannot set itself up has to stop"
 )]
 
+mod agents;
 mod archive;
+mod bad_input;
 mod cli_check;
 mod cli_help;
 mod cli_read;
 mod docker_polyglot;
 mod docker_sandbox;
 mod evolve;
+mod first_run;
 mod kill;
 mod local_benchmark;
 mod local_sandbox;
+mod rehearsal;
 mod sandbox_suite;
 mod smoke_tasks;
 mod support;

@@ -46,7 +46,7 @@ enum Sandbox {
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
         let suite = workplace::load_suite(&self.benchmark)?;
-        let tasks = suite.select(&self.tasks)?;
+        let tasks = workplace::select(&suite, &self.tasks)?;
         let backend = match self.sandbox {
             Sandbox::Docker => Backend::Docker,
             Sandbox::Local => Backend::Local,

@@ -1,8 +1,8 @@
 //! `dgm bench list`.
 
-use crate::benchmark::Suite;
 use crate::cli::exit::Code;
 use crate::cli::ui::Ui;
+use crate::cli::workplace;
 use crate::view::bench;
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
-        let suite = Suite::load(&self.benchmark)?;
+        let suite = workplace::read_suite(&self.benchmark)?;
         let tasks: Vec<bench::Listed> = suite
             .tasks
             .iter()

@@ -32,17 +32,21 @@ impl Program {
         self
     }
 
-    /// Runs a command line, split at spaces.
-    pub(crate) fn output(&self, line: &str) -> std::process::Output {
-        assert_cmd::Command::cargo_bin("dgm")
-            .unwrap()
+    /// Returns a command line, split at spaces, to be started.
+    pub(crate) fn command(&self, line: &str) -> std::process::Command {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("dgm"));
+        command
             .args(line.split_whitespace().map(OsStr::new))
             .current_dir(&self.folder)
             .env_clear()
             .env("HOME", &self.folder)
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .output()
-            .unwrap()
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs a command line, split at spaces.
+    pub(crate) fn output(&self, line: &str) -> std::process::Output {
+        self.command(line).output().unwrap()
     }
 
     /// Runs a command line that must succeed silently, and returns its data.

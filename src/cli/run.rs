@@ -1,0 +1,93 @@
+//! What `evolve` and `eval` have in common: the archive's configuration, and an engine that
+//! runs while its progress is printed.
+
+use super::error::Hint as _;
+use super::init::config_error;
+use super::progress::{self, Printer};
+use super::ui::Ui;
+use crate::agent::Place;
+use crate::archive::{Layout, Writer};
+use crate::benchmark::Suite;
+use crate::config::{Overrides, Settings, parse};
+use crate::evolve::{Engine, Finished, Parts, RoleModels};
+use crate::model::{Model, ModelSettings};
+use crate::policy::Policy;
+use crate::sys::shutdown::Shutdown;
+use anyhow::Context as _;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What to do where new results could not be compared with the recorded ones.
+pub(super) const KEEP: &str =
+    "put it back as it was to go on, or make a new archive for what has changed";
+
+/// A run that is ready to begin.
+pub(super) struct Run {
+    pub(super) writer: Writer,
+    pub(super) suite: Suite,
+    pub(super) place: Place,
+    pub(super) policy: Arc<dyn Policy>,
+    /// Rounds in all, for those who watch.
+    pub(super) rounds: u32,
+}
+
+impl Run {
+    /// Runs the engine and prints its progress.
+    pub(super) async fn go(
+        self,
+        ui: Ui,
+        settings: &Settings,
+        shutdown: Shutdown,
+    ) -> anyhow::Result<Finished> {
+        let models = models(settings)?;
+        let (progress, printer) = Printer::start(ui, self.rounds);
+        let parts = Parts {
+            writer: self.writer,
+            policy: self.policy,
+            place: self.place,
+            suite: Arc::new(self.suite),
+            models,
+            settings: settings.engine.clone(),
+            shutdown,
+            progress,
+            command: progress::command_line(),
+            config: settings.in_force(),
+        };
+        let finished = Engine::run(parts).await;
+        printer.finish().await;
+        finished
+    }
+}
+
+/// Reads the archive's own configuration.
+pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
+    let file = Layout::new(dir).config();
+    let name = file.display().to_string();
+    let text =
+        std::fs::read_to_string(&file).with_context(|| format!("could not read `{name}`"))?;
+    let raw = config_error(parse(&text), &name)?;
+    let dir = dir
+        .canonicalize()
+        .with_context(|| format!("could not find `{}`", dir.display()))?;
+    let settings = Settings::resolve(raw, &dir, overrides)
+        .and_then(|settings| settings.check_models().map(|()| settings));
+    config_error(settings, &name)
+}
+
+/// Makes the models of all roles.
+fn models(settings: &Settings) -> anyhow::Result<RoleModels> {
+    let [diagnose, modify, solve] = settings.models.clone();
+    let model = |settings: ModelSettings, role: &str| {
+        Model::new(settings)
+            .and_then(|model| model.check().map(|()| Arc::new(model)))
+            .with_context(|| format!("the model of the role `{role}` cannot be asked"))
+            .wrong(format!(
+                "correct `models.{role}` in the archive's `dgm.toml`"
+            ))
+    };
+    Ok(RoleModels {
+        diagnose: model(diagnose, "diagnose")?,
+        modify: model(modify, "modify")?,
+        solve: model(solve, "solve")?,
+    })
+}

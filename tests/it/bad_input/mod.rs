@@ -1,0 +1,13 @@
+//! Bad input, from the command line's side: for each a clear message, the documented exit
+//! code, and an archive that has lost nothing and goes on.
+
+mod agents;
+mod archives;
+mod benchmarks;
+mod children;
+mod configurations;
+mod disks;
+mod hostile;
+mod machine;
+mod places;
+mod world;
