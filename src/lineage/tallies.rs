@@ -248,7 +248,7 @@ mod tests {
             let evaluating = lineage
                 .variants()
                 .map(|variant| variant.id)
-                .filter(|id| lineage.verdicts.get(id).is_none());
+                .filter(|id| !lineage.verdicts.contains_key(id));
             prop_assert_eq!(
                 lineage.evaluating().collect::<Vec<_>>(),
                 evaluating.collect::<Vec<_>>()
