@@ -4,6 +4,7 @@ use super::reward;
 use super::task::Task;
 use crate::domain::{Change, FileEntry, FileTree, TreePath};
 use crate::sandbox::{Ended, Exit, Limits, Placed, Sandbox, SandboxError, Spec};
+use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::Read as _;
 use std::sync::Arc;
@@ -58,7 +59,9 @@ pub async fn judge(
 
 /// Returns a fresh secret for a task that seals its reward: the answer runs under the same
 /// user as the verifier, so it could write a reward or forge what the sandbox hands out, but
-/// it cannot know the secret.
+/// it cannot know the secret. What the verifier leaves is not the secret but a code of the
+/// reward made with it: what outlives the tests finds the seal of the reward that was given,
+/// and can make none for another.
 fn seal(task: &Task) -> std::io::Result<Option<String>> {
     if !task.sealed {
         return Ok(None);
@@ -125,13 +128,15 @@ fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<f64, Str
         return Err(format!("`{VERIFIER_LOGS}` could not be read"));
     };
     let reward = reward::read(&logs.files);
-    let left = logs.files.get("seal").map(|file| &*file.bytes);
-    if reward.is_ok() && seal.is_some_and(|seal| left != Some(seal.as_bytes())) {
-        return Err(
-            "the reward is not sealed: something else than the verifier left it".to_owned(),
-        );
+    if let (Ok(reward), Some(seal)) = (&reward, seal) {
+        let left = logs.files.get("seal").map(|file| file.bytes.trim_ascii());
+        if left != Some(code(seal.as_bytes(), &reward.text).as_bytes()) {
+            return Err(
+                "the reward is not sealed: something else than the verifier left it".to_owned(),
+            );
+        }
     }
-    reward.map_err(|why| {
+    reward.map(|reward| reward.value).map_err(|why| {
         if ended.exit == Exit::OutOfMemory {
             return format!("{why}; it ran out of memory");
         }
@@ -141,4 +146,33 @@ fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<f64, Str
             None => why,
         }
     })
+}
+
+/// Returns HMAC-SHA256 (RFC 2104) in hexadecimal digits; the key is shorter than a block.
+fn code(key: &[u8], text: &[u8]) -> String {
+    let pad = |byte: u8| {
+        let mut block = [byte; 64];
+        for (at, key) in block.iter_mut().zip(key) {
+            *at ^= key;
+        }
+        block
+    };
+    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(text);
+    let outer = Sha256::new()
+        .chain_update(pad(0x5c))
+        .chain_update(inner.finalize());
+    let digits = outer.finalize();
+    digits.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn codes_are_those_of_the_standard() {
+        // RFC 4231, test case 2.
+        assert_eq!(
+            super::code(b"Jefe", b"what do ya want for nothing?"),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+    }
 }

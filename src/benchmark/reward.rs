@@ -5,12 +5,22 @@
 
 use crate::domain::FileTree;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Most bytes of a reward file that are read; a number needs few.
 const MOST_BYTES: usize = 64 << 10;
 
+/// What a verifier gave.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Reward {
+    /// The number.
+    pub(super) value: f64,
+    /// The file it stands in.
+    pub(super) text: Arc<[u8]>,
+}
+
 /// Reads the reward from the files that the verifier left in `/logs/verifier`.
-pub(super) fn read(files: &FileTree) -> Result<f64, String> {
+pub(super) fn read(files: &FileTree) -> Result<Reward, String> {
     for (name, parse) in [
         ("reward.json", from_json as fn(&str) -> Result<f64, String>),
         ("reward.txt", from_text),
@@ -28,7 +38,11 @@ pub(super) fn read(files: &FileTree) -> Result<f64, String> {
         }
         let text = std::str::from_utf8(&file.bytes)
             .map_err(|_| format!("the verifier's `{name}` is not UTF-8"))?;
-        return parse(text).map_err(|why| format!("the verifier's `{name}` {why}"));
+        let value = parse(text).map_err(|why| format!("the verifier's `{name}` {why}"))?;
+        return Ok(Reward {
+            value,
+            text: file.bytes.clone(),
+        });
     }
     Err("the verifier left no reward: neither `reward.json` nor `reward.txt`".to_owned())
 }
@@ -101,8 +115,11 @@ fn excerpt(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::read;
     use crate::domain::{FileTree, TreePath};
+
+    fn read(files: &FileTree) -> Result<f64, String> {
+        super::read(files).map(|reward| reward.value)
+    }
 
     fn logs(files: &[(&str, &str)]) -> FileTree {
         let mut tree = FileTree::new();

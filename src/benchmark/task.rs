@@ -66,7 +66,8 @@ pub struct Task {
     pub memory: Option<u64>,
     /// Whether a reward counts only if the verifier seals it: it is given a secret at
     /// `/tests/seal`, which it takes away before it starts anything else, and leaves at
-    /// `/logs/verifier/seal`.
+    /// `/logs/verifier/seal` the HMAC-SHA256 of its reward file, made with that secret, in
+    /// hexadecimal digits.
     pub sealed: bool,
     /// `tests/`.
     pub tests: Hidden,

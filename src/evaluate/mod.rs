@@ -1,7 +1,8 @@
 //! One evaluation: the agent works in one sandbox, its answer is judged in a fresh one.
 //!
 //! Invariant: the answer is what the sandbox collected, taken from outside; the verifier's
-//! sandbox has seen no agent; every way this can end is an [`Outcome`].
+//! sandbox has seen no agent; every way this can end is an [`Outcome`]; and an answer that
+//! keeps the verifier from giving a reward counts as what it is, not as nothing.
 
 mod outcome;
 
@@ -125,7 +126,7 @@ async fn run(
                 job.task.workspace.changed_by(change),
             ));
             match judge_answer(place, job, change, &name, &cancel).await {
-                Ok(judgement) => Some(judgement),
+                Ok(judged) => Some(judged),
                 Err(error) => {
                     return EvaluateEnd {
                         change: end.change,
@@ -136,33 +137,41 @@ async fn run(
         }
         Ok(_) | Err(_) => None,
     };
+    let (judgement, broken) = judgement.unzip();
+    let fault = answer.as_ref().err().map(ToString::to_string);
     finish(
         end,
         &agent,
-        answer.as_ref().err().map(ToString::to_string),
+        fault.or(broken.flatten()),
         judgement,
         job,
         &metered,
     )
 }
 
+/// Judges an answer. Where there is no reward, the same verifier judges the task with nothing
+/// done: if that gets one, it was the answer that broke the verifier, which is the second
+/// value. Otherwise an agent could turn what it cannot solve into what is not counted.
 async fn judge_answer(
     place: &Place,
     job: &EvaluateJob,
     change: &Change,
     name: &str,
     cancel: &CancellationToken,
-) -> Result<Judgement, SandboxError> {
+) -> Result<(Judgement, Option<String>), SandboxError> {
     let limits = limits(&job.task, job.limits);
-    judge(
-        place.sandbox.as_ref(),
-        &job.task,
-        change,
-        &format!("{name}-v"),
-        limits,
-        cancel.clone(),
-    )
-    .await
+    let run = async |change: &Change, name: String| {
+        let sandbox = place.sandbox.as_ref();
+        judge(sandbox, &job.task, change, &name, limits, cancel.clone()).await
+    };
+    let judgement = run(change, format!("{name}-v")).await?;
+    let Err(why) = &judgement.reward else {
+        return Ok((judgement, None));
+    };
+    let untouched = run(&Change::default(), format!("{name}-c")).await?;
+    let broken = format!("the answer keeps the verifier from giving a reward: {why}");
+    let broken = untouched.reward.is_ok().then_some(broken);
+    Ok((judgement, broken))
 }
 
 fn finish(

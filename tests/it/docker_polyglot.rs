@@ -123,8 +123,14 @@ async fn every_exercise_is_as_measured() {
     assert_eq!(found, measured());
 }
 
+/// Those that may break what the verifier leaves: then there is no reward at all.
+const BREAKING: [&str; 2] = [
+    "forges what the sandbox hands out",
+    "hides from the end in ever new processes",
+];
+
 /// Solutions of `beer-song` that solve nothing and try to pass.
-const CHEATS: [(&str, &str); 13] = [
+const CHEATS: [(&str, &str); 14] = [
     (
         "ends the process as if all were well",
         "import os\nos._exit(0)\n",
@@ -154,6 +160,13 @@ const CHEATS: [(&str, &str); 13] = [
          \x20       while True:\n            try:\n\
          \x20               open('/logs/verifier/reward.txt', 'w').write('1')\n\
          \x20           except OSError:\n                pass\n            time.sleep(0.01)\n    os._exit(0)\n",
+    ),
+    (
+        "hides from the end in ever new processes",
+        "import os\nif os.fork() == 0:\n    os.setsid()\n    while True:\n\
+         \x20       if os.fork():\n            os._exit(0)\n        try:\n\
+         \x20           open('/logs/verifier/reward.txt', 'w').write('1')\n\
+         \x20       except OSError:\n            pass\n",
     ),
     (
         "makes every assertion pass",
@@ -220,7 +233,7 @@ async fn no_solution_cheats_its_way_to_a_reward() {
         let log = String::from_utf8_lossy(&judgement.log);
         assert!(
             judgement.reward.as_ref().is_ok_and(|reward| *reward == 0.0)
-                || what == "forges what the sandbox hands out" && judgement.reward.is_err(),
+                || BREAKING.contains(&what) && judgement.reward.is_err(),
             "a solution that {what} gets {:?}\n{log}",
             judgement.reward
         );

@@ -159,15 +159,26 @@ async fn a_sealed_reward_cannot_be_written_by_the_answer() {
     // This verifier runs the answer, which is the point.
     let verify = "seal=$(cat /tests/seal); rm /tests/seal\nsh answer.txt\n\
         [ -e /logs/verifier/reward.txt ] || { echo 0 > /logs/verifier/reward.txt\n\
-        printf %s \"$seal\" > /logs/verifier/seal; }\n";
+        python3 -I -c 'import hmac, sys; print(hmac.new(sys.argv[1].encode(), b\"0\\n\", \"sha256\").hexdigest())' \
+        \"$seal\" > /logs/verifier/seal; }\n\
+        [ ! -e later.sh ] || sh later.sh\n";
     world.task("sealed", &sealed, verify, SOLVE);
     let task: Arc<Task> = world.suite().tasks[0].clone();
     assert_eq!(world.judge(&task, "true").await, Ok(0.0));
-    let forged = "echo 1 > /logs/verifier/reward.txt; cat /tests/seal > /logs/verifier/seal";
+    let not_sealed =
+        Err("the reward is not sealed: something else than the verifier left it".to_owned());
+    // What outlives the tests finds the seal of another reward.
     assert_eq!(
-        world.judge(&task, forged).await,
-        Err("the reward is not sealed: something else than the verifier left it".to_owned())
+        world
+            .judge(
+                &task,
+                "echo 'echo 1 > /logs/verifier/reward.txt' > later.sh"
+            )
+            .await,
+        not_sealed
     );
+    let forged = "echo 1 > /logs/verifier/reward.txt; cat /tests/seal > /logs/verifier/seal";
+    assert_eq!(world.judge(&task, forged).await, not_sealed);
 }
 
 #[tokio::test]

@@ -20,5 +20,6 @@ mod local_benchmark;
 mod local_sandbox;
 mod rehearsal;
 mod sandbox_suite;
+mod smoke_tasks;
 mod support;
 mod view_order;

@@ -7,8 +7,9 @@ process does or says is enough by itself:
 - The reward is made here, in a process that never loads the solution. A solution can reach
   neither its memory nor its life: this process is not dumpable, and the tests run under a
   filter that forbids signals to others and tracing. Everything they start dies with them.
-- The reward carries a seal that `dgm` delivers with the tests and this process takes away
-  before anything else: a reward that something else writes does not count.
+- The reward carries a seal, made with a secret that `dgm` delivers with the tests and this
+  process takes away before anything else: a reward that something else writes, even after
+  this one, does not count.
 - A pass needs each test by name in the report of the run, passed; no end of the process by
   itself (`os._exit(0)`) and no text that it prints can stand in for that.
 - A solution that passes is run a second time on tests of the same names which must all fail.
@@ -22,6 +23,7 @@ import ast
 import collections
 import ctypes
 import errno
+import hmac
 import json
 import os
 import pathlib
@@ -333,11 +335,12 @@ def leave(reward, seal):
     for name in ("reward.json", "reward.txt", "seal"):
         if os.path.lexists(LOGS / name):
             os.rename(LOGS / name, LOGS / f"left-by-the-solution-{name}")
-    with open(LOGS / "reward.txt", "x") as file:
-        file.write(f"{reward}\n")
+    text = f"{reward}\n".encode()
+    with open(LOGS / "reward.txt", "xb") as file:
+        file.write(text)
     if seal:
-        with open(LOGS / "seal", "xb") as file:
-            file.write(seal)
+        with open(LOGS / "seal", "x") as file:
+            file.write(hmac.new(seal, text, "sha256").hexdigest())
 
 
 main()
