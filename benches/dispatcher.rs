@@ -11,6 +11,9 @@
 //!   that writes one file, in one sandbox, a verifier that gives it 1, in another, and all
 //!   durable records. No model is called.
 //!
+//! `own ms` is an evaluation's time beyond two bare sandboxes that are alike; `cpu ms` the
+//! processor time of this process alone, sandboxes excluded, in an evaluation; `half` the half
+//! of an evaluation: what there is of it for one sandbox.
 //! Each round's ratios compare neighbors in time, so that other load on the machine falls on
 //! all of them.
 
@@ -68,29 +71,31 @@ async fn main() -> anyhow::Result<()> {
         }
         println!("\n{name}: ms, medians of {rounds} rounds; ratios with (p10, p90)");
         println!(
-            "workers   plain   alike  sandbox  evaluation  /second   own ms  \
+            "workers   plain   alike  sandbox  evaluation  /second  own ms  cpu ms  \
              half/plain            half/alike"
         );
         for workers in [1, 2, 4] {
-            let mut times = Vec::new();
+            let (mut times, mut own) = (Vec::new(), 0.0);
             for round in 0..rounds {
                 let mut took = [0.0; 4];
                 // Whoever comes next finds the backend still busy with the one before.
                 for turn in 0..Kind::ALL.len() {
                     let at = (round + turn) % Kind::ALL.len();
+                    let before = processor_ms()?;
                     took[at] = bench.time(Kind::ALL[at], workers).await?;
+                    if matches!(Kind::ALL[at], Kind::Evaluation) {
+                        own += processor_ms()? - before;
+                    }
                 }
                 times.push(took);
             }
-            print_row(workers, &times);
+            print_row(workers, &times, own / f64::from(PER_ROUND) / rounds as f64);
         }
     }
     Ok(())
 }
 
-/// `own` is what an evaluation takes beyond two bare sandboxes that are alike, `half` the half
-/// of an evaluation: what there is of it for one sandbox.
-fn print_row(workers: usize, times: &[[f64; 4]]) {
+fn print_row(workers: usize, times: &[[f64; 4]], cpu: f64) {
     let of = |pick: &dyn Fn(&[f64; 4]) -> f64, part: f64| {
         let mut values: Vec<f64> = times.iter().map(pick).collect();
         values.sort_by(f64::total_cmp);
@@ -101,7 +106,7 @@ fn print_row(workers: usize, times: &[[f64; 4]]) {
         format!("{:.2} ({:.2}, {:.2})", of(0.5), of(0.1), of(0.9))
     };
     println!(
-        "{workers:>7} {:>7.1} {:>7.1} {:>8.1} {:>11.1} {:>8.1} {:>8.1}  {:<20}  {}",
+        "{workers:>7} {:>7.1} {:>7.1} {:>8.1} {:>11.1} {:>8.1} {:>7.1} {cpu:>7.1}  {:<20}  {}",
         of(&|took| took[0], 0.5),
         of(&|took| took[1], 0.5),
         of(&|took| took[2], 0.5),
@@ -111,6 +116,21 @@ fn print_row(workers: usize, times: &[[f64; 4]]) {
         ratio(0),
         ratio(1),
     );
+}
+
+/// Returns the processor time that this process has used, its children excluded.
+fn processor_ms() -> anyhow::Result<f64> {
+    /// The kernel's unit, the same on every Linux.
+    const TICK_MS: f64 = 10.0;
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: Vec<f64> = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
+    Ok(ticks.iter().sum::<f64>() * TICK_MS)
 }
 
 /// What is measured.

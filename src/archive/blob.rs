@@ -41,23 +41,26 @@ impl Blobs {
         self.dir.join(TEMPORARY)
     }
 
-    /// Stores bytes durably and returns their address.
-    pub(super) fn put(&self, bytes: &[u8]) -> Result<BlobId> {
-        let id = digest(bytes);
-        let path = self.path(&id)?;
-        // One that is there is believed only after reading it: writing again costs little,
-        // and heals what a broken disk left.
-        if self.get(&id).is_ok() {
-            return Ok(id);
+    /// Stores contents durably, all at once, and returns their addresses.
+    pub(super) fn put(&self, contents: &[&[u8]]) -> Result<Vec<BlobId>> {
+        let ids: Vec<BlobId> = contents.iter().map(|bytes| digest(bytes)).collect();
+        let mut files: Vec<(PathBuf, Vec<u8>)> = Vec::new();
+        for (id, bytes) in ids.iter().zip(contents) {
+            let path = self.path(id)?;
+            // One that is there is believed only after reading it: writing again costs little,
+            // and heals what a broken disk left.
+            if files.iter().any(|(other, _)| *other == path) || self.get(id).is_ok() {
+                continue;
+            }
+            let compressed = zstd::bulk::compress(bytes, 0);
+            let compressed = compressed.map_err(|error| ArchiveError::write(&path, error))?;
+            files.push((path, compressed));
         }
-        let fault = |error| ArchiveError::write(&path, error);
-        let compressed = zstd::bulk::compress(bytes, 0).map_err(fault)?;
-        let folder = path.parent().unwrap_or(&self.dir);
-        if !folder.is_dir() {
-            durable::create_dir_all(folder).map_err(fault)?;
-        }
-        durable::write_via(&self.temporary(), &path, &compressed).map_err(fault)?;
-        Ok(id)
+        durable::write_all_via(&self.temporary(), &files).map_err(|error| {
+            let path = files.first().map_or(&self.dir, |(path, _)| path);
+            ArchiveError::write(path, error)
+        })?;
+        Ok(ids)
     }
 
     /// Returns the bytes at an address, checked against it.
@@ -167,7 +170,7 @@ mod tests {
         let blobs = Blobs::new(&Layout::new(folder.path()));
         blobs.init().unwrap();
         for bytes in [&b""[..], b"a log", &[0; 100_000]] {
-            let id = blobs.put(bytes).unwrap();
+            let id = blobs.put(&[bytes]).unwrap().remove(0);
             assert_eq!(id, digest(bytes));
             assert_eq!(blobs.get(&id).unwrap(), bytes);
             let (_, path) = blobs
@@ -177,7 +180,7 @@ mod tests {
                 .find(|(found, _)| *found == id)
                 .unwrap();
             let written = std::fs::metadata(&path).unwrap().modified().unwrap();
-            assert_eq!(blobs.put(bytes).unwrap(), id);
+            assert_eq!(blobs.put(&[bytes]).unwrap(), [id]);
             assert_eq!(
                 std::fs::metadata(&path).unwrap().modified().unwrap(),
                 written
@@ -187,11 +190,29 @@ mod tests {
     }
 
     #[test]
+    fn stores_several_at_once_and_each_content_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(&Layout::new(folder.path()));
+        blobs.init().unwrap();
+        let known = blobs.put(&[b"known"]).unwrap();
+        let contents: [&[u8]; 4] = [b"new", b"known", b"", b"new"];
+        let ids = blobs.put(&contents).unwrap();
+        assert_eq!(ids, contents.map(digest));
+        assert_eq!(ids[1], known[0]);
+        for (id, bytes) in ids.iter().zip(contents) {
+            assert_eq!(blobs.get(id).unwrap(), bytes);
+        }
+        assert_eq!(blobs.all().unwrap().len(), 3);
+        assert!(list(&blobs.temporary()).unwrap().is_empty());
+        assert_eq!(blobs.put(&[]).unwrap(), []);
+    }
+
+    #[test]
     fn notices_a_damaged_file_and_heals_it() {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::new(&Layout::new(folder.path()));
         blobs.init().unwrap();
-        let id = blobs.put(b"precious").unwrap();
+        let id = blobs.put(&[b"precious"]).unwrap().remove(0);
         let path = blobs.all().unwrap().remove(0).1;
         for damage in [
             &b""[..],
@@ -200,7 +221,7 @@ mod tests {
         ] {
             std::fs::write(&path, damage).unwrap();
             blobs.get(&id).expect_err("it is damaged");
-            blobs.put(b"precious").unwrap();
+            blobs.put(&[b"precious"]).unwrap();
             assert_eq!(blobs.get(&id).unwrap(), b"precious");
         }
     }

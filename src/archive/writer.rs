@@ -119,7 +119,14 @@ impl Writer {
 
     /// Stores bytes durably and returns their address.
     pub fn put_blob(&self, bytes: &[u8]) -> Result<BlobId> {
-        self.blobs.put(bytes)
+        let mut ids = self.blobs.put(&[bytes])?;
+        Ok(ids.remove(0))
+    }
+
+    /// Stores several contents durably, waiting for the disk less often than one by one, and
+    /// returns their addresses.
+    pub fn put_blobs(&self, contents: &[&[u8]]) -> Result<Vec<BlobId>> {
+        self.blobs.put(contents)
     }
 
     /// Returns the id that a set of files would have as a tree, without storing anything.

@@ -70,10 +70,8 @@ impl Recorder {
             return false;
         };
         self.policy.orders_rounds()
-            && self.lineage.attempts().any(|other| {
-                other.decision.round == attempt.decision.round
-                    && other.decision.attempt < id
-                    && other.end.is_none()
+            && self.lineage.open_attempts().any(|other| {
+                other.decision.round == attempt.decision.round && other.decision.attempt < id
             })
     }
 
@@ -118,10 +116,14 @@ impl Recorder {
             }
         }
         self.evaluations += 1;
-        let patch = match &end.change {
-            Some((before, after)) => self.patch(before, after)?,
-            None => None,
-        };
+        let change = end.change.as_ref();
+        let patch = patch(change.map(|(before, after)| (&**before, after)))?;
+        let [agent_log, verifier_log, patch, transcript] = self.blobs([
+            &end.agent_log,
+            &end.verifier_log,
+            patch.as_bytes(),
+            &meta.transcript,
+        ])?;
         let fact = Fact::Evaluated(Evaluation {
             key,
             purpose,
@@ -130,10 +132,10 @@ impl Recorder {
             reward: end.reward,
             detail: end.detail,
             task_digest: end.task_digest,
-            agent_log: self.blob(&end.agent_log)?,
-            verifier_log: self.blob(&end.verifier_log)?,
+            agent_log,
+            verifier_log,
             patch,
-            transcript: self.blob(&meta.transcript)?,
+            transcript,
             context_overflow: meta.overflow,
             timing: end.timing,
             run: self.run,
@@ -179,17 +181,17 @@ impl Recorder {
                 (None, Some((Failure::Infrastructure, detail)))
             }
         };
-        let patch = match &change {
-            Some((before, after)) => self.patch(before, after)?,
-            None => None,
-        };
+        let change = change.as_ref();
+        let patch = patch(change.map(|(before, after)| (&**before, after)))?;
+        let [log, transcript, patch, gate_log] =
+            self.blobs([&log, &end.transcript, patch.as_bytes(), &gate_log])?;
         let mut facts = vec![Fact::AttemptEnded(AttemptEnd {
             attempt: id,
             failure,
-            log: self.blob(&log)?,
-            transcript: self.blob(&end.transcript)?,
+            log,
+            transcript,
             patch,
-            gate_log: self.blob(&gate_log)?,
+            gate_log,
             run: self.run,
             execution: end.execution,
             at_ms: now_ms(),
@@ -312,19 +314,24 @@ impl Recorder {
         })
     }
 
-    fn patch(&self, before: &FileTree, after: &FileTree) -> anyhow::Result<Option<BlobId>> {
-        if before.change_to(after).is_empty() {
-            return Ok(None);
-        }
-        let patch = diff_trees(before, after)?;
-        Ok(Some(self.writer.put_blob(patch.as_bytes())?))
+    /// Stores contents, all at once; there is no blob of nothing.
+    fn blobs<const N: usize>(&self, contents: [&[u8]; N]) -> anyhow::Result<[Option<BlobId>; N]> {
+        let some = contents.into_iter().filter(|bytes| !bytes.is_empty());
+        let mut ids = self
+            .writer
+            .put_blobs(&some.collect::<Vec<_>>())?
+            .into_iter();
+        Ok(contents.map(|bytes| if bytes.is_empty() { None } else { ids.next() }))
     }
+}
 
-    fn blob(&self, bytes: &[u8]) -> anyhow::Result<Option<BlobId>> {
-        if bytes.is_empty() {
-            return Ok(None);
+/// Returns a change as a unified diff; empty where nothing changed.
+fn patch(change: Option<(&FileTree, &FileTree)>) -> anyhow::Result<String> {
+    match change {
+        Some((before, after)) if !before.change_to(after).is_empty() => {
+            Ok(diff_trees(before, after)?)
         }
-        Ok(Some(self.writer.put_blob(bytes)?))
+        Some(_) | None => Ok(String::new()),
     }
 }
 

@@ -63,8 +63,7 @@ pub(super) fn plan(
     // Only a policy that judges variants makes attempts go on: `dgm eval` leaves them alone.
     if policy.stages().is_some() {
         let decided = lineage
-            .attempts()
-            .filter(|attempt| attempt.end.is_none())
+            .open_attempts()
             .map(|attempt| attempt.decision.attempt)
             .find(|id| is_free(&JobKey::Improve(*id)));
         if let Some(id) = decided {

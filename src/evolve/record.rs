@@ -8,7 +8,7 @@ use super::event::{Event, JobEnd};
 use super::notes;
 use super::plan::JobKey;
 use crate::archive::{Reader, Writer};
-use crate::domain::{AttemptEnd, CallId, CallIntent, Fact, RunId, Standing, VariantId, Verdict};
+use crate::domain::{AttemptEnd, CallId, CallIntent, Fact, RunId, VariantId, Verdict};
 use crate::lineage::Lineage;
 use crate::model::Intent;
 use crate::policy::{Next, Policy, admit};
@@ -211,9 +211,7 @@ impl Recorder {
         };
         let open: Vec<VariantId> = self
             .lineage
-            .variants()
-            .map(|variant| variant.id)
-            .filter(|id| self.lineage.standing(*id) == Standing::Evaluating)
+            .evaluating()
             .filter(|id| stages.next(&self.lineage, *id) == Next::Finished)
             .collect();
         for variant in open {

@@ -2,19 +2,21 @@
 //!
 //! Invariant: `fold(prefix)` then `fold(rest)` equals `fold(all)`; the order of facts that do
 //! not depend on each other does not matter. Standings, scores and totals are computed here
-//! and stored nowhere.
+//! and stored nowhere on disk.
 
 mod spend;
+mod tallies;
 mod tree;
 
 pub use spend::{Spend, SubjectSpend};
 pub use tree::{Row, walk};
 
 use crate::domain::{
-    Attempt, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Outcome, Purpose, RunEnd,
-    RunStart, Standing, Tally, TaskId, Variant, VariantId, Verdict,
+    Attempt, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Outcome, RunEnd, RunStart,
+    Standing, Tally, TaskId, Variant, VariantId, Verdict,
 };
 use std::collections::BTreeMap;
+use tallies::Tallies;
 
 /// Everything a decision can depend on.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +28,7 @@ pub struct Lineage {
     faults: Vec<Fault>,
     runs: Vec<(RunStart, Option<RunEnd>)>,
     spend: Spend,
+    tallies: Tallies,
 }
 
 impl Lineage {
@@ -54,6 +57,7 @@ impl Lineage {
                     end: None,
                 };
                 self.attempts.insert(decision.attempt, attempt);
+                self.tallies.open.insert(decision.attempt);
             }
             Fact::Proposed {
                 attempt,
@@ -67,24 +71,52 @@ impl Lineage {
             Fact::AttemptEnded(end) => {
                 if let Some(attempt) = self.attempts.get_mut(&end.attempt) {
                     attempt.end = Some(end.clone());
+                    self.tallies.open.remove(&end.attempt);
                 }
             }
             Fact::VariantMade(variant) => {
+                let before = self.parent_in_pool(variant.id);
                 self.variants.insert(variant.id, variant.clone());
+                if !self.verdicts.contains_key(&variant.id) {
+                    self.tallies.evaluating.insert(variant.id);
+                }
+                let after = self.parent_in_pool(variant.id);
+                self.tallies.moved(before, after);
             }
-            Fact::Evaluated(evaluation) => {
-                self.evaluations
-                    .insert(evaluation.key.clone(), evaluation.clone());
-            }
+            Fact::Evaluated(evaluation) => self.evaluated(evaluation),
             Fact::Faulted(fault) => self.faults.push(fault.clone()),
             Fact::Judged {
                 variant, verdict, ..
             } => {
+                let before = self.parent_in_pool(*variant);
                 self.verdicts.insert(*variant, verdict.clone());
+                self.tallies.evaluating.remove(variant);
+                let after = self.parent_in_pool(*variant);
+                self.tallies.moved(before, after);
             }
             Fact::CallIntended(intent) => self.spend.intend(intent),
             Fact::CallSettled(settlement) => self.spend.settle(settlement),
         }
+    }
+
+    fn evaluated(&mut self, evaluation: &Evaluation) {
+        let key = evaluation.key.clone();
+        let id = key.variant;
+        if self.evaluations.insert(key, evaluation.clone()).is_none() {
+            self.tallies.evaluated(evaluation);
+            return;
+        }
+        let mut tallies = std::mem::take(&mut self.tallies);
+        tallies.recount(id, self.evaluations_of(id));
+        self.tallies = tallies;
+    }
+
+    /// Returns the parent of a variant that is in the pool of parents itself.
+    fn parent_in_pool(&self, id: VariantId) -> Option<VariantId> {
+        self.variants
+            .get(&id)
+            .filter(|_| self.is_admitted(id))
+            .and_then(|variant| variant.parent)
     }
 
     /// Returns the variant of that number.
@@ -95,6 +127,11 @@ impl Lineage {
     /// Returns all variants in order of number.
     pub fn variants(&self) -> impl Iterator<Item = &Variant> {
         self.variants.values()
+    }
+
+    /// Returns the variants without a verdict in order of number.
+    pub fn evaluating(&self) -> impl Iterator<Item = VariantId> {
+        self.tallies.evaluating.iter().copied()
     }
 
     /// Returns where a variant stands.
@@ -116,8 +153,14 @@ impl Lineage {
     }
 
     /// Returns all attempts in order of number.
-    pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+    pub fn attempts(&self) -> impl DoubleEndedIterator<Item = &Attempt> {
         self.attempts.values()
+    }
+
+    /// Returns the attempts that have not ended in order of number.
+    pub fn open_attempts(&self) -> impl Iterator<Item = &Attempt> {
+        let open = self.tallies.open.iter();
+        open.filter_map(|id| self.attempts.get(id))
     }
 
     /// Returns the attempts that had this variant as parent.
@@ -129,10 +172,7 @@ impl Lineage {
 
     /// Returns the number of a variant's children that are in the pool of parents.
     pub fn admitted_children(&self, parent: VariantId) -> usize {
-        self.variants
-            .values()
-            .filter(|variant| variant.parent == Some(parent) && self.is_admitted(variant.id))
-            .count()
+        self.tallies.admitted_children(parent)
     }
 
     /// Returns the settled evaluation of that key.
@@ -160,26 +200,17 @@ impl Lineage {
 
     /// Returns the score that guides selection: resolved of counted over all stages.
     pub fn score(&self, id: VariantId) -> Tally {
-        self.evaluations_of(id)
-            .filter(|evaluation| matches!(evaluation.purpose, Purpose::Stage(_)))
-            .map(tally)
-            .sum()
+        self.tallies.score(id)
     }
 
     /// Returns the score on one stage.
     pub fn stage_score(&self, id: VariantId, stage: u32) -> Tally {
-        self.evaluations_of(id)
-            .filter(|evaluation| evaluation.purpose == Purpose::Stage(stage))
-            .map(tally)
-            .sum()
+        self.tallies.stage_score(id, stage)
     }
 
     /// Returns the score over further evaluations, which never guide selection.
     pub fn extra_score(&self, id: VariantId) -> Tally {
-        self.evaluations_of(id)
-            .filter(|evaluation| evaluation.purpose == Purpose::Extra)
-            .map(tally)
-            .sum()
+        self.tallies.extra_score(id)
     }
 
     /// Returns the executions of a subject that ended with this outcome without counting.
@@ -222,12 +253,5 @@ impl Lineage {
                     .then(x.counted.cmp(&y.counted))
                     .then(b.cmp(a))
             })
-    }
-}
-
-fn tally(evaluation: &Evaluation) -> Tally {
-    Tally {
-        resolved: u32::from(evaluation.outcome.counts() && evaluation.passed),
-        counted: u32::from(evaluation.outcome.counts()),
     }
 }

@@ -50,11 +50,12 @@ impl Dgm {
     }
 
     fn position(&self, lineage: &Lineage) -> Position {
-        let last = lineage.attempts().last();
+        let last = lineage.attempts().next_back();
         let round = last.map_or(0, |attempt| attempt.decision.round);
         let in_round = lineage
             .attempts()
-            .filter(|a| a.decision.round == round)
+            .rev()
+            .take_while(|attempt| attempt.decision.round == round)
             .count();
         let in_round = u32::try_from(in_round).unwrap_or(u32::MAX);
         let next = VariantId(last.map_or(1, |attempt| attempt.decision.attempt.0 + 1));
@@ -121,13 +122,8 @@ impl Policy for Dgm {
 
     fn decide(&self, seen: &Seen<'_>) -> Action {
         let mut waiting = false;
-        for variant in seen.lineage.variants() {
-            if seen.lineage.is_admitted(variant.id)
-                || seen.lineage.standing(variant.id).reason().is_some()
-            {
-                continue;
-            }
-            match self.settings.stages.next(seen.lineage, variant.id) {
+        for variant in seen.lineage.evaluating() {
+            match self.settings.stages.next(seen.lineage, variant) {
                 Next::Missing(missing) => {
                     if let Some((key, purpose)) = missing
                         .into_iter()
@@ -141,11 +137,7 @@ impl Policy for Dgm {
                 Next::Finished => waiting = true,
             }
         }
-        let open = seen
-            .lineage
-            .attempts()
-            .filter(|attempt| attempt.end.is_none())
-            .count();
+        let open = seen.lineage.open_attempts().count();
         let seed_known = seen.lineage.is_admitted(VariantId::SEED);
         let barred = self.settings.barrier && (waiting || open > 0);
         if !seed_known || barred || open >= self.settings.width as usize {

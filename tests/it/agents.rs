@@ -71,9 +71,9 @@ fn is_shell(agent: &Path) -> bool {
         .unwrap()
         .contains("\"sh\"")
         && std::fs::read_dir(agent).unwrap().flatten().all(|entry| {
-            !entry
+            entry
                 .path()
                 .extension()
-                .is_some_and(|extension| extension == "py")
+                .is_none_or(|extension| extension != "py")
         })
 }

@@ -652,7 +652,7 @@ fn checkout() {
     --- stderr
     Error: `out` is not empty
     Hint: name a new or an empty folder
-    --- exit 1
+    --- exit 2
     "#);
     assert_eq!(dgm.said("checkout demo seed out --force --quiet"), "");
     let code = std::fs::read_to_string(grown.folder().join("out/agent/loop.py")).unwrap();

@@ -131,40 +131,71 @@ fn what_a_killed_run_started_dies_and_its_folders_are_removed_at_the_next_start(
     world.assert_nothing_is_left();
 }
 
+/// Runs the engine's own client and returns the words it says.
+fn docker(arguments: &[&str]) -> Vec<String> {
+    let output = Command::new("docker").args(arguments).output();
+    let output = output.expect("the command `docker` is there (tests/bring docker)");
+    assert!(output.status.success(), "docker {arguments:?}: {output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
 /// Returns the containers with the label of an archive.
-fn containers(world: &World, archive: &str) -> Vec<String> {
-    let reader = Reader::open(&world.path(archive)).unwrap();
+fn containers(archive: &Path) -> Vec<String> {
+    let reader = Reader::open(archive).unwrap();
     let filter = format!("label={ARCHIVE_LABEL}={}", reader.id());
-    let output = Command::new("docker")
-        .args(["ps", "--all", "--quiet", "--filter", &filter])
-        .output()
-        .expect("the command `docker` is there (tests/bring docker)");
-    assert!(output.status.success(), "{output:?}");
-    let ids = String::from_utf8(output.stdout).unwrap();
-    ids.lines().map(str::to_owned).collect()
+    docker(&["ps", "--all", "--quiet", "--filter", &filter])
+}
+
+/// A world whose sandboxes are containers. Those of a test that failed go with it.
+struct DockerWorld(World);
+
+impl DockerWorld {
+    fn new() -> Self {
+        let world = World::new(&DOCKER);
+        // Needs an engine and its base image: `tests/bring docker`.
+        world.done("bench build dgm-smoke --network host");
+        Self(world)
+    }
+}
+
+impl Drop for DockerWorld {
+    fn drop(&mut self) {
+        for name in names(&self.0.path("")) {
+            let archive = self.0.path(&name);
+            if dgm::archive::exists(&archive) {
+                for id in containers(&archive) {
+                    docker(&["rm", "--force", "--volumes", &id]);
+                }
+            }
+        }
+    }
 }
 
 #[test]
 fn docker_runs_that_are_killed_lose_repeat_and_leave_nothing() {
-    let world = World::new(&DOCKER);
-    // Needs an engine and its base image: `tests/bring docker`.
-    world.done("bench build dgm-smoke --network host");
+    let docker = DockerWorld::new();
+    let world = &docker.0;
     let expected = story(&world.evolve("undisturbed"));
-    kill_runs(&world, 5, 4000, &expected);
+    kill_runs(world, 5, 4000, &expected);
     // What the engine was still making for a run that died is removed at the next start.
-    world.evolve("demo0");
-    assert_eq!(containers(&world, "demo0"), [""; 0]);
+    for name in names(&world.path("")) {
+        if name.starts_with("demo") {
+            let archive = world.evolve(&name);
+            assert_eq!(containers(&archive), [""; 0], "{name}");
+        }
+    }
 }
 
 #[test]
 fn containers_of_a_killed_run_are_removed_at_the_next_start() {
-    let world = World::new(&DOCKER);
-    world.done("bench build dgm-smoke --network host");
-    kill_while_the_model_is_asked(&world);
-    assert_ne!(containers(&world, "demo"), [""; 0]);
+    let docker = DockerWorld::new();
+    let world = &docker.0;
+    kill_while_the_model_is_asked(world);
+    assert_ne!(containers(&world.path("demo")), [""; 0]);
     let (_, talk) = world.done("evolve demo --generations 0");
     assert!(talk.contains("leftovers of a run that had died"), "{talk}");
-    assert_eq!(containers(&world, "demo"), [""; 0]);
+    assert_eq!(containers(&world.path("demo")), [""; 0]);
     world.assert_nothing_is_left();
 }
 

@@ -16,8 +16,10 @@ use std::time::Duration;
 
 /// Processes of a sandbox that are not the job's: bubblewrap (two), runner, `timeout`.
 const OURS: u64 = 4;
-/// How often, and after which pauses, a group is tried to be removed.
+/// How often a group is tried to be removed.
 const ATTEMPTS: u32 = 400;
+/// The longest pause before the next try. The first ones are shorter: a sandbox that has ended
+/// is often gone a moment later.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Length of the period in which processor time is counted, in microseconds.
 const PERIOD: u32 = 100_000;
@@ -187,12 +189,12 @@ impl Group {
 
     /// Removes it and whatever still runs in it.
     pub(super) async fn remove(mut self) {
-        for _ in 0..ATTEMPTS {
+        for tried in 1..=ATTEMPTS {
             if removed(&mut self.folders) {
                 return;
             }
             self.kill();
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(PAUSE.min(Duration::from_millis(tried.into()))).await;
         }
     }
 }

@@ -16,10 +16,12 @@ fn a_task_without_tests() {
     ");
     let list = world.run("bench list bench");
     assert_snapshot!(list.out, @"
-      task   trouble
-      hello  `tests/test.sh` is missing: write a script that leaves a number in `/logs/verifier/reward.txt`; with…
+      task
+      hello  cannot run
 
-    1 tasks, 1 of them cannot run
+    hello: `tests/test.sh` is missing: write a script that leaves a number in `/logs/verifier/reward.txt`; without it the task cannot be graded
+
+    1 task, 1 cannot run
     ");
     assert_eq!((list.code, list.err.as_str()), (1, ""));
     world.task("other", "echo yes >answer.txt");
