@@ -78,7 +78,7 @@ fn recipe(name: &str) -> FileTree {
 }
 
 /// Builds the image of these tests once.
-async fn built() {
+pub(crate) async fn built() {
     static BUILT: OnceCell<()> = OnceCell::const_new();
     BUILT
         .get_or_init(|| async {

@@ -26,7 +26,9 @@ struct World {
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let sandbox = LocalSandbox::new(folder.path().join("run"));
+        // A name of its own: by that leftovers are known.
+        let name = folder.path().file_name().expect("it has a name");
+        let sandbox = LocalSandbox::new(folder.path().join(name));
         Self { folder, sandbox }
     }
 

@@ -5,6 +5,7 @@
     reason = "a test that cannot set itself up has to stop"
 )]
 
+mod adversarial;
 mod agents;
 mod archive;
 mod bad_input;

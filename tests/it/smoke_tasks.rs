@@ -15,7 +15,7 @@ fn folder() -> PathBuf {
 #[tokio::test]
 async fn every_task_measures_what_it_should() {
     let runtime = tempfile::tempdir().unwrap();
-    let sandbox = LocalSandbox::new(runtime.path().join("run"));
+    let sandbox = LocalSandbox::new(runtime.path().to_owned());
     let suite = Suite::load(&folder()).unwrap();
     let cancel = CancellationToken::new();
     let rows = check(&sandbox, &suite, &suite.tasks, 2, &cancel, |_| {}).await;
@@ -33,7 +33,7 @@ async fn every_task_measures_what_it_should() {
 #[tokio::test]
 async fn a_task_works_without_a_seal() {
     let runtime = tempfile::tempdir().unwrap();
-    let sandbox = LocalSandbox::new(runtime.path().join("run"));
+    let sandbox = LocalSandbox::new(runtime.path().to_owned());
     let suite = Suite::load(&folder()).unwrap();
     let task = suite
         .tasks
