@@ -220,7 +220,7 @@ impl Look<'_> {
                 usage(
                     format!("`{task}` has no repeat {}", self.args.repeat),
                     format!(
-                        "there are {} (from 1000 on: further evaluations)",
+                        "recorded repeats: {}; those from 1000 on are further evaluations",
                         repeats.join(", ")
                     ),
                 )

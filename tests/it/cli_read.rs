@@ -252,7 +252,7 @@ fn show_a_variant() {
       tree          cccccccccccccccccccccccccccccccccccccccc
       made          2025-06-15T15:06:40Z
       origin        attempt #5 on #1, round 3, run 1
-      learnt from   task `rename`
+      learned from  task `rename`
       chosen by     dgm/score_child_prop; chances: #1 75 %, #0 25 %
 
     Proposal
@@ -340,8 +340,8 @@ fn show_the_seed() {
       #3       0/4   0 %  think before every call
 
     Attempts without a child
-      attempt  learnt from  why no child
-      #2       red-test     does not start — SyntaxError: invalid syntax (agent/tools.py, line 3)
+      attempt  learned from  why no child
+      #2       red-test      does not start — SyntaxError: invalid syntax (agent/tools.py, line 3)
 
     Cost
       role   calls  tokens in  cached  out     cost
@@ -356,7 +356,7 @@ fn show_a_failed_attempt() {
     attempt #2 · ✗ does not start
       decided       2025-06-15T15:06:40Z
       origin        attempt #2 on #0, round 1, run 1
-      learnt from   task `red-test`
+      learned from  task `red-test`
       chosen by     dgm/score_child_prop; chances: #1 75 %, #0 25 %
       ended         2025-06-15T15:06:40Z
 
@@ -493,7 +493,7 @@ fn show_an_evaluation() {
     assert_snapshot!(dgm.said("show demo 1 rename --repeat 2"), @r#"
     --- stderr
     Error: `rename` has no repeat 2
-    Hint: it has 1 of them, counted from 0
+    Hint: recorded repeats: 0; those from 1000 on are further evaluations
     --- exit 2
     "#);
 }
