@@ -171,8 +171,8 @@ fn the_shape_of_the_tree_as_json() {
       "parent": 0,
       "reason": "does not start",
       "tokens": {
-        "cached": 400,
         "cache_written": 0,
+        "cached": 400,
         "input": 2000,
         "output": 200,
         "reasoning": 0
@@ -196,8 +196,8 @@ fn the_shape_of_the_tree_as_json() {
       "generations": 3,
       "rejected": 1,
       "tokens": {
-        "cached": 8200,
         "cache_written": 0,
+        "cached": 8200,
         "input": 41000,
         "output": 4100,
         "reasoning": 0
