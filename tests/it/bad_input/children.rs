@@ -30,7 +30,7 @@ fn that_cannot_be_kept() {
         ("Never end.", "echo better >notes.txt; sleep 600"),
         ("Say more.", "echo '# more' >>agent.sh"),
     ]);
-    world.edit("dgm.toml", "[evolve]", "[evolve]\nmodify_timeout_sec = 3");
+    world.edit("dgm.toml", "[evolve]", "[evolve]\nmodify_timeout_sec = 5");
     world.grow();
     let seed = world.json("show demo seed --json");
     let failed = seed["attempts_failed"].as_array().unwrap();
