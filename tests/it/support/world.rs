@@ -19,7 +19,7 @@ here=${0%/*}
 name=${PWD##*/}
 echo "$$" >>"$here/asked-$name"
 while [ -e "$here/hold-$name" ]; do sleep 0.05; done
-exec python3 -I -S -E "$here/scripted-model/scripted.py" --tasks "$here/tasks"
+exec /usr/bin/python3 -I -S -E "$here/scripted-model/scripted.py" --tasks "$here/tasks"
 "#;
 
 /// What a world's configuration says.
