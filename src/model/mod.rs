@@ -20,6 +20,7 @@ mod reply;
 mod retry;
 mod settings;
 pub mod transcript;
+mod wire;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -30,6 +31,7 @@ pub use metered::{Allowance, CallError, JobSubject, Metered};
 pub use reply::Reply;
 pub use retry::Retry;
 pub use settings::{ModelSettings, Price, SettingsError};
+pub use wire::{Dialect, Event};
 
 use command::CommandModel;
 use serde_json::Value;
