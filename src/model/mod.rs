@@ -24,6 +24,7 @@ mod retry;
 mod settings;
 mod stream;
 pub mod transcript;
+mod translate;
 mod wire;
 
 #[cfg(test)]
