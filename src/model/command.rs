@@ -151,6 +151,7 @@ impl CommandModel {
                 ),
                 retryable: false,
                 may_be_charged: false,
+                retry_after: None,
             })
     }
 }
@@ -247,6 +248,7 @@ fn failed(what: String, retryable: bool) -> ModelError {
         what,
         retryable,
         may_be_charged: true,
+        retry_after: None,
     }
 }
 
@@ -287,8 +289,9 @@ mod tests {
                 what,
                 retryable,
                 may_be_charged,
+                retry_after: None,
             } => (what, retryable, may_be_charged),
-            other @ ModelError::Refused { .. } => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -395,6 +398,7 @@ mod tests {
             what,
             retryable: false,
             may_be_charged: false,
+            ..
         } = error
         else {
             panic!("{error:?}")

@@ -2,8 +2,12 @@
 
 use super::ledger::{Bound, Ledger};
 use super::transcript::Recorder;
-use super::{Books, Denied, Intent, Model, ModelError, Reply, Retry};
+use super::wire::Dialect;
+use super::{
+    Books, CallError, Denied, Intent, Model, ModelError, Reply, ReplyStream, Retry, chunks,
+};
 use crate::domain::{CallStatus, CallSubject, Role, Tokens, Usd};
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Map, Value, json};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,30 +54,6 @@ struct Seen {
     overflows: u64,
     overflows_in_a_row: u64,
     unhandled_overflow: bool,
-}
-
-/// Why a call gave no reply.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum CallError {
-    /// It never left.
-    #[error(transparent)]
-    Denied(#[from] Denied),
-    /// The model gave none.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-}
-
-impl CallError {
-    /// Returns the error as an object in OpenAI's dialect: `message`, `type`, `param`, `code`.
-    pub fn to_object(&self) -> Value {
-        let kind = match self {
-            Self::Denied(Denied::Budget { .. }) => "budget_exceeded",
-            Self::Denied(Denied::Stopping) => "stopping",
-            Self::Model(ModelError::Refused { error, .. }) => return error.clone(),
-            Self::Model(ModelError::Failed { .. }) => "server_error",
-        };
-        json!({"message": self.to_string(), "type": kind, "param": null, "code": null})
-    }
 }
 
 impl std::fmt::Debug for Metered {
@@ -127,6 +107,53 @@ impl Metered {
         };
         line.end(&result);
         result
+    }
+
+    /// Answers a Chat Completions request with a stream, under the same rules. A call is
+    /// tried again only while nothing of its stream has come; the usage at the end is passed
+    /// on where the request asks for it. Dropping the stream ends the call.
+    pub async fn stream(self: &Arc<Self>, request: &Value) -> Result<ReplyStream, CallError> {
+        let reply = self.complete(request).await?;
+        let with_usage = request["stream_options"]["include_usage"] == true;
+        let mut events = chunks::chat(&reply.body);
+        if !with_usage {
+            events.remove(events.len() - 2);
+        }
+        Ok(ReplyStream::new(
+            stream::iter(events.into_iter().map(Ok)).boxed(),
+        ))
+    }
+
+    /// Returns whether requests of this dialect are answered.
+    pub fn speaks(&self, dialect: Dialect) -> bool {
+        self.model.speaks(dialect)
+    }
+
+    /// Answers a Messages request, verbatim but for what is not the caller's to say; refused
+    /// where the provider speaks another dialect.
+    pub async fn messages(&self, request: &Value) -> Result<Reply, CallError> {
+        let _request = request;
+        Err(self.other_dialect().into())
+    }
+
+    /// Answers a Messages request with a stream, under the same rules as [`Self::stream`].
+    pub async fn stream_messages(
+        self: &Arc<Self>,
+        request: &Value,
+    ) -> Result<ReplyStream, CallError> {
+        let _request = request;
+        Err(self.other_dialect().into())
+    }
+
+    fn other_dialect(&self) -> ModelError {
+        let what = "this role's model is not served by Anthropic: \
+                    use `POST /v1/chat/completions`, which works with every provider";
+        ModelError::Refused {
+            status: 404,
+            error: json!({
+                "message": what, "type": "not_found_error", "param": null, "code": null,
+            }),
+        }
     }
 
     /// Returns how many requests came, whatever became of them.
@@ -217,7 +244,7 @@ impl Metered {
             Err(ModelError::Failed { may_be_charged, .. }) if *may_be_charged => {
                 open.settle_unknown(CallStatus::Failed).await;
             }
-            Err(ModelError::Failed { .. }) => {
+            Err(ModelError::Failed { .. } | ModelError::Unusable { .. }) => {
                 open.settle(CallStatus::Failed, Tokens::default(), Usd::default())
                     .await;
             }
@@ -271,7 +298,9 @@ impl Metered {
         seen.requests += 1;
         match result {
             Some(Err(CallError::Denied(Denied::Budget { .. }))) => seen.out_of_budget = true,
-            Some(Err(CallError::Model(ModelError::Failed { what, .. }))) => {
+            Some(Err(CallError::Model(
+                ModelError::Failed { what, .. } | ModelError::Unusable { what },
+            ))) => {
                 seen.provider_failure = Some(what.clone());
             }
             Some(Ok(_) | Err(CallError::Model(ModelError::Refused { .. }))) => {
@@ -369,8 +398,9 @@ fn json_len(value: &Value) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Allowance, CallError};
+    use super::Allowance;
     use crate::domain::{CallStatus, Tokens, Usd};
+    use crate::model::CallError;
     use crate::model::fixture::{HELLO, Program, Remembered, Row, metered, request};
     use crate::model::{Denied, Model, ModelError, ModelSettings, Price, transcript};
     use futures_util::FutureExt as _;

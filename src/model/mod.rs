@@ -12,6 +12,8 @@
 //! one more is one more variant, which the compiler then asks for wherever it matters.
 
 mod books;
+mod call;
+mod chunks;
 mod clip;
 mod command;
 mod ledger;
@@ -19,21 +21,26 @@ mod metered;
 mod reply;
 mod retry;
 mod settings;
+mod stream;
 pub mod transcript;
+mod wire;
 
 #[cfg(test)]
 pub(crate) mod fixture;
 
 pub use books::{Books, Denied, Intent};
+pub use call::CallError;
 pub use clip::clip;
-pub use metered::{Allowance, CallError, JobSubject, Metered};
+pub use metered::{Allowance, JobSubject, Metered};
 pub use reply::Reply;
 pub use retry::Retry;
 pub use settings::{ModelSettings, Price, SettingsError};
+pub use stream::ReplyStream;
+pub use wire::{Dialect, Event};
 
 use command::CommandModel;
 use serde_json::Value;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A model as configured for a role.
 #[derive(Debug)]
@@ -69,6 +76,15 @@ pub enum ModelError {
         retryable: bool,
         /// Whether the provider may have done, and charged for, the work all the same.
         may_be_charged: bool,
+        /// How long the provider asks to wait before another try.
+        retry_after: Option<Duration>,
+    },
+    /// The fault of the settings, the key or the account: no call can succeed until somebody
+    /// corrects them. Nothing was charged.
+    #[error("{what}")]
+    Unusable {
+        /// What is wrong, and what to do about it.
+        what: String,
     },
 }
 
@@ -77,7 +93,7 @@ impl ModelError {
     pub fn is_context_overflow(&self) -> bool {
         match self {
             Self::Refused { error, .. } => reply::is_context_overflow(error),
-            Self::Failed { .. } => false,
+            Self::Failed { .. } | Self::Unusable { .. } => false,
         }
     }
 }
@@ -102,6 +118,15 @@ impl Model {
     pub fn check(&self) -> Result<(), SettingsError> {
         match &self.provider {
             Provider::Command(command) => command.check(),
+        }
+    }
+
+    /// Returns whether requests of this dialect are answered: Chat Completions always,
+    /// Messages where the provider speaks it.
+    pub fn speaks(&self, dialect: Dialect) -> bool {
+        match (&self.provider, dialect) {
+            (_, Dialect::Chat) => true,
+            (Provider::Command(_), Dialect::Messages) => false,
         }
     }
 

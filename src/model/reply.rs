@@ -89,6 +89,7 @@ pub(super) fn read(
         what: format!("the reply of model `{model}` is unusable: {what}"),
         retryable: true,
         may_be_charged: true,
+        retry_after: None,
     })?;
     let (tokens, estimated) = match usage(&body) {
         Some(tokens) => (tokens, false),
@@ -137,6 +138,7 @@ fn read_error(error: Value) -> ModelError {
             what: format!("the model's provider reports {kind}: {}", field("message")),
             retryable: true,
             may_be_charged: false,
+            retry_after: None,
         };
     }
     let mut error = error;
@@ -343,6 +345,7 @@ mod tests {
                     ModelError::Failed {
                         retryable: true,
                         may_be_charged: false,
+                        retry_after: None,
                         ..
                     }
                 ),
