@@ -11,6 +11,7 @@
 //! Providers are a closed set that this module knows, so they are an enum and no trait:
 //! one more is one more variant, which the compiler then asks for wherever it matters.
 
+mod assemble;
 mod books;
 mod call;
 mod chunks;
