@@ -11,6 +11,7 @@
 //! Providers are a closed set that this module knows, so they are an enum and no trait:
 //! one more is one more variant, which the compiler then asks for wherever it matters.
 
+mod anthropic;
 mod assemble;
 mod books;
 mod call;
@@ -45,6 +46,7 @@ pub use settings::{LimitField, ModelSettings, Price, SettingsError};
 pub use stream::ReplyStream;
 pub use wire::{Dialect, Event};
 
+use anthropic::AnthropicModel;
 use command::CommandModel;
 use openai::OpenAiModel;
 use serde_json::Value;
@@ -66,6 +68,7 @@ pub struct Model {
 enum Provider {
     Command(CommandModel),
     OpenAi(OpenAiModel),
+    Anthropic(AnthropicModel),
 }
 
 /// Why a model gave no reply. Whose doing it is decides what is done about it.
@@ -123,6 +126,7 @@ impl Model {
             provider: match settings.provider.as_str() {
                 "command" => Provider::Command(CommandModel::new(settings)),
                 "openai" => Provider::OpenAi(OpenAiModel::new(&settings)?),
+                "anthropic" => Provider::Anthropic(AnthropicModel::new(&settings)?),
                 _ => return Err(SettingsError::unknown_provider(&settings.provider)),
             },
         })
@@ -134,6 +138,7 @@ impl Model {
         match &self.provider {
             Provider::Command(command) => command.check(),
             Provider::OpenAi(openai) => openai.check(),
+            Provider::Anthropic(anthropic) => anthropic.check(),
         }
     }
 
@@ -141,7 +146,7 @@ impl Model {
     /// Messages where the provider speaks it.
     pub fn speaks(&self, dialect: Dialect) -> bool {
         match (&self.provider, dialect) {
-            (_, Dialect::Chat) => true,
+            (_, Dialect::Chat) | (Provider::Anthropic(_), Dialect::Messages) => true,
             (Provider::Command(_) | Provider::OpenAi(_), Dialect::Messages) => false,
         }
     }
@@ -179,8 +184,12 @@ impl Model {
         request: &Value,
         latency: Duration,
     ) -> Result<Reply, ModelError> {
-        let _dialect = dialect;
-        reply::read(body, request, &self.name, self.price, latency)
+        match dialect {
+            Dialect::Chat => reply::read(body, request, &self.name, self.price, latency),
+            Dialect::Messages => {
+                reply::read_messages(body, request, &self.name, self.price, latency)
+            }
+        }
     }
 
     /// Asks the provider once, in a dialect that it speaks. Asked for a stream, it may all
@@ -199,6 +208,9 @@ impl Model {
                 command.ask(body).await.map(Answer::Whole)
             }
             (Provider::OpenAi(openai), Dialect::Chat) => openai.send(body, stream).await,
+            (Provider::Anthropic(anthropic), dialect) => {
+                anthropic.send(dialect, body, stream).await
+            }
             (Provider::Command(_) | Provider::OpenAi(_), Dialect::Messages) => {
                 Err(request::other_dialect())
             }

@@ -1,7 +1,7 @@
 //! From what a provider answered to a reply: pure, strict about what is used, tolerant of
 //! what is missing.
 
-use super::{ModelError, Price};
+use super::{ModelError, Price, translate};
 use crate::domain::{Tokens, Usd};
 use crate::sys::clock::now_ms;
 use serde_json::{Map, Value, json};
@@ -131,6 +131,48 @@ pub(super) fn read(
             "completion_tokens": tokens.output,
             "total_tokens": tokens.total(),
         });
+    }
+    Ok(Reply {
+        body,
+        tokens,
+        estimated,
+        cost: price.cost(tokens),
+        latency,
+    })
+}
+
+/// Reads a provider's answer in the dialect Messages, whose body stays what it is.
+pub(super) fn read_messages(
+    mut body: Value,
+    request: &Value,
+    model: &str,
+    price: Price,
+    latency: Duration,
+) -> Result<Reply, ModelError> {
+    if let Some(error) = body.get_mut("error").filter(|error| !error.is_null()) {
+        return Err(read_error(error.take(), false));
+    }
+    if !body["content"].is_array() {
+        return Err(ModelError::Failed {
+            what: format!("the reply of model `{model}` is unusable: it has no `content`"),
+            retryable: true,
+            may_be_charged: true,
+            retry_after: None,
+        });
+    }
+    let tokens = usage(&translate::reply_to_chat(&body));
+    let estimated = tokens.is_none();
+    let tokens = tokens.unwrap_or_else(|| {
+        let parts =
+            ["system", "messages", "tools"].map(|name| request.get(name).map_or(0, quarter));
+        Tokens {
+            input: parts.iter().sum(),
+            output: quarter(&body["content"]),
+            ..Tokens::default()
+        }
+    });
+    if estimated {
+        body["usage"] = json!({"input_tokens": tokens.input, "output_tokens": tokens.output});
     }
     Ok(Reply {
         body,
@@ -282,14 +324,19 @@ fn usage(body: &Value) -> Option<Tokens> {
     Some(Tokens {
         input,
         cached: part("/prompt_tokens_details/cached_tokens", input),
+        cache_written: part("/prompt_tokens_details/cache_write_tokens", input),
+        cache_written_long: part("/prompt_tokens_details/cache_write_1h_tokens", input),
         output,
         reasoning: part("/completion_tokens_details/reasoning_tokens", output),
         ..Tokens::default()
     })
 }
 
+fn quarter(value: &Value) -> u64 {
+    (value.to_string().chars().count() as u64).div_ceil(4)
+}
+
 fn estimate(request: &Value, body: &Value) -> Tokens {
-    let quarter = |value: &Value| (value.to_string().chars().count() as u64).div_ceil(4);
     Tokens {
         input: quarter(&request["messages"]) + request.get("tools").map_or(0, quarter),
         output: quarter(&body["choices"]),

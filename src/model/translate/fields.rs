@@ -33,8 +33,10 @@ const IGNORED: [&str; 19] = [
 ];
 
 /// Fields that are translated.
-const TAKEN: [&str; 11] = [
+const TAKEN: [&str; 13] = [
+    "cache_control",
     "messages",
+    "reasoning",
     "tools",
     "tool_choice",
     "response_format",
@@ -91,7 +93,11 @@ pub(in crate::model) fn request(chat: &Value, target: Target<'_>) -> Result<Valu
     if family.takes_sampling && !thinks {
         sampling(chat, &mut body);
     }
-    cache::mark(&mut body);
+    if chat["cache_control"].is_object() {
+        body.insert("cache_control".to_owned(), chat["cache_control"].clone());
+    } else {
+        cache::mark(&mut body);
+    }
     Ok(Value::Object(body))
 }
 
@@ -158,7 +164,8 @@ fn think(
     output: &mut Map<String, Value>,
 ) -> Result<bool, ModelError> {
     let thinking = &chat["thinking"];
-    let effort = match chat["reasoning_effort"].as_str() {
+    let said = chat["reasoning_effort"].as_str();
+    let effort = match said.or(chat["reasoning"]["effort"].as_str()) {
         None => None,
         Some("minimal") => Some("low"),
         Some(known @ ("none" | "low" | "medium" | "high" | "xhigh" | "max")) => Some(known),
@@ -319,6 +326,18 @@ mod tests {
                 json!({"reasoning_effort": "high", "temperature": 0.5}),
                 "temperature",
                 json!(null),
+            ),
+            (
+                late,
+                json!({"reasoning": {"effort": "max"}}),
+                "output_config",
+                json!({"effort": "max"}),
+            ),
+            (
+                late,
+                json!({"cache_control": {"type": "ephemeral"}}),
+                "cache_control",
+                json!({"type": "ephemeral"}),
             ),
             (
                 early,

@@ -47,11 +47,17 @@ pub(super) fn usage(usage: &Value) -> Option<Value> {
         .saturating_add(cached)
         .saturating_add(written);
     let reasoning = usage["output_tokens_details"]["thinking_tokens"].as_u64();
+    let mut prompt = json!({"cached_tokens": cached, "cache_write_tokens": written});
+    // What is kept for longer costs more, and Chat Completions has no word for it.
+    let long = usage["cache_creation"]["ephemeral_1h_input_tokens"].as_u64();
+    if let Some(long) = long.filter(|long| *long > 0) {
+        prompt["cache_write_1h_tokens"] = json!(long);
+    }
     Some(json!({
         "prompt_tokens": input,
         "completion_tokens": output,
         "total_tokens": input.saturating_add(output),
-        "prompt_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
+        "prompt_tokens_details": prompt,
         "completion_tokens_details": {"reasoning_tokens": reasoning.unwrap_or(0)},
     }))
 }
@@ -121,6 +127,12 @@ mod tests {
                 "completion_tokens_details": {"reasoning_tokens": 30},
             }))
         );
+        let long = usage(&json!({
+            "input_tokens": 1, "cache_creation_input_tokens": 30, "output_tokens": 4,
+            "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20},
+        }));
+        let long = long.expect("it can be counted");
+        assert_eq!(long["prompt_tokens_details"]["cache_write_1h_tokens"], 20);
         assert_eq!(usage(&json!({"output_tokens": 1})), None);
         assert_eq!(
             usage(&json!({"input_tokens": -1, "output_tokens": 1})),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub(in crate::model) struct Chunks {
     /// Seconds since 1970, which every chunk carries.
-    created: u64,
+    created: i64,
     /// What the message says of itself.
     message: Map<String, Value>,
     usage: Map<String, Value>,
@@ -18,7 +18,6 @@ pub(in crate::model) struct Chunks {
     open: BTreeMap<u64, Open>,
     /// What has come so far.
     place: Place,
-    is_done: bool,
 }
 
 /// A block that has begun.
@@ -49,24 +48,18 @@ pub(in crate::model) enum Fault {
 
 impl Chunks {
     /// Begins a stream whose chunks shall say that they were made then.
-    pub(in crate::model) fn new(created: u64) -> Self {
+    pub(in crate::model) fn new(created: i64) -> Self {
         Self {
             created,
             message: Map::new(),
             usage: Map::new(),
             open: BTreeMap::new(),
             place: Place::default(),
-            is_done: false,
         }
     }
 
-    /// Returns whether the last event has come.
-    pub(in crate::model) fn is_done(&self) -> bool {
-        self.is_done
-    }
-
-    /// Takes in an event and returns what it is in chunks: none, one, or at the end several,
-    /// the last of them `[DONE]`.
+    /// Takes in an event and returns what it is in chunks: none, one, or at the end several;
+    /// the last of all is `[DONE]`.
     pub(in crate::model) fn push(&mut self, event: &Event) -> Result<Vec<Event>, Fault> {
         let data: Value = serde_json::from_str(&event.data)
             .map_err(|error| Fault::Unreadable(format!("an event is no JSON: {error}")))?;
@@ -82,7 +75,7 @@ impl Chunks {
                 self.count(&data["usage"]);
                 return Ok(self.reason(&data["delta"]));
             }
-            Some("message_stop") => return Ok(self.end()),
+            Some("message_stop") => return Ok(vec![Event::unnamed("[DONE]")]),
             // `ping`, and kinds that are yet to come.
             Some(_) => None,
             None => return Err(Fault::Unreadable("an event has no type".to_owned())),
@@ -187,17 +180,11 @@ impl Chunks {
             choice["index"] = json!(0);
             choice["delta"] = json!({});
             chunks.push(self.chunk(&json!([choice]), None));
+            // Known now, and worth more than the event that ends the stream.
+            let usage = usage(&Value::Object(self.usage.clone()));
+            chunks.extend(usage.map(|usage| self.chunk(&json!([]), Some(&usage))));
         }
         chunks
-    }
-
-    fn end(&mut self) -> Vec<Event> {
-        self.is_done = true;
-        let usage = usage(&Value::Object(self.usage.clone()));
-        let usage = usage.map(|usage| self.chunk(&json!([]), Some(&usage)));
-        let mut events: Vec<Event> = usage.into_iter().collect();
-        events.push(Event::unnamed("[DONE]"));
-        events
     }
 
     fn delta(&self, delta: &Value) -> Event {
@@ -358,12 +345,11 @@ mod tests {
         });
         let last = push(&mut chunks, &reason);
         assert_eq!(last[0]["choices"][0]["finish_reason"], "tool_calls");
-        assert!(!chunks.is_done());
+        assert_eq!(last[1]["choices"], json!([]));
+        assert_eq!(last[1]["usage"]["prompt_tokens"], 3);
+        assert_eq!(last[1]["usage"]["completion_tokens"], 20);
         let end = push(&mut chunks, &json!({"type": "message_stop"}));
-        assert_eq!(end[0]["usage"]["prompt_tokens"], 3);
-        assert_eq!(end[0]["usage"]["completion_tokens"], 20);
-        assert_eq!(end[1], "[DONE]");
-        assert!(chunks.is_done());
+        assert_eq!(end, ["[DONE]"]);
     }
 
     #[test]
