@@ -235,3 +235,76 @@ fn unreadable(what: &str) -> ModelError {
         retry_after: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{to_chat, verbatim};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_messages_request_passes_as_it_is() {
+        let body = json!({
+            "model": "m", "max_tokens": 100,
+            "system": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}],
+            "messages": [{"role": "user", "content": "hi"}],
+        });
+        assert_eq!(verbatim(&body), (body, Vec::new()));
+    }
+
+    #[test]
+    fn only_harmless_headers_of_the_client_pass() {
+        let body = json!({
+            "max_tokens": 100,
+            "anthropic_version": "2026-10-21",
+            "anthropic_beta": [
+                "interleaved-thinking-2025-05-14", "mcp-client-2025-04-04", 7,
+                "fine-grained-tool-streaming-2025-05-14", "fast-mode-2026-02-01",
+            ],
+        });
+        let betas = "interleaved-thinking-2025-05-14,fine-grained-tool-streaming-2025-05-14";
+        assert_eq!(
+            verbatim(&body),
+            (
+                json!({"max_tokens": 100}),
+                vec![
+                    ("anthropic-version", "2026-10-21".to_owned()),
+                    ("anthropic-beta", betas.to_owned()),
+                ],
+            )
+        );
+        for odd in [
+            json!("bedrock-2023-05-31"),
+            json!("2023-06-01\r\nx: y"),
+            json!(7),
+        ] {
+            let body = json!({"anthropic_version": odd, "anthropic_beta": "fast-mode"});
+            assert_eq!(verbatim(&body), (json!({}), Vec::new()));
+        }
+    }
+
+    #[test]
+    fn thinking_keeps_below_the_limit() {
+        let thinking = |limit: u64, budget: u64| -> Value {
+            let thinking = json!({"type": "enabled", "budget_tokens": budget});
+            verbatim(&json!({"max_tokens": limit, "thinking": thinking})).0
+        };
+        assert_eq!(thinking(9000, 8000)["thinking"]["budget_tokens"], 8000);
+        assert_eq!(thinking(4000, 8000)["thinking"]["budget_tokens"], 3999);
+        assert_eq!(thinking(1000, 8000), json!({"max_tokens": 1000}));
+        let adaptive = json!({"max_tokens": 5, "thinking": {"type": "adaptive"}});
+        assert_eq!(verbatim(&adaptive).0, adaptive);
+    }
+
+    #[test]
+    fn what_is_no_message_is_not_made_one() {
+        for body in [
+            json!({"type": "error", "error": {"type": "api_error"}}),
+            json!({}),
+            json!(7),
+        ] {
+            assert_eq!(to_chat(body.clone()), body);
+        }
+        let message = json!({"content": [], "stop_reason": "end_turn"});
+        assert_eq!(to_chat(message)["choices"][0]["finish_reason"], "stop");
+    }
+}
