@@ -25,9 +25,12 @@ mod pace;
 mod reply;
 mod request;
 mod retry;
+mod seen;
 mod settings;
 mod stream;
 pub mod transcript;
+mod usage;
+mod verdict;
 mod wire;
 
 #[cfg(test)]
@@ -45,9 +48,12 @@ pub use stream::ReplyStream;
 pub use wire::{Dialect, Event};
 
 use command::CommandModel;
+use futures_util::StreamExt as _;
 use openai::OpenAiModel;
+use reply::About;
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use stream::Came;
 use wire::Answer;
 
 /// A model as configured for a role.
@@ -58,6 +64,7 @@ pub struct Model {
     max_output_tokens: u64,
     takes_images: bool,
     retry: Retry,
+    pace: Pace,
     provider: Provider,
 }
 
@@ -71,7 +78,7 @@ enum Provider {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ModelError {
     /// The request's fault: sent again it would be refused again.
-    #[error("the model refused the request: {}", reply::message(error))]
+    #[error("the model refused the request: {}", verdict::message(error))]
     Refused {
         /// HTTP status that says so, 400 to 499.
         status: u16,
@@ -103,7 +110,7 @@ impl ModelError {
     /// Returns whether the request was longer than the model's context.
     pub fn is_context_overflow(&self) -> bool {
         match self {
-            Self::Refused { error, .. } => reply::is_context_overflow(error),
+            Self::Refused { error, .. } => verdict::is_context_overflow(error),
             Self::Failed { .. } | Self::Unusable { .. } => false,
         }
     }
@@ -118,6 +125,7 @@ impl Model {
             max_output_tokens: settings.output_limit(),
             takes_images: settings.images,
             retry: settings.retry,
+            pace: Pace::default(),
             name: settings.model.clone(),
             provider: match settings.provider.as_str() {
                 "command" => Provider::Command(CommandModel::new(settings)),
@@ -170,24 +178,44 @@ impl Model {
         self.retry
     }
 
-    /// Reads what the provider answered.
-    fn read(
-        &self,
-        dialect: Dialect,
-        body: Value,
-        request: &Value,
-        latency: Duration,
-    ) -> Result<Reply, ModelError> {
-        let _dialect = dialect;
-        reply::read(body, request, &self.name, self.price, latency)
+    /// Returns the pace of its provider, which all calls of all jobs share.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Asks the provider once, for a whole answer.
+    ///
+    /// Visible in this module only: who wants an answer asks [`Metered`], so that no call is
+    /// off the books.
+    pub(self) async fn whole(&self, dialect: Dialect, body: &Value) -> Result<Reply, ModelError> {
+        let began = Instant::now();
+        let answer = match self.send(dialect, body, false).await? {
+            Answer::Whole(answer) => answer,
+            Answer::Stream(events) => assemble::whole(dialect, events).await?,
+        };
+        let about = About::new(dialect, body, self, began.elapsed());
+        reply::read(answer, &about)
+    }
+
+    /// Asks the provider once, for a stream, and waits for its first event.
+    pub(self) async fn first(&self, dialect: Dialect, body: &Value) -> Result<Came, ModelError> {
+        let began = Instant::now();
+        match self.send(dialect, body, true).await? {
+            Answer::Whole(answer) => {
+                let about = About::new(dialect, body, self, began.elapsed());
+                reply::read(answer, &about).map(Came::Whole)
+            }
+            Answer::Stream(mut events) => match events.next().await {
+                Some(Ok(first)) => Ok(Came::Stream(first, events)),
+                Some(Err(error)) => Err(error),
+                None => Err(reply::unusable(&self.name, "it is empty")),
+            },
+        }
     }
 
     /// Asks the provider once, in a dialect that it speaks. Asked for a stream, it may all
     /// the same answer whole. Dropping the future, or the stream, ends whatever it started.
-    ///
-    /// Visible in this module only: who wants an answer asks [`Metered`], so that no call is
-    /// off the books.
-    pub(self) async fn send(
+    async fn send(
         &self,
         dialect: Dialect,
         body: &Value,

@@ -11,6 +11,7 @@ use super::{Model, ModelError};
 use crate::domain::Tokens;
 use serde_json::{Map, Value, json};
 use std::io;
+use std::sync::Arc;
 
 /// Fields of Chat Completions that pass.
 const CHAT_FIELDS: [&str; 36] = [
@@ -85,7 +86,7 @@ const TOOL_TOKENS: u64 = 1024;
 /// A request that may leave.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Outgoing {
-    pub(super) body: Value,
+    pub(super) body: Arc<Value>,
     /// Whether the caller wants to see the usage of a stream.
     pub(super) with_usage: bool,
     /// What it can use at most.
@@ -98,6 +99,9 @@ pub(super) fn prepare(
     request: &Value,
     model: &Model,
 ) -> Result<Outgoing, ModelError> {
+    if !model.speaks(dialect) {
+        return Err(other_dialect());
+    }
     let fields = request
         .as_object()
         .ok_or_else(|| refused("the request is no JSON object"))?;
@@ -116,7 +120,7 @@ pub(super) fn prepare(
     };
     body.insert(name.to_owned(), json!(limit));
     body.insert("model".to_owned(), json!(model.name()));
-    let body = Value::Object(body);
+    let body = Arc::new(Value::Object(body));
     let most = Tokens {
         // No tokenizer makes more tokens than there are bytes.
         input: json_len(&body) + images * IMAGE_TOKENS + tools * TOOL_TOKENS,

@@ -1,5 +1,8 @@
-//! When a failed call is tried again, and after what pause. The only place that decides it.
+//! When a failed try is followed by another, and after what pause. The only place that
+//! decides it; `docs/models.md` has the table.
 
+use super::ModelError;
+use super::pace::{Advice, Heard};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use std::time::Duration;
@@ -11,36 +14,101 @@ pub struct Retry {
     pub tries: u32,
     /// Pause before the second try; it doubles with every further one.
     pub first_pause: Duration,
-    /// Longest pause.
+    /// Longest pause, unless the provider asks for a longer one.
     pub longest_pause: Duration,
+    /// Time after the first try in which another one may begin.
+    pub within: Duration,
 }
 
 impl Default for Retry {
     fn default() -> Self {
         Self {
-            tries: 3,
+            tries: 4,
             first_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(20),
+            within: Duration::from_mins(10),
         }
     }
 }
 
+/// What is known after a try that failed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tried {
+    /// Tries so far.
+    pub(super) tries: u32,
+    /// Time since the first one began.
+    pub(super) took: Duration,
+    /// What the provider's pace says.
+    pub(super) advice: Advice,
+    /// What the draw depends on; a call's ordinal is a good one.
+    pub(super) seed: u64,
+}
+
 impl Retry {
-    /// Returns how long to wait after the `tried`-th try (from 1), or none to give up.
+    /// Returns how long to wait before the next try, or none to give up.
     ///
-    /// Half of the pause is chance, so that jobs that failed together do not come back
-    /// together. The draw depends on the seed alone; a call's ordinal is a good one.
-    pub fn pause(self, tried: u32, seed: u64) -> Option<Duration> {
-        if tried >= self.tries {
+    /// A failure that all share is waited for where the pace is kept, however long it takes:
+    /// nothing was charged, and the next try leaves when it is time. What may have been
+    /// charged is repeated within the call's own patience only.
+    pub(super) fn pause(self, error: &ModelError, tried: Tried) -> Option<Duration> {
+        let (may_be_charged, asked) = match error {
+            ModelError::Failed {
+                retryable: true,
+                may_be_charged,
+                retry_after,
+                ..
+            } => (*may_be_charged, retry_after.unwrap_or_default()),
+            ModelError::Failed { .. } | ModelError::Refused { .. } | ModelError::Unusable { .. } => {
+                return None;
+            }
+        };
+        if tried.advice == Advice::Wait && !may_be_charged {
+            return Some(Duration::ZERO);
+        }
+        if tried.tries >= self.tries {
             return None;
         }
-        let doubled = 2_u32.saturating_pow(tried.saturating_sub(1));
+        let pause = match tried.advice {
+            Advice::Wait => Duration::ZERO,
+            Advice::Own => self.drawn(tried).max(asked),
+        };
+        (tried.took.saturating_add(pause) <= self.within).then_some(pause)
+    }
+
+    /// Half of the pause is chance, so that jobs that failed together do not come back
+    /// together.
+    fn drawn(self, tried: Tried) -> Duration {
+        let doubled = 2_u32.saturating_pow(tried.tries.saturating_sub(1));
         let longest = self
             .first_pause
             .saturating_mul(doubled)
             .min(self.longest_pause);
-        let mut chance = StdRng::seed_from_u64(seed);
-        Some(longest.mul_f64(chance.random_range(0.5..=1.0)))
+        let mut chance = StdRng::seed_from_u64(tried.seed);
+        longest.mul_f64(chance.random_range(0.5..=1.0))
+    }
+}
+
+impl Heard {
+    /// Returns what a try says of its provider.
+    pub(super) fn of<T>(result: &Result<T, ModelError>) -> Self {
+        match result {
+            Ok(_) | Err(ModelError::Refused { .. }) => Self::Answer,
+            Err(ModelError::Unusable { what }) => Self::Barred { what: what.clone() },
+            Err(ModelError::Failed {
+                what,
+                retry_after,
+                is_slow_down: true,
+                ..
+            }) => Self::SlowDown {
+                retry_after: *retry_after,
+                what: what.clone(),
+            },
+            // What another try cannot mend is this request's.
+            Err(ModelError::Failed {
+                retryable: false, ..
+            }) => Self::Answer,
+            Err(ModelError::Failed { what, .. }) => Self::Failure { what: what.clone() },
+        }
     }
 }
 
