@@ -75,13 +75,16 @@ impl CallError {
 mod tests {
     use super::CallError;
     use crate::model::wire::Dialect;
-    use crate::model::{Denied, ModelError};
+    use crate::model::{Denied, ModelError, Scope};
     use serde_json::json;
 
     #[test]
     fn says_it_in_both_dialects() {
         let what = "no more".to_owned();
-        let error = CallError::Denied(Denied::Budget { what });
+        let error = CallError::Denied(Denied::Budget {
+            scope: Scope::Job,
+            what,
+        });
         assert_eq!(error.status(), 402);
         assert_eq!(
             error.to_body(Dialect::Messages),

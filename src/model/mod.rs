@@ -11,13 +11,16 @@
 //! Providers are a closed set that this module knows, so they are an enum and no trait:
 //! one more is one more variant, which the compiler then asks for wherever it matters.
 
+mod account;
 mod books;
+mod bound;
 mod call;
 mod chunks;
 mod clip;
 mod command;
 mod ledger;
 mod metered;
+mod price;
 mod reply;
 mod retry;
 mod settings;
@@ -28,13 +31,15 @@ mod wire;
 #[cfg(test)]
 pub(crate) mod fixture;
 
-pub use books::{Books, Denied, Intent};
+pub use account::{Account, Allowance, Limit, Room};
+pub use books::{Books, Denied, Intent, Scope};
 pub use call::CallError;
 pub use clip::clip;
-pub use metered::{Allowance, JobSubject, Metered};
+pub use metered::{JobSubject, Metered};
+pub use price::{Price, Rates};
 pub use reply::Reply;
 pub use retry::Retry;
-pub use settings::{ModelSettings, Price, SettingsError};
+pub use settings::{ModelSettings, SettingsError};
 pub use stream::ReplyStream;
 pub use wire::{Dialect, Event};
 

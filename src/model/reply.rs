@@ -258,10 +258,7 @@ mod tests {
 
     fn read_value(body: Value) -> Result<Reply, ModelError> {
         let request = json!({"messages": [{"role": "user", "content": "hello"}]});
-        let price = Price::PerMillion {
-            input: Usd(1_000_000),
-            output: Usd(2_000_000),
-        };
+        let price = Price::plain(Usd(1_000_000), Usd(2_000_000));
         read(body, &request, "m", price, Duration::ZERO)
     }
 
