@@ -106,7 +106,10 @@ fn opened(block: &Value) -> (Value, Value) {
         Some("tool_use") => {
             start["input"] = json!({});
             let input = block["input"].to_string();
-            (start, json!({"type": "input_json_delta", "partial_json": input}))
+            (
+                start,
+                json!({"type": "input_json_delta", "partial_json": input}),
+            )
         }
         Some(_) | None => (start, Value::Null),
     }

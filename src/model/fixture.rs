@@ -158,6 +158,7 @@ pub(crate) fn metered(model: Model, books: Arc<Remembered>, allowance: Allowance
         role: Role::Modify,
     };
     let retry = Retry {
+        tries: 3,
         first_pause: Duration::from_millis(1),
         ..Retry::default()
     };

@@ -5,24 +5,13 @@ use super::pace::{Heard, Permit};
 use super::request::{Outgoing, prepare};
 use super::retry::Tried;
 use super::seen::{Line, Seen};
-use super::stream::{Came, Open};
+use super::stream::Open;
 use super::wire::Dialect;
-use super::{Books, CallError, Intent, Model, ModelError, Reply, ReplyStream, Retry};
-use crate::domain::{CallSubject, Role, Usd};
+use super::{Allowance, Books, CallError, Intent, Model, ModelError, Reply, ReplyStream, Retry};
+use crate::domain::{CallSubject, Role};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// What a job may use; none is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Allowance {
-    /// Model calls.
-    pub calls: Option<u64>,
-    /// Input and output tokens together.
-    pub tokens: Option<u64>,
-    /// Money.
-    pub cost: Option<Usd>,
-}
 
 /// Whose calls these are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,9 +115,16 @@ impl Metered {
         self.seen.requests()
     }
 
-    /// Returns whether a call was denied because an allowance or a budget is used up.
+    /// Returns whether a call was denied because the job's or the attempt's allowance is used
+    /// up.
     pub fn is_out_of_budget(&self) -> bool {
         self.seen.is_out_of_budget()
+    }
+
+    /// Returns whether a call was denied because the run's budget is used up. What the job
+    /// did without it says nothing about the agent.
+    pub fn is_cut_by_run(&self) -> bool {
+        self.seen.is_cut_by_run()
     }
 
     /// Returns what the provider failed with, if the last call that reached it failed so.
@@ -236,7 +232,7 @@ impl Metered {
     {
         let bound = Bound {
             tokens: outgoing.most,
-            cost: self.model.price().cost(outgoing.most),
+            cost: self.model.price().at_most(outgoing.most),
         };
         let mut turns = self.model.pace().call();
         let first = Instant::now();
@@ -292,11 +288,12 @@ impl Metered {
 
 #[cfg(test)]
 mod tests {
-    use super::Allowance;
     use crate::domain::{CallStatus, Tokens, Usd};
     use crate::model::CallError;
     use crate::model::fixture::{HELLO, Program, Remembered, Row, metered, request};
-    use crate::model::{Denied, Model, ModelError, ModelSettings, Price, transcript};
+    use crate::model::{
+        Allowance, Denied, Model, ModelError, ModelSettings, Price, Scope, transcript,
+    };
     use futures_util::FutureExt as _;
     use serde_json::{Value, json};
     use std::sync::Arc;
@@ -377,10 +374,7 @@ mod tests {
     async fn a_failure_that_stays_is_told_and_booked_at_its_bound() {
         let program = Program::new("exit 1");
         let settings = ModelSettings {
-            price: Some(Price::PerMillion {
-                input: Usd(1_000_000),
-                output: Usd(1_000_000),
-            }),
+            price: Some(Price::plain(Usd(1_000_000), Usd(1_000_000))),
             ..program.settings()
         };
         let model = Model::new(settings).expect("the settings are right");
@@ -484,40 +478,47 @@ mod tests {
     async fn tokens_and_money_are_reserved_and_given_back() {
         let program = Program::new(HELLO);
         let settings = ModelSettings {
-            price: Some(Price::PerMillion {
-                input: Usd(1_000_000),
-                output: Usd(1_000_000),
-            }),
+            price: Some(Price::plain(Usd(1_000_000), Usd(1_000_000))),
             ..program.settings()
         };
-        // One call can use at most some 1,100 tokens and micro-dollars, and uses 12.
+        // One call can use at most some 1,200 tokens and micro-dollars, and uses 12.
         for allowance in [
             Allowance {
-                tokens: Some(1200),
+                tokens: Some(1300),
                 ..Allowance::default()
             },
             Allowance {
-                cost: Some(Usd(1200)),
+                cost: Some(Usd(1300)),
                 ..Allowance::default()
             },
         ] {
             let model = Model::new(settings.clone()).expect("the settings are right");
-            let metered = metered(model, Arc::new(Remembered::default()), allowance);
+            let books = Arc::new(Remembered::default());
+            let metered = metered(model, books.clone(), allowance);
             let sent = request("hi");
-            let (first, second) = tokio::join!(metered.complete(&sent), metered.complete(&sent));
-            let denied = [first, second].into_iter().filter_map(Result::err);
-            let denied: Vec<CallError> = denied.collect();
+            // There is room for one at a time; the others wait for it.
+            let calls = (0..5).map(|_| metered.complete(&sent));
+            for reply in futures_util::future::join_all(calls).await {
+                reply.expect("there was room after a while");
+            }
+            let mut is_open = false;
+            for row in books.rows() {
+                assert_ne!(is_open, matches!(row, Row::Intended(..)), "one at a time");
+                is_open = !is_open;
+            }
+            let long = request(&"x".repeat(500));
+            let denied = metered.complete(&long).await.expect_err("it never fits");
             assert!(
                 matches!(
-                    denied.as_slice(),
-                    [CallError::Denied(Denied::Budget { .. })]
+                    denied,
+                    CallError::Denied(Denied::Budget {
+                        scope: Scope::Job,
+                        ..
+                    })
                 ),
                 "{denied:?}"
             );
-            metered
-                .complete(&sent)
-                .await
-                .expect("the reservation is free again");
+            metered.complete(&sent).await.expect("this one fits");
         }
     }
 
@@ -525,12 +526,18 @@ mod tests {
     async fn the_books_can_deny() {
         let program = Program::new(HELLO);
         let what = "the run's budget of $1.0000 is used up".to_owned();
-        let books = Arc::new(Remembered::denying_from(2, Denied::Budget { what }));
+        let books = Arc::new(Remembered::denying_from(
+            2,
+            Denied::Budget {
+                scope: Scope::Run,
+                what,
+            },
+        ));
         let metered = metered(program.model(), books.clone(), Allowance::default());
         metered.complete(&request("hi")).await.expect("a reply");
         let error = metered.complete(&request("hi")).await.expect_err("denied");
         assert_eq!(error.to_object()["type"], "budget_exceeded");
-        assert!(metered.is_out_of_budget());
+        assert!(metered.is_cut_by_run() && !metered.is_out_of_budget());
         assert_eq!(books.endings(), [CallStatus::Answered]);
     }
 

@@ -11,8 +11,10 @@
 //! Providers are a closed set that this module knows, so they are an enum and no trait:
 //! one more is one more variant, which the compiler then asks for wherever it matters.
 
+mod account;
 mod assemble;
 mod books;
+mod bound;
 mod call;
 mod chunks;
 mod clip;
@@ -22,6 +24,7 @@ mod ledger;
 mod metered;
 mod openai;
 mod pace;
+mod price;
 mod reply;
 mod request;
 mod retry;
@@ -36,17 +39,20 @@ mod wire;
 #[cfg(test)]
 pub(crate) mod fixture;
 
-pub use books::{Books, Denied, Intent};
+pub use account::{Account, Allowance, Limit, Room};
+pub use books::{Books, Denied, Intent, Scope};
 pub use call::CallError;
 pub use clip::clip;
-pub use metered::{Allowance, JobSubject, Metered};
+pub use metered::{JobSubject, Metered};
 pub use pace::{Advice, Call, Health, Heard, Pace, Permit};
+pub use price::{Price, Rates};
 pub use reply::Reply;
 pub use retry::Retry;
-pub use settings::{LimitField, ModelSettings, Price, SettingsError};
+pub use settings::{LimitField, ModelSettings, SettingsError};
 pub use stream::ReplyStream;
 pub use wire::{Dialect, Event};
 
+use assemble::Fold;
 use command::CommandModel;
 use futures_util::StreamExt as _;
 use openai::OpenAiModel;
@@ -85,6 +91,14 @@ pub enum ModelError {
         /// The error object in OpenAI's dialect: `message`, `type`, `code`, ….
         error: Value,
     },
+    /// The provider asks for fewer calls: it has done nothing, and charged nothing.
+    #[error("{what}")]
+    Busy {
+        /// What it said, for a reader.
+        what: String,
+        /// How long it asks to wait before another try.
+        retry_after: Option<Duration>,
+    },
     /// The provider's fault.
     #[error("{what}")]
     Failed {
@@ -111,7 +125,7 @@ impl ModelError {
     pub fn is_context_overflow(&self) -> bool {
         match self {
             Self::Refused { error, .. } => verdict::is_context_overflow(error),
-            Self::Failed { .. } | Self::Unusable { .. } => false,
+            Self::Busy { .. } | Self::Failed { .. } | Self::Unusable { .. } => false,
         }
     }
 }
@@ -191,7 +205,17 @@ impl Model {
         let began = Instant::now();
         let answer = match self.send(dialect, body, false).await? {
             Answer::Whole(answer) => answer,
-            Answer::Stream(events) => assemble::whole(dialect, events).await?,
+            // Some providers are asked for a stream whatever the caller wants.
+            Answer::Stream(mut events) => {
+                let mut fold = Fold::new(dialect);
+                while let Some(event) = events.next().await {
+                    fold.push(&event?);
+                }
+                if !fold.is_complete() {
+                    return Err(reply::unusable(&self.name, stream::CUT));
+                }
+                fold.finish()
+            }
         };
         let about = About::new(dialect, body, self, began.elapsed());
         reply::read(answer, &about)

@@ -198,19 +198,23 @@ fn check_tool_calls(calls: &[Value]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::read;
+    use super::{About, read};
     use crate::domain::{Tokens, Usd};
+    use crate::model::wire::Dialect;
     use crate::model::{ModelError, Price, Reply};
     use serde_json::{Value, json};
     use std::time::Duration;
 
     fn read_value(body: Value) -> Result<Reply, ModelError> {
         let request = json!({"messages": [{"role": "user", "content": "hello"}]});
-        let price = Price::PerMillion {
-            input: Usd(1_000_000),
-            output: Usd(2_000_000),
+        let about = About {
+            dialect: Dialect::Chat,
+            request: &request,
+            model: "m",
+            price: Price::plain(Usd(1_000_000), Usd(2_000_000)),
+            latency: Duration::ZERO,
         };
-        read(body, &request, "m", price, Duration::ZERO)
+        read(body, &about)
     }
 
     #[test]

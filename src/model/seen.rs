@@ -2,7 +2,7 @@
 
 use super::transcript::Recorder;
 use super::wire::Dialect;
-use super::{CallError, Denied, ModelError, Reply};
+use super::{CallError, Denied, ModelError, Reply, Scope};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -18,6 +18,7 @@ struct State {
     recorder: Recorder,
     requests: u64,
     out_of_budget: bool,
+    cut_by_run: bool,
     provider_failure: Option<String>,
     unusable: Option<ModelError>,
     overflows: u64,
@@ -32,6 +33,10 @@ impl Seen {
 
     pub(super) fn is_out_of_budget(&self) -> bool {
         self.state().out_of_budget
+    }
+
+    pub(super) fn is_cut_by_run(&self) -> bool {
+        self.state().cut_by_run
     }
 
     pub(super) fn provider_failure(&self) -> Option<String> {
@@ -64,12 +69,17 @@ impl State {
     fn note(&mut self, line: &Line, result: Option<&Result<Reply, CallError>>) {
         self.requests += 1;
         match result {
-            Some(Err(CallError::Denied(Denied::Budget { .. }))) => self.out_of_budget = true,
+            Some(Err(CallError::Denied(Denied::Budget { scope, .. }))) => match scope {
+                Scope::Job | Scope::Attempt => self.out_of_budget = true,
+                Scope::Run => self.cut_by_run = true,
+            },
             Some(Err(CallError::Model(error @ ModelError::Unusable { what }))) => {
                 self.provider_failure = Some(what.clone());
                 self.unusable = Some(error.clone());
             }
-            Some(Err(CallError::Model(ModelError::Failed { what, .. }))) => {
+            Some(Err(CallError::Model(
+                ModelError::Busy { what, .. } | ModelError::Failed { what, .. },
+            ))) => {
                 self.provider_failure = Some(what.clone());
             }
             Some(Ok(_) | Err(CallError::Model(ModelError::Refused { .. }))) => {

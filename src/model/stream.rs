@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+/// What is said of a stream that ends too early.
+pub(super) const CUT: &str = "the stream ended before the answer did";
 /// Time for what is still to come of a stream that has said all but what it used.
 const AFTERMATH: Duration = Duration::from_secs(5);
 
@@ -76,7 +78,11 @@ impl ReplyStream {
             Came::Stream(first, rest) => {
                 let first = stream::once(async { Ok(first) });
                 let fold = Fold::new(dialect);
-                (first.chain(rest).boxed(), VecDeque::new(), Some((open, fold)))
+                (
+                    first.chain(rest).boxed(),
+                    VecDeque::new(),
+                    Some((open, fold)),
+                )
             }
             Came::Whole(reply) => {
                 let events = chunks::events(dialect, &reply.body, with_usage);
@@ -94,15 +100,19 @@ impl ReplyStream {
     }
 
     /// Takes in one event; an error where it is none.
-    fn take(&mut self, event: &Event) -> Result<Turn, ModelError> {
+    fn take_in(&mut self, event: &Event) -> Result<Turn, ModelError> {
         let Some((open, fold)) = &mut self.open else {
             return Ok(Turn::Hide);
         };
         if self.dialect == Dialect::Chat && event.data.trim() == DONE {
             return Ok(Turn::End);
         }
-        let data: Map<String, Value> = serde_json::from_str(&event.data)
-            .map_err(|error| reply::unusable(open.model.name(), &format!("an event is no JSON object: {error}")))?;
+        let data: Map<String, Value> = serde_json::from_str(&event.data).map_err(|error| {
+            reply::unusable(
+                open.model.name(),
+                &format!("an event is no JSON object: {error}"),
+            )
+        })?;
         let turn = match self.dialect {
             Dialect::Chat if !self.with_usage && is_usage_alone(&data) => Turn::Hide,
             Dialect::Messages if data.get("type").is_some_and(|kind| kind == "message_stop") => {
@@ -135,7 +145,7 @@ impl ReplyStream {
     fn run_out(&mut self) -> Option<Result<Event, CallError>> {
         let (open, fold) = self.open.as_ref()?;
         if !fold.is_complete() {
-            let error = reply::unusable(open.model.name(), "the stream ended before the answer did");
+            let error = reply::unusable(open.model.name(), CUT);
             return Some(Err(self.fail(error)));
         }
         self.finish();
@@ -167,7 +177,7 @@ impl Stream for ReplyStream {
             let item = match ready!(self.events.poll_next_unpin(context)) {
                 None => return Poll::Ready(self.run_out()),
                 Some(Err(error)) => Err(error),
-                Some(Ok(event)) => self.take(&event).map(|turn| (event, turn)),
+                Some(Ok(event)) => self.take_in(&event).map(|turn| (event, turn)),
             };
             match item {
                 Ok((_, Turn::Hide)) => {}
@@ -260,6 +270,12 @@ fn after_begin(error: ModelError) -> ModelError {
         ModelError::Failed {
             what, retry_after, ..
         } => ModelError::Failed {
+            what,
+            retryable: false,
+            may_be_charged: true,
+            retry_after,
+        },
+        ModelError::Busy { what, retry_after } => ModelError::Failed {
             what,
             retryable: false,
             may_be_charged: true,

@@ -23,7 +23,10 @@ pub(super) fn counted(dialect: Dialect, body: &Value) -> Option<Tokens> {
         Dialect::Chat => {
             let (input, output) = (count("/prompt_tokens")?, count("/completion_tokens")?);
             let cached = part(
-                &["/prompt_tokens_details/cached_tokens", "/prompt_cache_hit_tokens"],
+                &[
+                    "/prompt_tokens_details/cached_tokens",
+                    "/prompt_cache_hit_tokens",
+                ],
                 input,
             );
             let cache_written = part(
@@ -38,6 +41,10 @@ pub(super) fn counted(dialect: Dialect, body: &Value) -> Option<Tokens> {
                 input,
                 cached,
                 cache_written,
+                cache_written_long: part(
+                    &["/prompt_tokens_details/cache_write_1h_tokens"],
+                    cache_written,
+                ),
                 output,
                 reasoning: part(&["/completion_tokens_details/reasoning_tokens"], output),
             })
@@ -51,6 +58,10 @@ pub(super) fn counted(dialect: Dialect, body: &Value) -> Option<Tokens> {
                 input: fresh + cached + cache_written,
                 cached,
                 cache_written,
+                cache_written_long: part(
+                    &["/cache_creation/ephemeral_1h_input_tokens"],
+                    cache_written,
+                ),
                 output,
                 reasoning: part(&["/output_tokens_details/thinking_tokens"], output),
             })

@@ -56,28 +56,36 @@ pub(super) fn read(error: Value, has_begun: bool) -> ModelError {
         .iter()
         .find_map(|name| error[*name].as_u64())
         .and_then(|status| u16::try_from(status).ok());
-    let is_providers = status.is_some_and(|status| status == 429 || (500..600).contains(&status))
-        || [field("type"), field("code")].iter().any(|name| {
-            [
-                "rate_limit",
-                "server_error",
-                "overloaded",
-                "internal_server_error",
-                "internal_error",
-                "api_error",
-                "timeout_error",
-            ]
-            .iter()
-            .any(|start| name.to_ascii_lowercase().starts_with(start))
-        });
-    if is_providers {
+    let is_called = |starts: &[&str]| {
+        [field("type"), field("code")].iter().any(|name| {
+            let name = name.to_ascii_lowercase();
+            starts.iter().any(|start| name.starts_with(start))
+        })
+    };
+    let is_busy = matches!(status, Some(429 | 529)) || is_called(&["rate_limit", "overloaded"]);
+    let is_failed = status.is_some_and(|status| (500..600).contains(&status))
+        || is_called(&[
+            "server_error",
+            "internal_server_error",
+            "internalservererror",
+            "internal_error",
+            "api_error",
+            "timeout_error",
+        ]);
+    if is_busy || is_failed {
         let kind = [field("type"), field("code"), "an error"];
         let kind = kind.iter().find(|name| !name.is_empty()).unwrap_or(&"");
-        return ModelError::Failed {
-            what: format!("the model's provider reports {kind}: {}", field("message")),
-            retryable: true,
-            may_be_charged: has_begun,
-            retry_after: None,
+        let what = format!("the model's provider reports {kind}: {}", field("message"));
+        return if is_busy && !has_begun {
+            let retry_after = None;
+            ModelError::Busy { what, retry_after }
+        } else {
+            ModelError::Failed {
+                what,
+                retryable: true,
+                may_be_charged: has_begun,
+                retry_after: None,
+            }
         };
     }
     let status = status.filter(|status| (400..500).contains(status));
@@ -167,23 +175,35 @@ mod tests {
 
     #[test]
     fn what_the_provider_did_is_not_the_requests_fault() {
-        for error in [
-            json!({"type": "overloaded_error", "message": "Overloaded"}),
-            json!({"type": "InternalServerError", "code": 500}),
-            json!({"code": 429, "message": "slow down"}),
-            json!({"code": "server_error"}),
+        for (error, is_busy) in [
+            (
+                json!({"type": "overloaded_error", "message": "Overloaded"}),
+                true,
+            ),
+            (json!({"type": "InternalServerError", "code": 500}), false),
+            (json!({"code": 429, "message": "slow down"}), true),
+            (json!({"code": "server_error"}), false),
         ] {
-            for has_begun in [false, true] {
-                let verdict = read(error.clone(), has_begun);
-                let ModelError::Failed {
+            // What was on its way may be charged, whatever was said at its end.
+            let verdict = read(error.clone(), true);
+            assert!(matches!(
+                verdict,
+                ModelError::Failed {
                     retryable: true,
-                    may_be_charged,
+                    may_be_charged: true,
                     ..
-                } = verdict
-                else {
-                    panic!("{verdict:?}")
-                };
-                assert_eq!(may_be_charged, has_begun);
+                }
+            ));
+            match read(error, false) {
+                ModelError::Busy { .. } => assert!(is_busy),
+                ModelError::Failed {
+                    retryable: true,
+                    may_be_charged: false,
+                    ..
+                } => {
+                    assert!(!is_busy);
+                }
+                other => panic!("{other:?}"),
             }
         }
     }

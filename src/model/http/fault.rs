@@ -148,10 +148,18 @@ pub(super) fn from_status(
         407 => unusable("check the proxy that the environment names"),
         // The request may have been read; whether it was worked on is not known.
         408 => failed(true),
-        409 | 425 | 429 => failed(false),
+        429 | 529 => ModelError::Busy {
+            what: told.clone(),
+            retry_after: retry_after(headers),
+        },
+        503 if headers.contains_key(RETRY_AFTER) => ModelError::Busy {
+            what: told.clone(),
+            retry_after: retry_after(headers),
+        },
+        409 | 425 => failed(false),
         400..500 => verdict::refusal(status, said),
         // The server itself says that it has not done it.
-        500 | 503 | 529 => failed(false),
+        500 | 503 => failed(false),
         // A proxy says it of a server behind it, which may have.
         _ => failed(true),
     }
