@@ -308,6 +308,7 @@ mod tests {
         let books = Arc::new(Remembered::marking(program.path("marker")));
         let metered = metered(program.model(), books.clone(), Allowance::default());
         metered.complete(&request("hi")).await.expect("a reply");
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Answered]);
         let rows = books.rows();
         let [Row::Intended(_, intent), Row::Settled(settlement)] = rows.as_slice() else {
@@ -361,6 +362,7 @@ mod tests {
         let (metered, books) = program.metered();
         metered.complete(&request("hi")).await.expect("a reply");
         let (failed, answered) = (CallStatus::Failed, CallStatus::Answered);
+        metered.settled().await;
         assert_eq!(books.endings(), [failed, failed, answered]);
         assert_eq!(metered.provider_failure(), None);
         let text = transcript::render(&metered.transcript_bytes(), 10_000);
@@ -384,6 +386,7 @@ mod tests {
             .complete(&request("hi"))
             .await
             .expect_err("it fails");
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Failed; 3]);
         let failure = metered.provider_failure().expect("the provider failed");
         assert_eq!(failure, "`/bin/sh` ended with exit code 1");
@@ -415,6 +418,7 @@ mod tests {
                 .expect_err("it fails");
             assert!(matches!(error, CallError::Model(ModelError::Failed { .. })));
         }
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Failed; 6]);
         assert!(!metered.is_out_of_budget());
         for row in books.rows() {
@@ -446,6 +450,7 @@ mod tests {
             assert_eq!(metered.has_unhandled_overflow(), unhandled);
         }
         let (refused, answered) = (CallStatus::Refused, CallStatus::Answered);
+        metered.settled().await;
         assert_eq!(
             books.endings(),
             [refused, answered, refused, refused, answered]
@@ -465,6 +470,7 @@ mod tests {
         let calls = (0..20).map(|_| metered.complete(&sent));
         let results = futures_util::future::join_all(calls).await;
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 5);
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Answered; 5]);
         assert!(metered.is_out_of_budget());
         let error = metered.complete(&sent).await.expect_err("used up");
@@ -538,6 +544,7 @@ mod tests {
         let error = metered.complete(&request("hi")).await.expect_err("denied");
         assert_eq!(error.to_object()["type"], "budget_exceeded");
         assert!(metered.is_cut_by_run() && !metered.is_out_of_budget());
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Answered]);
     }
 

@@ -339,7 +339,19 @@ mod tests {
                 {"type": "document", "source": {"type": "file", "file_id": "f"}}]}))),
         ]
         .map(|said| said.expect("it is refused"));
-        insta::assert_snapshot!(said.join("\n"), @r"");
+        insta::assert_snapshot!(said.join("\n"), @r"
+        `web_search_options` is not passed on to the model
+        `plugins` is not passed on to the model
+        `models` is not passed on to the model
+        `tools[1]` is of the kind `web_search_preview`, which the provider would run itself; only tools that you run pass
+        `messages[0]` refers to something elsewhere, which the provider would have to fetch: send the data itself
+        `messages[0]` refers to something elsewhere, which the provider would have to fetch: send the data itself
+        `tools[0]` is of the kind `web_fetch_20250910`, which the provider would run itself; only tools that you run pass
+        `mcp_servers` is not passed on to the model
+        `container` is not passed on to the model
+        `messages[0]` refers to something elsewhere, which the provider would have to fetch: send the data itself
+        `messages[0]` refers to something elsewhere, which the provider would have to fetch: send the data itself
+        ");
         for fields in [
             json!({"tools": [{"type": "function", "function": {"name": "f"}}, {"type": "custom"}]}),
             json!({"temperature": 0, "reasoning_effort": "high", "seed": 7, "user": "me"}),
