@@ -7,7 +7,7 @@ use super::assemble::Fold;
 use super::http::{Http, Service, messages_url};
 use super::translate::{self, Chunks, Fault, Target};
 use super::wire::{Answer, Dialect, Event};
-use super::{ModelError, ModelSettings, SettingsError, reply};
+use super::{ModelError, ModelSettings, SettingsError, verdict};
 use crate::sys::clock::now_ms;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -220,7 +220,7 @@ fn chunks(
 
 fn fault(fault: Fault) -> ModelError {
     match fault {
-        Fault::Error(error) => reply::read_error(error, true),
+        Fault::Error(error) => verdict::read(error, true),
         Fault::Unreadable(what) => unreadable(&format!(
             "the model's provider sent what is unusable: {what}"
         )),
