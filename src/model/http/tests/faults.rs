@@ -361,7 +361,15 @@ async fn what_somebody_has_to_correct_ends_the_job() {
         said.push(what.replace(&world.server.url(), "URL"));
     }
     insta::with_settings!({filters => vec![(r"the file `[^`]*`", "the file `KEY`")]}, {
-        insta::assert_snapshot!(said.join("\n"), @r"");
+        insta::assert_snapshot!(said.join("\n"), @r"
+        `URL/v1/chat/completions` answers 401: Incorrect API key provided; check the key in the file `KEY`
+        `URL/v1/chat/completions` answers 403: no access; check the key in the file `KEY`
+        `URL/v1/chat/completions` answers 404: no such model; check `base_url` and the name of the model, `test-model`
+        `URL/v1/chat/completions` answers 402: Insufficient credits; the account has nothing left to pay with
+        `URL/v1/chat/completions` answers 429: You exceeded your quota; the account has nothing left to pay with
+        `URL/v1/chat/completions` answers 307: nothing more; it sends requests on to http://127.0.0.1:1/elsewhere, which the key does not follow: correct `base_url`
+        `URL/v1/chat/completions` answers 405: <h1>Method not allowed</h1>; check `base_url` and the name of the model, `test-model`
+        ");
     });
 }
 

@@ -41,6 +41,9 @@ fn a_key_that_is_not_there_is_told_with_what_to_do() {
     let said = [
         complaint(with_env("DGM_TEST_NO_SUCH_VARIABLE")),
         complaint(with_env("A=B")),
+        // Somebody meant well, and it must not be printed.
+        complaint(with_env(KEY)),
+        complaint(with_env("0123456789abcdef0123456789abcdef")),
         complaint(with_file("empty")),
         complaint(with_file("two")),
         complaint(with_file("large")),
@@ -53,7 +56,17 @@ fn a_key_that_is_not_there_is_told_with_what_to_do() {
     let said = said
         .join("\n")
         .replace(&folder.path().display().to_string(), "DIR");
-    insta::assert_snapshot!(said, @r"");
+    insta::assert_snapshot!(said, @r"
+    `api_key_env` names the environment variable `DGM_TEST_NO_SUCH_VARIABLE`, which is not set: set it to the provider's key, or name a file that holds the key with `api_key_file`
+    `api_key_env` must be the name of an environment variable, not the key itself
+    `api_key_env` must be the name of an environment variable, not the key itself
+    `api_key_env` must be the name of an environment variable, not the key itself
+    `api_key_file` names `DIR/empty`, which is empty
+    `api_key_file` names `DIR/two`, which holds no key: spaces, line breaks or other odd characters are in it
+    `api_key_file` names `DIR/large`, which cannot be read: it is too large to be a key
+    `api_key_file` names `DIR/missing`, which cannot be read: No such file or directory (os error 2)
+    `api_key_file` is set, and `api_key_env` as well: one of them is enough
+    ");
 }
 
 #[test]
@@ -87,7 +100,16 @@ fn settings_that_mean_nothing_are_refused() {
         change(&mut settings);
         said.push(complaint(settings));
     }
-    insta::assert_snapshot!(said.join("\n"), @r"");
+    insta::assert_snapshot!(said.join("\n"), @r"
+    `base_url` is `ftp://a`, but must begin with `https://` or `http://`
+    `command` means nothing to provider `openai`
+    `pass_env` means nothing to provider `openai`
+    `extra_body` holds `model`, which the program itself sets
+    `extra_body` holds `max_tokens`: set `max_output_tokens` instead
+    `headers` `x-api-key` looks like a secret: keys come from `api_key_env` or `api_key_file`
+    `idle_timeout_sec` must be more than 0
+    `base_url` means nothing to provider `command`
+    ");
 }
 
 #[tokio::test]
