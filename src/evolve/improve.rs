@@ -155,7 +155,7 @@ fn why_not(error: &ProposeError) -> GateEnd {
             },
         )) => GateEnd::Cancelled,
         ProposeError::Call(CallError::Model(
-            ModelError::Failed { .. } | ModelError::Unusable { .. },
+            ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. },
         )) => GateEnd::Infra(format!("model provider: {error}")),
         ProposeError::Unusable { .. }
         | ProposeError::Call(

@@ -22,7 +22,9 @@ impl CallError {
             Self::Denied(Denied::Budget { .. }) => "budget_exceeded",
             Self::Denied(Denied::Stopping) => "stopping",
             Self::Model(ModelError::Refused { error, .. }) => return error.clone(),
-            Self::Model(ModelError::Failed { .. } | ModelError::Unusable { .. }) => "server_error",
+            Self::Model(
+                ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. },
+            ) => "server_error",
         };
         json!({"message": self.to_string(), "type": kind, "param": null, "code": null})
     }
@@ -44,7 +46,9 @@ impl CallError {
             Self::Denied(Denied::Budget { .. }) => 402,
             Self::Denied(Denied::Stopping) => 503,
             Self::Model(ModelError::Refused { status, .. }) => *status,
-            Self::Model(ModelError::Failed { .. } | ModelError::Unusable { .. }) => 502,
+            Self::Model(
+                ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. },
+            ) => 502,
         }
     }
 

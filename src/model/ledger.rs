@@ -1,17 +1,16 @@
 //! The account of one job: what it may use, and the calls that are open.
 //!
-//! Invariant: a call that is on the books is settled exactly once, by [`OpenCall::settle`]
-//! or by its drop; and what a job has used plus what its open calls can use at most never
+//! Invariant: a call that is on the books is settled exactly once, by one of [`OpenCall`]'s
+//! ends or by its drop; and what a job has used plus what its open calls can use at most never
 //! exceeds its allowance. A call that fits beside what is settled, but not beside the open
 //! calls, waits for them, in the order in which calls came.
 
-use super::{Account, Allowance, Books, Denied, Intent, Room, Scope};
+use super::{Account, Allowance, Books, Denied, Intent, ModelError, Reply, Room, Scope};
 use crate::domain::{Amount, CallId, CallSettlement, CallStatus, Tokens, Usd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
-use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -151,41 +150,39 @@ impl OpenCall {
         self.began = Instant::now();
     }
 
-    /// Records how the call ended, and waits until that is recorded.
-    pub(super) async fn settle(self, status: CallStatus, tokens: Tokens, cost: Usd) {
-        self.settle_as(status, tokens, false, cost).await;
+    /// Settles a call that was answered.
+    pub(super) fn answered(self, reply: &Reply) {
+        self.counted(CallStatus::Answered, reply);
     }
 
-    /// Records how the call ended, where its tokens may be a guess, and waits until that is
-    /// recorded.
-    pub(super) async fn settle_as(
-        mut self,
-        status: CallStatus,
-        tokens: Tokens,
-        estimated: bool,
-        cost: Usd,
-    ) {
-        if let Some(recorded) = self.end(status, tokens, estimated, cost) {
-            // It fails only with the runtime, when nobody records any more.
-            let _recorded = recorded.await;
-        }
+    /// Settles a call at what its reply says it used.
+    pub(super) fn counted(mut self, status: CallStatus, reply: &Reply) {
+        self.end(status, reply.tokens, reply.estimated, reply.cost);
+    }
+
+    /// Settles a try that was not answered.
+    pub(super) fn failed(mut self, error: &ModelError) {
+        let status = match error {
+            ModelError::Refused { .. } => CallStatus::Refused,
+            ModelError::Failed { may_be_charged, .. } if *may_be_charged => {
+                return self.unknown(CallStatus::Failed);
+            }
+            ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. } => {
+                CallStatus::Failed
+            }
+        };
+        self.end(status, Tokens::default(), false, Usd::default());
     }
 
     /// Settles a call whose use is not known at the most it can have used, so that no budget
     /// is ever exceeded by what was not seen.
-    pub(super) async fn settle_unknown(self, status: CallStatus) {
+    pub(super) fn unknown(mut self, status: CallStatus) {
         let Bound { tokens, cost } = self.bound;
-        self.settle_as(status, tokens, true, cost).await;
+        self.end(status, tokens, true, cost);
     }
 
     /// Settles in a task of its own, which the caller's end cannot stop.
-    fn end(
-        &mut self,
-        status: CallStatus,
-        tokens: Tokens,
-        estimated: bool,
-        cost: Usd,
-    ) -> Option<JoinHandle<()>> {
+    fn end(&mut self, status: CallStatus, tokens: Tokens, estimated: bool, cost: Usd) {
         self.is_settled = true;
         let settlement = CallSettlement {
             id: self.id,
@@ -198,11 +195,11 @@ impl OpenCall {
         self.ledger.free(self.reserved, settlement.used());
         let Ok(runtime) = Handle::try_current() else {
             tracing::debug!(call = self.id.0, "left unsettled: the runtime has ended");
-            return None;
+            return;
         };
         let ledger = self.ledger.clone();
         let record = async move { ledger.books.settle(settlement).await };
-        Some(self.ledger.settling.spawn_on(record, &runtime))
+        drop(self.ledger.settling.spawn_on(record, &runtime));
     }
 }
 
@@ -212,17 +209,12 @@ impl Drop for OpenCall {
             return;
         }
         let Bound { tokens, cost } = self.bound;
-        let recorded = if self.has_left {
-            self.end(CallStatus::Abandoned, tokens, true, cost)
+        if self.has_left {
+            self.end(CallStatus::Abandoned, tokens, true, cost);
         } else {
-            self.end(
-                CallStatus::Abandoned,
-                Tokens::default(),
-                false,
-                Usd::default(),
-            )
-        };
-        drop(recorded);
+            let (tokens, cost) = (Tokens::default(), Usd::default());
+            self.end(CallStatus::Abandoned, tokens, false, cost);
+        }
     }
 }
 
