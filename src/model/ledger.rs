@@ -286,12 +286,12 @@ mod tests {
             ..Tokens::default()
         };
         match caller.how % 6 {
-            0..=2 => open.settle(CallStatus::Answered, used, Usd(0)).await,
+            0..=2 => open.end(CallStatus::Answered, used, false, Usd(0)),
             3 => {
                 let none = Tokens::default();
-                open.settle(CallStatus::Failed, none, Usd(0)).await;
+                open.end(CallStatus::Failed, none, false, Usd(0));
             }
-            4 => open.settle_unknown(CallStatus::Failed).await,
+            4 => open.unknown(CallStatus::Failed),
             _ => drop(open),
         }
         false

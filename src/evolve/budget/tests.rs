@@ -40,13 +40,11 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn allowance() -> impl Strategy<Value = Allowance> {
     use proptest::option::of;
-    (of(1..60_u64), of(1..3000_u64), of(1..3000_i64)).prop_map(
-        |(calls, tokens, cost)| Allowance {
-            calls,
-            tokens,
-            cost: cost.map(Usd),
-        },
-    )
+    (of(1..60_u64), of(1..3000_u64), of(1..3000_i64)).prop_map(|(calls, tokens, cost)| Allowance {
+        calls,
+        tokens,
+        cost: cost.map(Usd),
+    })
 }
 
 /// The archive, the callers, and the accounts of the process that lives now.
