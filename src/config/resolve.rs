@@ -252,7 +252,8 @@ fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
     })
 }
 
-fn budgets(raw: &RawBudget) -> Result<Budgets, ConfigError> {
+/// Returns the budgets that a configuration sets.
+pub fn budgets(raw: &RawBudget) -> Result<Budgets, ConfigError> {
     let allowance = |scope: &str, usd: Option<f64>, tokens: Option<u64>, calls: Option<u64>| {
         let key = |name: &str| format!("budget.{name}{scope}");
         for (name, limit) in [("tokens", tokens), ("calls", calls)] {
