@@ -313,6 +313,7 @@ fn stage_tasks(
             let free: Vec<TaskId> = suite
                 .tasks
                 .iter()
+                .filter(|task| task.is_scored())
                 .map(|task| &task.id)
                 .filter(|task| !taken.contains(task))
                 .take(count)
