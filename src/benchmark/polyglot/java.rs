@@ -48,15 +48,18 @@ fn unskip(text: &str, mode: Mode) -> String {
         .collect()
 }
 
+/// Counts the tests that are not disabled; annotations stand in any order.
 fn count_tests(text: &str) -> usize {
-    let mut disabled = false;
+    let (mut is_test, mut is_disabled) = (false, false);
     let mut count = 0;
     for line in text.lines().map(str::trim) {
-        if line.starts_with("@Disabled") {
-            disabled = true;
-        } else if line == "@Test" {
-            count += usize::from(!disabled);
-            disabled = false;
+        if line == "@Test" {
+            is_test = true;
+        } else if line.starts_with("@Disabled") {
+            is_disabled = true;
+        } else if !line.starts_with('@') {
+            count += usize::from(is_test && !is_disabled);
+            (is_test, is_disabled) = (false, false);
         }
     }
     count

@@ -302,6 +302,7 @@ mod tests {
             hidden,
             [
                 "files/leap_test.py",
+                "files/test_more.py",
                 "fixed/data.txt",
                 "grade.json",
                 "grade.py",
@@ -421,63 +422,132 @@ mod tests {
     }
 
     #[test]
-    fn imports_the_python_exercises_without_giving_anything_away() {
+    fn imports_all_exercises_without_giving_anything_away() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let out = folder.path().join("out");
-        let imported = import(&archive(), &out, &[Language::Python], Mode::Full).expect("it imports");
-        assert_eq!(imported.tasks.len(), 34);
+        let imported = import(&archive(), &out, &Language::ALL, Mode::Full).expect("it imports");
+        assert_eq!(imported.tasks.len(), 225);
+        assert_eq!(imported.images.len(), 6);
         let suite = Suite::load(&out).expect("it loads");
-        assert_eq!(suite.name.as_deref(), Some("polyglot/python-full"));
+        assert_eq!(suite.name.as_deref(), Some("polyglot/full"));
         assert_eq!(
             suite.warnings,
             Vec::<String>::new(),
             "the digests are right"
         );
         assert!(suite.refused.is_empty(), "{:?}", suite.refused);
-        assert_eq!(suite.tasks.len(), 34);
         for task in &suite.tasks {
             let visible = visible(task);
             let solution = &task.solution.as_ref().expect("a reference").0;
             let hidden = task.tests.0.iter().chain(solution.iter());
             for (path, file) in hidden.filter(|(path, _)| path.as_str().starts_with("files/")) {
+                let name = path.as_str().trim_start_matches("files/");
+                let stub = task.workspace.get(name).map(|stub| &stub.bytes);
+                // A manifest can be reference and stub in one; in `counter` the tests' file is
+                // empty.
+                if stub == Some(&file.bytes) || file.bytes.len() < 128 {
+                    continue;
+                }
                 let text = String::from_utf8_lossy(&file.bytes);
                 assert!(!visible.contains(text.trim()), "{}: {path}", task.id);
             }
             for (path, _) in task.workspace.iter() {
-                let name = path.as_str();
-                assert!(
-                    !name.contains("test") && !name.contains('/'),
-                    "{}: {path}",
-                    task.id
-                );
+                let hides = ["_test.", ".spec.js", "src/test/", "tests/", ".meta", ".docs"];
+                let shown = hides.iter().find(|part| path.as_str().contains(**part));
+                assert_eq!(shown, None, "{}: {path}", task.id);
             }
-            assert!(!visible.contains("import unittest"), "{}", task.id);
-            assert_eq!(task.image.as_deref(), Some("dgm-polyglot-python"));
             assert!(!task.answer.is_empty() && !task.local);
         }
+        let passing: Vec<&str> = suite
+            .tasks
+            .iter()
+            .filter(|task| !task.is_scored())
+            .map(|task| task.id.as_str())
+            .collect();
+        assert_eq!(
+            passing,
+            [
+                "go__counter",
+                "go__ledger",
+                "go__markdown",
+                "java__ledger",
+                "java__tree-building",
+                "javascript__ledger"
+            ]
+        );
+    }
+
+    /// Number of tests that were measured to run with the reference, by task.
+    fn measured() -> BTreeMap<String, u64> {
+        let truth = fs::read_to_string(archive().with_file_name("polyglot-ground-truth.csv"))
+            .expect("the measured values lie beside the archive");
+        truth
+            .lines()
+            .map(|line| line.split(',').collect::<Vec<_>>())
+            .filter(|row| row[1] == "reference")
+            .map(|row| {
+                let passed = row[6].parse().expect("a number of passed tests");
+                (row[0].to_owned(), passed)
+            })
+            .collect()
     }
 
     #[test]
     fn counts_the_tests_as_measured() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let out = folder.path().join("out");
-        import(&archive(), &out, &[Language::Python], Mode::Full).expect("it imports");
+        import(&archive(), &out, &Language::ALL, Mode::Full).expect("it imports");
         let suite = Suite::load(&out).expect("it loads");
-        let truth = fs::read_to_string(archive().with_file_name("polyglot-ground-truth.csv"))
-            .expect("the measured values lie beside the archive");
-        let measured: BTreeMap<&str, u64> = truth
-            .lines()
-            .map(|line| line.split(',').collect::<Vec<_>>())
-            .filter(|row| row[0].starts_with("python__") && row[1] == "reference")
-            .map(|row| (row[0], row[6].parse().expect("a number of passed tests")))
-            .collect();
-        let counted: BTreeMap<&str, u64> = suite
-            .tasks
-            .iter()
-            .map(|task| (task.id.as_str(), task.tests_expected.unwrap_or(0)))
-            .collect();
-        assert_eq!(counted, measured);
-        assert_eq!(counted.values().sum::<u64>(), 584);
+        let measured = measured();
+        let mut differ = Vec::new();
+        for task in &suite.tasks {
+            let counted = task.tests_expected.unwrap_or(0);
+            let ran = measured[task.id.as_str()];
+            // A table of cases counts once for Go's functions, and case by case when it runs.
+            let same = match task.id.as_str().starts_with("go__") {
+                true => counted <= ran,
+                false => counted == ran,
+            };
+            if !same {
+                differ.push((task.id.as_str(), counted, ran));
+            }
+        }
+        // Measured without the two optional long tests, and with the tests in Rust's
+        // documentation, which an answer brings itself.
+        assert_eq!(
+            differ,
+            [
+                ("javascript__palindrome-products", 12, 11),
+                ("javascript__robot-name", 9, 8),
+                ("rust__decimal", 44, 45),
+                ("rust__fizzy", 7, 14),
+                ("rust__react", 20, 22),
+            ]
+        );
+    }
+
+    #[test]
+    fn other_modes_skip_what_published_runs_skip() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let languages = [Language::Java, Language::JavaScript];
+        let mut counts = BTreeMap::new();
+        for mode in Mode::ALL {
+            let out = folder.path().join(mode.name());
+            let imported = import(&archive(), &out, &languages, mode).expect("it imports");
+            assert_eq!(imported.dataset, format!("polyglot/java-javascript-{mode}"));
+            for task in Suite::load(&out).expect("it loads").tasks {
+                let language = task.id.as_str().split("__").next().unwrap_or("").to_owned();
+                *counts.entry((language, mode.name())).or_insert(0) +=
+                    task.tests_expected.unwrap_or(0);
+            }
+        }
+        let count = |language: &str, mode| counts[&(language.to_owned(), mode)];
+        assert_eq!(count("java", "full"), 790);
+        assert_eq!(count("java", "full") - count("java", "aider"), 1);
+        assert_eq!(count("java", "dgm"), 48);
+        assert_eq!(count("javascript", "full"), 908);
+        assert_eq!(count("javascript", "full") - count("javascript", "aider"), 25);
+        assert_eq!(count("javascript", "dgm"), count("javascript", "aider"));
     }
 
     #[test]
