@@ -12,6 +12,8 @@
 mod books;
 mod budget;
 mod comparable;
+#[cfg(test)]
+mod crowd;
 mod dispatcher;
 mod ends;
 mod event;
