@@ -18,6 +18,7 @@ mod init;
 mod logging;
 mod place;
 mod preset;
+mod prices;
 mod progress;
 mod run;
 mod show;
