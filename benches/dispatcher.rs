@@ -400,6 +400,7 @@ fn models() -> anyhow::Result<RoleModels> {
 
 fn settings(workers: usize) -> EngineSettings {
     EngineSettings {
+        outage_limit: Duration::from_secs(3600),
         workers,
         modify_timeout: Duration::from_secs(60),
         agent_timeout: Duration::from_secs(60),

@@ -182,6 +182,9 @@ impl Default for RawBudget {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawModels {
+    /// Hours that a run waits for a provider that answers nobody, before it ends.
+    #[serde(default = "outage_hours")]
+    pub outage_hours: f64,
     /// Reads evidence and proposes.
     pub diagnose: RawModel,
     /// Drives a parent while it edits itself.
@@ -226,6 +229,10 @@ pub struct RawPrice {
     pub input: f64,
     /// Completion tokens, reasoning included.
     pub output: f64,
+}
+
+fn outage_hours() -> f64 {
+    6.0
 }
 
 fn call_timeout() -> f64 {

@@ -233,6 +233,10 @@ fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
             .hours
             .map(|hours| seconds("budget.hours", hours * 3600.0))
             .transpose()?,
+        outage_limit: seconds(
+            "models.outage_hours",
+            raw.models.outage_hours * 3600.0,
+        )?,
         agent_image: raw.sandbox.agent_image.clone(),
         limits: Limits {
             memory: raw.sandbox.memory_mb.saturating_mul(1 << 20),

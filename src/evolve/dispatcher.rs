@@ -5,6 +5,7 @@
 use super::ends::Ended;
 use super::event::{Event, JobEnd};
 use super::plan::{JobKey, Step, Volatile, plan};
+use super::providers::{Outlook, Providers, Trouble};
 use super::record::Recorder;
 use super::start::{RoleModels, Starter};
 use super::{EngineSettings, Progress};
@@ -65,6 +66,8 @@ pub enum EndCause {
     Budget,
     /// It was stopped from outside.
     Interrupted,
+    /// A model's provider lets nobody in, or was out for too long.
+    Provider,
 }
 
 /// One run of the dispatcher.
@@ -83,6 +86,13 @@ pub struct Engine {
     run: RunId,
     ends_at: Option<Instant>,
     time_is_up: bool,
+    providers: Providers,
+    outage_limit: std::time::Duration,
+    /// While a provider answers nobody: since when this run has known.
+    paused: Option<(Trouble, Instant)>,
+    slowed: Option<String>,
+    /// How the run ends as soon as its jobs are stopped.
+    ending: Option<Finished>,
 }
 
 impl Engine {
@@ -145,6 +155,11 @@ impl Engine {
             run,
             ends_at: settings.time_limit.map(|limit| Instant::now() + limit),
             time_is_up: false,
+            providers: Providers::new(&parts.models),
+            outage_limit: settings.outage_limit,
+            paused: None,
+            slowed: None,
+            ending: None,
             starter: Starter::new(
                 parts.place,
                 parts.suite,
@@ -175,10 +190,14 @@ impl Engine {
         let mut killed_at: Option<Instant> = None;
         loop {
             self.recorder.judge_finished()?;
-            if self.shutdown.level() == Level::Run {
+            self.heed_providers();
+            if self.shutdown.level() == Level::Run && self.ending.is_none() {
                 stopped = self.start_jobs()?;
             }
             if self.jobs.is_empty() && self.events.is_empty() {
+                if let Some(finished) = self.ending.take() {
+                    return Ok(finished);
+                }
                 if self.shutdown.level() > Level::Run {
                     return Ok(self.stopped());
                 }
@@ -195,6 +214,7 @@ impl Engine {
             }
             let next_try = self.volatile.waiting.values().min().copied();
             let draining = self.shutdown.level() > Level::Run;
+            let patience = self.paused.as_ref().map(|(_, since)| *since + self.outage_limit);
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, 64) => {
                     self.recorder.handle(std::mem::take(&mut batch))?;
@@ -221,10 +241,71 @@ impl Engine {
                     self.time_is_up = true;
                     self.shutdown.escalate();
                 }
+                () = self.providers.changed() => {}
+                () = sleep_until(patience), if patience.is_some() && self.ending.is_none() => {
+                    self.give_up_waiting();
+                }
                 () = sleep_until(next_try), if !draining && next_try.is_some() => {
                     self.volatile.waiting.retain(|_, until| *until > Instant::now());
                 }
             }
+        }
+    }
+
+    /// Pauses, goes on or ends the run, as the health of the models' providers asks for.
+    fn heed_providers(&mut self) {
+        let outlook = self.providers.outlook();
+        let slowed = match &outlook {
+            Outlook::Slowed(trouble) => Some(trouble.what.clone()),
+            Outlook::Open | Outlook::Out(..) | Outlook::Barred(_) => None,
+        };
+        if slowed != self.slowed {
+            self.slowed.clone_from(&slowed);
+            self.recorder.tell(Progress::Slowed(slowed));
+        }
+        match outlook {
+            Outlook::Open | Outlook::Slowed(_) => {
+                if let Some((_, since)) = self.paused.take() {
+                    let after = since.elapsed();
+                    self.recorder.tell(Progress::Resumed { after });
+                }
+            }
+            Outlook::Out(trouble, since_ms) => {
+                let since = match &self.paused {
+                    Some((_, since)) => *since,
+                    None => {
+                        self.recorder.tell(Progress::Paused {
+                            role: trouble.role,
+                            what: trouble.what.clone(),
+                            since_ms,
+                            limit: self.outage_limit,
+                        });
+                        Instant::now()
+                    }
+                };
+                self.paused = Some((trouble, since));
+            }
+            Outlook::Barred(Trouble { role, what }) => {
+                self.give_up(format!("the model of the role `{role}` cannot be used: {what}"));
+            }
+        }
+    }
+
+    fn give_up_waiting(&mut self) {
+        if let Some((Trouble { role, what }, since)) = self.paused.clone() {
+            let waited = span(since.elapsed());
+            self.give_up(format!(
+                "the model of the role `{role}` has not answered for {waited}: {what}"
+            ));
+        }
+    }
+
+    /// Ends the run: what goes on is stopped, and is planned again when the run goes on.
+    fn give_up(&mut self, reason: String) {
+        if self.ending.is_none() {
+            let cause = EndCause::Provider;
+            self.ending = Some(Finished { reason, cause });
+            self.cancel.cancel();
         }
     }
 
@@ -244,7 +325,13 @@ impl Engine {
 
     /// Starts jobs while workers are free; returns why nothing will ever be started again.
     fn start_jobs(&mut self) -> anyhow::Result<Option<String>> {
-        while self.jobs.len() < self.workers {
+        // During an outage one job is enough to find out when it ends.
+        let width = if self.paused.is_some() {
+            1
+        } else {
+            self.workers
+        };
+        while self.jobs.len() < width {
             let lineage = self.recorder.lineage();
             match plan(
                 lineage,
@@ -357,6 +444,16 @@ pub(super) struct Started {
     pub job: JobKey,
     pub purpose: Option<Purpose>,
     pub execution: u32,
+}
+
+/// Returns a length of time in the unit that a person would use.
+fn span(time: std::time::Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    }
 }
 
 async fn sleep_until(moment: Option<Instant>) {

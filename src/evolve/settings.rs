@@ -20,6 +20,8 @@ pub struct EngineSettings {
     pub calls_per_job: u64,
     /// Time that a run may last.
     pub time_limit: Option<Duration>,
+    /// Time that a run waits for a provider that answers nobody.
+    pub outage_limit: Duration,
     /// Image in which agents change themselves.
     pub agent_image: String,
     /// Limits where a task asks for nothing else.

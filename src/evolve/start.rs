@@ -30,7 +30,7 @@ pub struct RoleModels {
 }
 
 impl RoleModels {
-    fn of(&self, role: Role) -> Arc<Model> {
+    pub(super) fn of(&self, role: Role) -> Arc<Model> {
         match role {
             Role::Diagnose => self.diagnose.clone(),
             Role::Modify => self.modify.clone(),
