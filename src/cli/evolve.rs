@@ -97,6 +97,14 @@ impl Args {
                 ));
                 Code::Budget
             }
+            EndCause::Provider => {
+                ui.talk(&format!(
+                    "stopped: {}\nnothing is lost: see to the provider (`dgm doctor --models` asks \
+                     each model), then go on with `{again}`",
+                    finished.reason
+                ));
+                Code::Unusable
+            }
             EndCause::Goal => {
                 let more = rounds + 4;
                 ui.status(&format!(

@@ -8,7 +8,9 @@ use super::event::{Event, JobEnd};
 use super::notes;
 use super::plan::JobKey;
 use crate::archive::{Reader, Writer};
-use crate::domain::{AttemptEnd, CallId, CallIntent, Fact, RunId, VariantId, Verdict};
+use crate::domain::{
+    AttemptEnd, CallId, CallIntent, CallSubject, Fact, RunId, VariantId, Verdict,
+};
 use crate::lineage::Lineage;
 use crate::model::Intent;
 use crate::policy::{Next, Policy, admit};
@@ -28,6 +30,8 @@ pub(super) struct Recorder {
     executions: HashMap<JobKey, u32>,
     next_call: CallId,
     pub(super) held: BTreeMap<VariantId, JobEnd>,
+    /// How often each job ended because a provider was in trouble, which does not count.
+    pub(super) excused: HashMap<CallSubject, usize>,
     calls: u64,
     pub(super) evaluations: u64,
 }
@@ -52,6 +56,7 @@ impl Recorder {
             executions: HashMap::new(),
             next_call,
             held: BTreeMap::new(),
+            excused: HashMap::new(),
             calls: 0,
             evaluations: 0,
         }

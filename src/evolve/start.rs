@@ -103,6 +103,7 @@ impl Starter {
                 execution,
                 transcript: metered.transcript_bytes(),
                 overflow: metered.has_unhandled_overflow(),
+                provider_in_trouble: is_in_trouble(&metered),
                 end: End::Evaluated(purpose, Box::new(end)),
             }
         })
@@ -160,6 +161,9 @@ impl Starter {
                 execution,
                 transcript: models.modify.transcript_bytes(),
                 overflow: models.modify.has_unhandled_overflow(),
+                provider_in_trouble: [&models.diagnose, &models.modify, &models.solve]
+                    .into_iter()
+                    .any(|metered| is_in_trouble(metered)),
                 end: End::Improved(Box::new(end)),
             }
         })
@@ -178,6 +182,13 @@ impl Starter {
         let books = Arc::new(self.books.clone());
         Arc::new(Metered::new(self.models.of(role), books, job, allowance))
     }
+}
+
+/// Returns whether a job's calls failed, and nothing was answered to anybody since: then it is
+/// the provider that is out, or about to be found out.
+fn is_in_trouble(metered: &Metered) -> bool {
+    metered.provider_failure().is_some()
+        && (metered.has_met_outage() || metered.model().pace().is_in_doubt())
 }
 
 /// Reads a variant's source from the archive.

@@ -54,6 +54,7 @@ struct Seen {
     overflows: u64,
     overflows_in_a_row: u64,
     unhandled_overflow: bool,
+    met_outage: bool,
 }
 
 impl std::fmt::Debug for Metered {
@@ -158,6 +159,11 @@ impl Metered {
     /// Returns what the provider failed with, if the last call that reached it failed so.
     pub fn provider_failure(&self) -> Option<String> {
         self.seen().provider_failure.clone()
+    }
+
+    /// Returns whether a call was given up by its caller while the provider was in trouble.
+    pub fn has_met_outage(&self) -> bool {
+        self.seen().met_outage
     }
 
     /// Returns how many requests were longer than the model's context.

@@ -58,6 +58,7 @@ pub struct Model {
     max_output_tokens: u64,
     takes_images: bool,
     retry: Retry,
+    pace: Pace,
     provider: Provider,
 }
 
@@ -118,6 +119,7 @@ impl Model {
             max_output_tokens: settings.output_limit(),
             takes_images: settings.images,
             retry: settings.retry,
+            pace: Pace::default(),
             name: settings.model.clone(),
             provider: match settings.provider.as_str() {
                 "command" => Provider::Command(CommandModel::new(settings)),
@@ -168,6 +170,11 @@ impl Model {
     /// Returns how often and how patiently a failed call is tried again.
     pub fn retry(&self) -> Retry {
         self.retry
+    }
+
+    /// Returns the pace at which it is asked.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// Reads what the provider answered.
