@@ -1,5 +1,6 @@
 //! The file as written: every key with its default, unknown keys refused.
 
+use crate::domain::Disclosure;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -81,6 +82,8 @@ pub struct RawEvolve {
     pub grace_sec: f64,
     /// Further tries of a job whose sandbox, engine or model provider failed.
     pub infra_retries: u32,
+    /// What of a task a diagnosis may see: `visible` or `paper`.
+    pub evidence: String,
 }
 
 impl Default for RawEvolve {
@@ -96,6 +99,7 @@ impl Default for RawEvolve {
             agent_timeout_sec: 600.0,
             grace_sec: 30.0,
             infra_retries: 3,
+            evidence: Disclosure::default().name().to_owned(),
         }
     }
 }

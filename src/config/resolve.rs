@@ -2,7 +2,7 @@
 
 use super::{ConfigError, Raw, RawModel, RawStage};
 use crate::benchmark::Suite;
-use crate::domain::{Role, TaskId, Usd};
+use crate::domain::{Disclosure, Role, TaskId, Usd};
 use crate::evolve::EngineSettings;
 use crate::model::{Model, ModelSettings, Price};
 use crate::policy::{Admission, DgmSettings, Selection, Stage, Stages};
@@ -216,6 +216,11 @@ fn check_numbers(raw: &Raw) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn disclosure(name: &str) -> Result<Disclosure, ConfigError> {
+    let names = Disclosure::ALL.map(Disclosure::name);
+    Disclosure::from_name(name).ok_or_else(|| unknown("evolve.evidence", name, &names))
+}
+
 fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
     let seconds = |key: &str, value: f64| {
         Duration::try_from_secs_f64(value)
@@ -226,6 +231,7 @@ fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
         modify_timeout: seconds("evolve.modify_timeout_sec", raw.evolve.modify_timeout_sec)?,
         agent_timeout: seconds("evolve.agent_timeout_sec", raw.evolve.agent_timeout_sec)?,
         grace: seconds("evolve.grace_sec", raw.evolve.grace_sec)?,
+        disclosure: disclosure(&raw.evolve.evidence)?,
         infra_retries: raw.evolve.infra_retries,
         calls_per_job: raw.budget.calls_per_job,
         time_limit: raw

@@ -12,7 +12,7 @@ use super::{EngineSettings, Progress};
 use crate::agent::Place;
 use crate::archive::Writer;
 use crate::benchmark::Suite;
-use crate::domain::{Decision, Fact, Purpose, RunEnd, RunId, RunStart};
+use crate::domain::{Decision, Disclosure, Fact, Purpose, RunEnd, RunId, RunStart, VariantId};
 use crate::policy::{Expansion, Policy};
 use crate::sys::clock::now_ms;
 use crate::sys::shutdown::{Level, Shutdown};
@@ -86,6 +86,7 @@ pub struct Engine {
     run: RunId,
     ends_at: Option<Instant>,
     time_is_up: bool,
+    disclosure: Disclosure,
     providers: Providers,
     outage_limit: std::time::Duration,
     /// While a provider answers nobody: since when this run has known.
@@ -156,6 +157,7 @@ impl Engine {
             ends_at: settings.time_limit.map(|limit| Instant::now() + limit),
             time_is_up: false,
             providers: Providers::new(&parts.models),
+            disclosure: settings.disclosure,
             outage_limit: settings.outage_limit,
             paused: None,
             slowed: None,
@@ -341,6 +343,7 @@ impl Engine {
             ) {
                 Step::Decide(expansions) => self.decide(expansions)?,
                 Step::Improve(id) => {
+                    self.disclose(id)?;
                     let execution = self.recorder.next_execution(JobKey::Improve(id));
                     let job = self.starter.improve(&self.recorder, id, execution)?;
                     let handle = self.jobs.spawn(job);
@@ -375,6 +378,23 @@ impl Engine {
             }
         }
         Ok(None)
+    }
+
+    /// Puts on record that the diagnosis of an attempt will see what is hidden of the tasks,
+    /// before it does.
+    fn disclose(&mut self, attempt: VariantId) -> anyhow::Result<()> {
+        let lineage = self.recorder.lineage();
+        let is_proposed = lineage
+            .attempt(attempt)
+            .is_some_and(|found| found.proposal.is_some());
+        if self.disclosure == Disclosure::Visible || is_proposed || lineage.is_disclosed(attempt) {
+            return Ok(());
+        }
+        self.recorder.record(vec![Fact::Disclosed {
+            attempt,
+            run: self.run,
+            at_ms: now_ms(),
+        }])
     }
 
     fn started(&mut self, id: Id, started: Started) {

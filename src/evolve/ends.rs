@@ -329,7 +329,7 @@ impl Recorder {
             .variant(attempt.decision.parent)
             .context("the parent of an attempt is not in the archive")?;
         let entry = attempt.decision.entry.encode();
-        let message = notes::commit_message(id, parent.id, &entry, proposal);
+        let message = notes::commit_message(&self.lineage, id, parent.id, &entry, proposal);
         let created_ms = now_ms();
         let (commit, tree) =
             self.writer

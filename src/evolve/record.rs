@@ -144,6 +144,7 @@ impl Recorder {
                 score: self.lineage.score(*variant),
             },
             Fact::AttemptEnded(_)
+            | Fact::Disclosed { .. }
             | Fact::RunStarted(_)
             | Fact::RunEnded(_)
             | Fact::Faulted(_)

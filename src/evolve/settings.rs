@@ -1,5 +1,6 @@
 //! What the engine is told about time, width and patience.
 
+use crate::domain::Disclosure;
 use crate::sandbox::Limits;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ pub struct EngineSettings {
     pub agent_timeout: Duration,
     /// Time that running jobs get after the first Ctrl-C.
     pub grace: Duration,
+    /// What of a task a diagnosis may see.
+    pub disclosure: Disclosure,
     /// Further tries of a job whose infrastructure failed.
     pub infra_retries: u32,
     /// Model calls one job may make.

@@ -127,6 +127,7 @@ impl Starter {
             &self.suite,
             &attempt.decision,
             &parent.files,
+            self.settings.disclosure,
         )?;
         let metered = |role| self.metered(CallSubject::Attempt(id), execution, role);
         let models = Models {

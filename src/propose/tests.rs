@@ -44,6 +44,7 @@ fn run() -> Run {
                 passed: false,
             },
         ],
+        hidden: None,
         agent_log: String::new(),
         transcript: call.to_string().into_bytes(),
     }

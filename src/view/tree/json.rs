@@ -24,6 +24,10 @@ struct ArchiveShape<'a> {
     /// Commit of the seed variant.
     seed: Option<&'a str>,
     created: Option<String>,
+    /// `paper` where hidden tests were shown to the diagnosing model, else `visible`.
+    evidence: &'static str,
+    /// Attempts for which they were.
+    disclosed: Vec<u32>,
 }
 
 #[derive(Serialize)]
@@ -43,6 +47,8 @@ struct VariantShape<'a> {
     cost_usd: f64,
     tokens: TokenCount,
     summary: &'a str,
+    /// `paper` where its making, or that of an ancestor, was shown hidden tests.
+    evidence: &'static str,
 }
 
 #[derive(Serialize)]
@@ -91,6 +97,8 @@ pub fn json(lineage: &Lineage) -> String {
         archive: ArchiveShape {
             seed: seed.map(|seed| CommitId::as_str(&seed.commit)),
             created: seed.map(|seed| figure::moment(seed.created_ms)),
+            evidence: json::evidence(lineage.disclosed().next().is_some()),
+            disclosed: lineage.disclosed().map(|id| id.0).collect(),
         },
         variants: lineage
             .variants()
@@ -127,6 +135,7 @@ fn of_variant<'a>(lineage: &'a Lineage, digest: &Digest, variant: &'a Variant) -
         cost_usd: figures.spend.cost.dollars(),
         tokens: figures.spend.tokens.into(),
         summary: &variant.summary,
+        evidence: json::evidence(lineage.disclosed_ancestor(variant.id).is_some()),
     }
 }
 
