@@ -2,10 +2,11 @@
 //! start is [`plan`]'s, what an end means is [`settle`](super::settle)'s and the
 //! [`Recorder`]'s.
 
+use super::budget::Exhausted;
 use super::ends::Ended;
 use super::event::{Event, JobEnd};
 use super::plan::{JobKey, Step, Volatile, plan};
-use super::providers::{Outlook, Providers, Trouble};
+use super::providers::Providers;
 use super::record::Recorder;
 use super::start::{RoleModels, Starter};
 use super::{EngineSettings, Progress};
@@ -23,6 +24,9 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// Events that are recorded in one transaction at most: each transaction waits for the disk.
+const MOST_EVENTS: usize = 1024;
 
 /// Everything an engine is made of.
 pub struct Parts {
@@ -55,6 +59,8 @@ pub struct Finished {
     pub reason: String,
     /// What brought the end.
     pub cause: EndCause,
+    /// The key of the configuration that can be raised to go on, where a budget ended it.
+    pub raise: Option<String>,
 }
 
 /// What brought a run's end.
@@ -62,7 +68,7 @@ pub struct Finished {
 pub enum EndCause {
     /// The policy has nothing more to do.
     Goal,
-    /// The time that a run may last is over.
+    /// A budget of the archive is used up: money, tokens, calls or hours.
     Budget,
     /// It was stopped from outside.
     Interrupted,
@@ -85,13 +91,9 @@ pub struct Engine {
     cancel: CancellationToken,
     run: RunId,
     ends_at: Option<Instant>,
-    time_is_up: bool,
+    exhausted: Option<Exhausted>,
     disclosure: Disclosure,
     providers: Providers,
-    outage_limit: std::time::Duration,
-    /// While a provider answers nobody: since when this run has known.
-    paused: Option<(Trouble, Instant)>,
-    slowed: Option<String>,
     /// How the run ends as soon as its jobs are stopped.
     ending: Option<Finished>,
 }
@@ -139,8 +141,10 @@ impl Engine {
             run,
             parts.policy.clone(),
             settings.infra_retries,
+            &settings.budgets,
             parts.progress,
         );
+        let earlier = recorder.lineage().run_time();
         recorder.record(vec![Fact::RunStarted(start)])?;
         let mut engine = Self {
             recorder,
@@ -154,13 +158,13 @@ impl Engine {
             job_of: HashMap::new(),
             cancel: cancel.clone(),
             run,
-            ends_at: settings.time_limit.map(|limit| Instant::now() + limit),
-            time_is_up: false,
-            providers: Providers::new(&parts.models),
+            ends_at: settings
+                .budgets
+                .time
+                .map(|limit| Instant::now() + limit.saturating_sub(earlier)),
+            exhausted: None,
+            providers: Providers::new(&parts.models, settings.outage_limit),
             disclosure: settings.disclosure,
-            outage_limit: settings.outage_limit,
-            paused: None,
-            slowed: None,
             ending: None,
             starter: Starter::new(
                 parts.place,
@@ -193,6 +197,12 @@ impl Engine {
         loop {
             self.recorder.judge_finished()?;
             self.heed_providers();
+            if self.exhausted.is_none() && self.shutdown.level() == Level::Run {
+                self.exhausted = self.used_up();
+                if self.exhausted.is_some() {
+                    self.shutdown.escalate();
+                }
+            }
             if self.shutdown.level() == Level::Run && self.ending.is_none() {
                 stopped = self.start_jobs()?;
             }
@@ -207,6 +217,7 @@ impl Engine {
                     return Ok(Finished {
                         reason,
                         cause: EndCause::Goal,
+                        raise: None,
                     });
                 }
                 // Without this a defect of a policy would look like a run that takes long.
@@ -216,9 +227,8 @@ impl Engine {
             }
             let next_try = self.volatile.waiting.values().min().copied();
             let draining = self.shutdown.level() > Level::Run;
-            let patience = self.paused.as_ref().map(|(_, since)| *since + self.outage_limit);
             tokio::select! {
-                _ = self.events.recv_many(&mut batch, 64) => {
+                _ = self.events.recv_many(&mut batch, MOST_EVENTS) => {
                     self.recorder.handle(std::mem::take(&mut batch))?;
                 }
                 Some(ended) = self.jobs.join_next_with_id() => {
@@ -239,14 +249,8 @@ impl Engine {
                 () = sleep_until(killed_at), if draining && !self.cancel.is_cancelled() => {
                     self.cancel.cancel();
                 }
-                () = sleep_until(self.ends_at), if !draining && self.ends_at.is_some() => {
-                    self.time_is_up = true;
-                    self.shutdown.escalate();
-                }
+                () = sleep_until(self.ends_at), if !draining && self.ends_at.is_some() => {}
                 () = self.providers.changed() => {}
-                () = sleep_until(patience), if patience.is_some() && self.ending.is_none() => {
-                    self.give_up_waiting();
-                }
                 () = sleep_until(next_try), if !draining && next_try.is_some() => {
                     self.volatile.waiting.retain(|_, until| *until > Instant::now());
                 }
@@ -254,81 +258,50 @@ impl Engine {
         }
     }
 
-    /// Pauses, goes on or ends the run, as the health of the models' providers asks for.
+    /// Ends the run where the models' providers leave no other way: what goes on is stopped,
+    /// and is planned again when the run goes on.
     fn heed_providers(&mut self) {
-        let outlook = self.providers.outlook();
-        let slowed = match &outlook {
-            Outlook::Slowed(trouble) => Some(trouble.what.clone()),
-            Outlook::Open | Outlook::Out(..) | Outlook::Barred(_) => None,
-        };
-        if slowed != self.slowed {
-            self.slowed.clone_from(&slowed);
-            self.recorder.tell(Progress::Slowed(slowed));
-        }
-        match outlook {
-            Outlook::Open | Outlook::Slowed(_) => {
-                if let Some((_, since)) = self.paused.take() {
-                    let after = since.elapsed();
-                    self.recorder.tell(Progress::Resumed { after });
-                }
-            }
-            Outlook::Out(trouble, since_ms) => {
-                let since = match &self.paused {
-                    Some((_, since)) => *since,
-                    None => {
-                        self.recorder.tell(Progress::Paused {
-                            role: trouble.role,
-                            what: trouble.what.clone(),
-                            since_ms,
-                            limit: self.outage_limit,
-                        });
-                        Instant::now()
-                    }
-                };
-                self.paused = Some((trouble, since));
-            }
-            Outlook::Barred(Trouble { role, what }) => {
-                self.give_up(format!("the model of the role `{role}` cannot be used: {what}"));
-            }
-        }
-    }
-
-    fn give_up_waiting(&mut self) {
-        if let Some((Trouble { role, what }, since)) = self.paused.clone() {
-            let waited = span(since.elapsed());
-            self.give_up(format!(
-                "the model of the role `{role}` has not answered for {waited}: {what}"
-            ));
-        }
-    }
-
-    /// Ends the run: what goes on is stopped, and is planned again when the run goes on.
-    fn give_up(&mut self, reason: String) {
-        if self.ending.is_none() {
-            let cause = EndCause::Provider;
-            self.ending = Some(Finished { reason, cause });
+        if self.ending.is_none()
+            && let Some(reason) = self.providers.heed(&self.recorder)
+        {
+            self.ending = Some(Finished {
+                reason,
+                cause: EndCause::Provider,
+                raise: None,
+            });
             self.cancel.cancel();
         }
     }
 
     fn stopped(&self) -> Finished {
-        if self.time_is_up {
-            let reason = "the time that a run may last is over".to_owned();
+        if let Some(Exhausted { what, key }) = &self.exhausted {
             return Finished {
-                reason,
+                reason: what.clone(),
                 cause: EndCause::Budget,
+                raise: Some(key.clone()),
             };
         }
         Finished {
             reason: "interrupted".to_owned(),
             cause: EndCause::Interrupted,
+            raise: None,
         }
+    }
+
+    /// Returns the budget of the archive that is used up, if one is.
+    fn used_up(&self) -> Option<Exhausted> {
+        let is_late = self.ends_at.is_some_and(|end| Instant::now() >= end);
+        let late = || Exhausted {
+            what: "the time that the archive's runs may last is over".to_owned(),
+            key: "budget.hours".to_owned(),
+        };
+        self.recorder.exhausted().or_else(|| is_late.then(late))
     }
 
     /// Starts jobs while workers are free; returns why nothing will ever be started again.
     fn start_jobs(&mut self) -> anyhow::Result<Option<String>> {
         // During an outage one job is enough to find out when it ends.
-        let width = if self.paused.is_some() {
+        let width = if self.providers.is_out() {
             1
         } else {
             self.workers
@@ -464,16 +437,6 @@ pub(super) struct Started {
     pub job: JobKey,
     pub purpose: Option<Purpose>,
     pub execution: u32,
-}
-
-/// Returns a length of time in the unit that a person would use.
-fn span(time: std::time::Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        _ => format!("{} h", seconds / 3600),
-    }
 }
 
 async fn sleep_until(moment: Option<Instant>) {

@@ -4,7 +4,7 @@ use super::event::{Event, ImproveEnd};
 use super::gates::{GateEnd, inspect, try_out};
 use crate::agent::{AgentJob, Manifest, Place, run_agent};
 use crate::domain::{Failure, FileTree, Proposal, Role, VariantId};
-use crate::model::{CallError, Denied, Metered, ModelError};
+use crate::model::{CallError, Denied, Metered, ModelError, Scope};
 use crate::propose::{CONVENTIONS, Evidence, ProposeError, diagnose, instruction};
 use crate::sandbox::{AgentSource, Limits, SandboxError};
 use std::sync::Arc;
@@ -103,6 +103,9 @@ pub(super) async fn improve(
         gate_log: Vec::new(),
         result: GateEnd::Cancelled,
     };
+    if models.modify.is_cut_by_run() {
+        return end;
+    }
     if let Some(what) = models.modify.provider_failure() {
         end.result = GateEnd::Infra(format!("model provider: {what}"));
         return end;
@@ -157,11 +160,21 @@ fn why_not(error: ProposeError) -> (GateEnd, Vec<u8>) {
         }
         ProposeError::Call { error, exchange } => {
             let end = match error {
-                CallError::Denied(Denied::Stopping) => GateEnd::Cancelled,
-                CallError::Model(ModelError::Failed { .. } | ModelError::Unusable { .. }) => {
-                    GateEnd::Infra(format!("model provider: {said}"))
-                }
-                CallError::Denied(Denied::Budget { .. })
+                CallError::Denied(
+                    Denied::Stopping
+                    | Denied::Budget {
+                        scope: Scope::Run, ..
+                    },
+                ) => GateEnd::Cancelled,
+                CallError::Model(
+                    ModelError::Busy { .. }
+                    | ModelError::Failed { .. }
+                    | ModelError::Unusable { .. },
+                ) => GateEnd::Infra(format!("model provider: {said}")),
+                CallError::Denied(Denied::Budget {
+                    scope: Scope::Job | Scope::Attempt,
+                    ..
+                })
                 | CallError::Model(ModelError::Refused { .. }) => {
                     GateEnd::Failed(Failure::NoProposal, said)
                 }

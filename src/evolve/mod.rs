@@ -10,6 +10,7 @@
 //! - a job's end is recorded in one transaction, after everything it names is durable.
 
 mod books;
+mod budget;
 mod comparable;
 mod dispatcher;
 mod ends;
@@ -26,6 +27,7 @@ mod settings;
 mod settle;
 mod start;
 
+pub use budget::Budgets;
 pub use comparable::{Incomparable, comparable, same_tasks};
 pub use dispatcher::{EndCause, Engine, Finished, Parts};
 pub use progress::Progress;

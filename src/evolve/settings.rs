@@ -1,5 +1,6 @@
 //! What the engine is told about time, width and patience.
 
+use super::Budgets;
 use crate::domain::Disclosure;
 use crate::sandbox::Limits;
 use std::time::Duration;
@@ -19,10 +20,8 @@ pub struct EngineSettings {
     pub disclosure: Disclosure,
     /// Further tries of a job whose infrastructure failed.
     pub infra_retries: u32,
-    /// Model calls one job may make.
-    pub calls_per_job: u64,
-    /// Time that a run may last.
-    pub time_limit: Option<Duration>,
+    /// What may be used.
+    pub budgets: Budgets,
     /// Time that a run waits for a provider that answers nobody.
     pub outage_limit: Duration,
     /// Image in which agents change themselves.
