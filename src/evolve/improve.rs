@@ -96,6 +96,7 @@ pub(super) async fn improve(
             return ImproveEnd::early(GateEnd::Infra(crate::sandbox::describe(&error)));
         }
     };
+    let starved = agent.starved(&models.modify, workshop.modify_timeout);
     let after = agent.workspace.files.clone();
     let mut end = ImproveEnd {
         log: agent.log,
@@ -113,7 +114,7 @@ pub(super) async fn improve(
     let child: FileTree = match inspect(&job.parent.files, &agent.workspace) {
         Ok(child) => child,
         Err(result) => {
-            end.result = result;
+            end.result = starved.map_or(result, GateEnd::Infra);
             return end;
         }
     };

@@ -306,6 +306,7 @@ fn stamp(fact: &Fact) -> Option<(RunId, i64)> {
         Fact::RunStarted(start) => (start.run, start.at_ms),
         Fact::RunEnded(end) => (end.run, end.at_ms),
         Fact::Decided(decision) => (decision.run, decision.at_ms),
+        Fact::Disclosed { run, at_ms, .. } => (*run, *at_ms),
         Fact::AttemptEnded(end) => (end.run, end.at_ms),
         Fact::Evaluated(evaluation) => (evaluation.run, evaluation.at_ms),
         Fact::Faulted(fault) => (fault.run, fault.at_ms),
