@@ -23,6 +23,7 @@ mod improve;
 mod notes;
 mod plan;
 mod progress;
+mod providers;
 mod record;
 mod settings;
 mod settle;

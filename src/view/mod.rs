@@ -21,6 +21,6 @@ mod style;
 mod table;
 pub mod tree;
 
-pub use figure::size;
+pub use figure::{duration, moment, size};
 pub use line::{clean, clean_block};
 pub use style::{Ink, Style};

@@ -20,6 +20,7 @@ mod first_run;
 mod kill;
 mod local_benchmark;
 mod local_sandbox;
+mod outage;
 mod rehearsal;
 mod sandbox_suite;
 mod smoke_tasks;
