@@ -229,8 +229,13 @@ impl Metered {
         let result = self.model.complete(body).await;
         match &result {
             Ok(reply) => {
-                open.settle(CallStatus::Answered, reply.tokens, reply.cost)
-                    .await;
+                open.settle_as(
+                    CallStatus::Answered,
+                    reply.tokens,
+                    reply.estimated,
+                    reply.cost,
+                )
+                .await;
             }
             Err(ModelError::Refused { .. }) => {
                 open.settle(CallStatus::Refused, Tokens::default(), Usd::default())

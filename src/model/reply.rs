@@ -233,9 +233,9 @@ fn usage(body: &Value) -> Option<Tokens> {
     Some(Tokens {
         input,
         cached: part("/prompt_tokens_details/cached_tokens", input),
-        cache_written: 0,
         output,
         reasoning: part("/completion_tokens_details/reasoning_tokens", output),
+        ..Tokens::default()
     })
 }
 
@@ -296,9 +296,9 @@ mod tests {
         let tokens = Tokens {
             input: 100,
             cached: 60,
-            cache_written: 0,
             output: 10,
             reasoning: 10,
+            ..Tokens::default()
         };
         assert_eq!((reply.tokens, reply.cost), (tokens, Usd(120)));
     }
