@@ -11,6 +11,7 @@
 
 mod books;
 mod comparable;
+mod desk;
 mod dispatcher;
 mod ends;
 mod event;
@@ -26,6 +27,7 @@ mod settle;
 mod start;
 
 pub use comparable::{Incomparable, comparable, same_tasks};
+pub use desk::Desk;
 pub use dispatcher::{EndCause, Engine, Finished, Parts};
 pub use progress::Progress;
 pub use settings::EngineSettings;

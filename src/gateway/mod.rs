@@ -65,13 +65,50 @@ pub enum GatewayError {
     },
 }
 
+/// A socket that is open: whoever connects waits until it is served. Removed when dropped.
+#[must_use = "a socket that is dropped is removed"]
+#[derive(Debug)]
+pub struct Socket {
+    path: PathBuf,
+    /// Device and number of its file, so that nobody else's is removed.
+    file: Option<(u64, u64)>,
+    listener: UnixListener,
+}
+
+impl Socket {
+    /// Opens a socket for those whom the mode lets in. What a dead process left at the path is
+    /// replaced; anything else there is not touched.
+    pub fn open(path: PathBuf, mode: u32) -> Result<Self, GatewayError> {
+        check_length(&path)?;
+        let listener = open_new(&path, mode)?;
+        Ok(Self::of(path, listener))
+    }
+
+    fn of(path: PathBuf, listener: UnixListener) -> Self {
+        Self {
+            file: file(&path),
+            path,
+            listener,
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.file.is_none() || file(&self.path) != self.file {
+            return;
+        }
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!(path = %self.path.display(), %error, "socket left behind");
+        }
+    }
+}
+
 /// A socket that is being served.
 #[must_use = "a gateway that is dropped is closed"]
 #[derive(Debug)]
 pub struct Gateway {
     path: PathBuf,
-    /// Device and number of the socket's file, so that nobody else's is removed.
-    file: Option<(u64, u64)>,
     stop: CancellationToken,
     server: Option<JoinHandle<()>>,
     metered: Arc<Metered>,
@@ -86,12 +123,9 @@ impl Gateway {
         Self::in_folder(socket_dir, metered, Limits::default())
     }
 
-    /// Opens a socket at a path and serves it to those whom the mode lets in. What a dead
-    /// process left there is replaced; anything else is not touched.
-    pub fn serve_at(path: PathBuf, mode: u32, metered: Arc<Metered>) -> Result<Self, GatewayError> {
-        check_length(&path)?;
-        let listener = open_new(&path, mode)?;
-        Ok(Self::start(path, listener, metered, Limits::default()))
+    /// Serves a socket that is open.
+    pub fn serve_on(socket: Socket, metered: Arc<Metered>) -> Self {
+        Self::start(socket, metered, Limits::default())
     }
 
     fn in_folder(
@@ -102,15 +136,18 @@ impl Gateway {
         let path = socket_dir.join(SOCKET_NAME);
         check_length(&path)?;
         let listener = open(&socket_dir, &path).map_err(fault(&path))?;
-        Ok(Self::start(path, listener, metered, limits))
+        Ok(Self::start(Socket::of(path, listener), metered, limits))
     }
 
-    fn start(path: PathBuf, listener: UnixListener, metered: Arc<Metered>, limits: Limits) -> Self {
+    fn start(socket: Socket, metered: Arc<Metered>, limits: Limits) -> Self {
         let stop = CancellationToken::new();
         let routes = protocol::routes(metered.clone(), limits);
-        let serving = server::serve(listener, routes, limits, stop.clone());
+        let path = socket.path.clone();
+        let serving = {
+            let stop = stop.clone();
+            async move { server::serve(&socket.listener, routes, limits, stop).await }
+        };
         Self {
-            file: file(&path),
             path,
             stop,
             server: Some(tokio::spawn(serving)),
@@ -138,12 +175,6 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.stop.cancel();
-        if self.file.is_none() || file(&self.path) != self.file {
-            return;
-        }
-        if let Err(error) = fs::remove_file(&self.path) {
-            tracing::debug!(path = %self.path.display(), %error, "socket left behind");
-        }
     }
 }
 

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 /// Serves a socket until the token is cancelled. Then whatever a client had asked is
 /// dropped, also where it has sent half a request and waits; nothing is open on return.
 pub(super) async fn serve(
-    listener: UnixListener,
+    listener: &UnixListener,
     routes: Router,
     limits: Limits,
     stop: CancellationToken,
@@ -26,7 +26,7 @@ pub(super) async fn serve(
     let accepting = async {
         // The semaphore is never closed.
         while let Ok(room) = room.clone().acquire_owned().await {
-            let stream = accept(&listener).await;
+            let stream = accept(listener).await;
             let served = one(stream, routes.clone(), limits);
             let stop = stop.clone();
             connections.spawn(async move {
@@ -36,7 +36,6 @@ pub(super) async fn serve(
         }
     };
     stop.run_until_cancelled(accepting).await;
-    drop(listener);
     connections.close();
     connections.wait().await;
 }

@@ -1,7 +1,7 @@
 //! The gateway over a real socket, with real programs as models.
 
 use super::limits::Limits;
-use super::{Gateway, GatewayError};
+use super::{Gateway, GatewayError, Socket};
 use crate::domain::CallStatus;
 use crate::model::fixture::{HELLO, Program, Remembered, metered, request};
 use crate::model::{Allowance, Denied};
@@ -559,7 +559,10 @@ async fn a_client_that_goes_away_abandons_its_call() {
 async fn a_dropped_gateway_is_closed() {
     let world = serve(HELLO);
     drop(world.gateway);
-    assert!(!world.socket.exists());
+    // Its server ends by itself, and takes the socket with it.
+    while world.socket.exists() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 #[tokio::test]
@@ -582,27 +585,26 @@ async fn another_user_can_reach_the_socket() {
 #[tokio::test]
 async fn a_socket_by_hand_is_its_owner_s_alone() {
     let program = Program::new(HELLO);
-    let metered = || Arc::new(program.metered().0);
     let path = program.path("by-hand.sock");
-    let gateway = Gateway::serve_at(path.clone(), 0o600, metered()).expect("it opens");
+    let open = |mode| Socket::open(path.clone(), mode);
+    let gateway = Gateway::serve_on(
+        open(0o600).expect("the path is free"),
+        Arc::new(program.metered().0),
+    );
     let mode = std::fs::metadata(&path).expect("it exists").permissions();
     assert_eq!(mode.mode() & 0o777, 0o600);
     assert_eq!(chat(&path, &request("hi")).await.status, 200);
-    let error = Gateway::serve_at(path.clone(), 0o600, metered()).expect_err("it is served");
+    let error = open(0o600).expect_err("it is served");
     assert!(matches!(error, GatewayError::Served { .. }), "{error}");
     gateway.shutdown().await;
     assert!(!path.exists());
     // What a killed process has left is replaced, and nothing else is.
-    let left = Gateway::serve_at(path.clone(), 0o600, metered()).expect("it opens");
-    left.stop.cancel();
-    std::mem::forget(left);
-    while std::os::unix::net::UnixStream::connect(&path).is_ok() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let again = Gateway::serve_at(path.clone(), 0o666, metered()).expect("it opens again");
-    again.shutdown().await;
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("the path is free"));
+    assert!(path.exists());
+    drop(open(0o666).expect("nobody listens"));
+    assert!(!path.exists());
     program.write("by-hand.sock", "precious");
-    let error = Gateway::serve_at(path.clone(), 0o600, metered()).expect_err("it is a file");
+    let error = open(0o600).expect_err("it is a file");
     assert!(matches!(error, GatewayError::Taken { .. }), "{error}");
     assert_eq!(std::fs::read(&path).expect("it is there"), b"precious");
 }
