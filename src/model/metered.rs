@@ -1,15 +1,15 @@
 //! The one way to a model: every call is booked, bounded, retried and written down here.
 
 use super::ledger::{Bound, Ledger};
+use super::request::{Outgoing, other_dialect, prepare};
 use super::transcript::Recorder;
-use super::wire::Dialect;
+use super::wire::{Answer, Dialect};
 use super::{
     Books, CallError, Denied, Intent, Model, ModelError, Reply, ReplyStream, Retry, chunks,
 };
 use crate::domain::{CallStatus, CallSubject, Role, Tokens, Usd};
 use futures_util::{StreamExt as _, stream};
-use serde_json::{Map, Value, json};
-use std::io;
+use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -101,8 +101,8 @@ impl Metered {
         // Declared first, so that it goes last: after the settlement is on its way.
         let _under_way = self.ledger.begin();
         let mut line = Line::begin(self, request);
-        let result = match self.prepare(request) {
-            Ok(body) => self.ask(&body, &mut line.tries).await,
+        let result = match prepare(Dialect::Chat, request, &self.model) {
+            Ok(outgoing) => self.ask(&outgoing, &mut line.tries).await,
             Err(refused) => Err(refused.into()),
         };
         line.end(&result);
@@ -133,7 +133,7 @@ impl Metered {
     /// where the provider speaks another dialect.
     pub async fn messages(&self, request: &Value) -> Result<Reply, CallError> {
         let _request = request;
-        Err(self.other_dialect().into())
+        Err(other_dialect().into())
     }
 
     /// Answers a Messages request with a stream, under the same rules as [`Self::stream`].
@@ -142,18 +142,7 @@ impl Metered {
         request: &Value,
     ) -> Result<ReplyStream, CallError> {
         let _request = request;
-        Err(self.other_dialect().into())
-    }
-
-    fn other_dialect(&self) -> ModelError {
-        let what = "this role's model is not served by Anthropic: \
-                    use `POST /v1/chat/completions`, which works with every provider";
-        ModelError::Refused {
-            status: 404,
-            error: json!({
-                "message": what, "type": "not_found_error", "param": null, "code": null,
-            }),
-        }
+        Err(other_dialect().into())
     }
 
     /// Returns how many requests came, whatever became of them.
@@ -191,8 +180,12 @@ impl Metered {
         self.ledger.settled().await;
     }
 
-    async fn ask(&self, body: &Value, tries: &mut u32) -> Result<Reply, CallError> {
-        let bound = self.bound(body);
+    async fn ask(&self, outgoing: &Outgoing, tries: &mut u32) -> Result<Reply, CallError> {
+        let bound = Bound {
+            tokens: outgoing.most,
+            cost: self.model.price().cost(outgoing.most),
+        };
+        let body = &outgoing.body;
         loop {
             *tries += 1;
             let (seed, result) = self.ask_once(body, bound).await?;
@@ -226,7 +219,15 @@ impl Metered {
         let mut open = self.ledger.open(intent, bound).await?;
         let seed = open.id().0;
         open.leaves();
-        let result = self.model.complete(body).await;
+        let began = Instant::now();
+        let result = match self.model.send(Dialect::Chat, body, false).await {
+            Ok(Answer::Whole(answer)) => {
+                self.model
+                    .read(Dialect::Chat, answer, body, began.elapsed())
+            }
+            Ok(Answer::Stream(_)) => unreachable!(),
+            Err(error) => Err(error),
+        };
         match &result {
             Ok(reply) => {
                 open.settle_as(
@@ -250,47 +251,6 @@ impl Metered {
             }
         }
         Ok((seed, result))
-    }
-
-    /// Returns the request as it leaves.
-    fn prepare(&self, request: &Value) -> Result<Value, ModelError> {
-        let mut body = request
-            .as_object()
-            .ok_or_else(|| refused("the request is no JSON object"))?
-            .clone();
-        if !body.get("messages").is_some_and(Value::is_array) {
-            return Err(refused("the request has no list `messages`"));
-        }
-        match body.remove("n") {
-            None | Some(Value::Null) => {}
-            Some(n) if n.as_u64() == Some(1) => {}
-            Some(_) => return Err(refused("`n` must be 1: one answer per call")),
-        }
-        body.remove("stream");
-        body.remove("stream_options");
-        let limit = self.model.max_output_tokens();
-        let asked = take_limit(&mut body).unwrap_or(limit);
-        body.insert(
-            "max_completion_tokens".to_owned(),
-            json!(asked.clamp(1, limit)),
-        );
-        body.insert("model".to_owned(), json!(self.model.name()));
-        Ok(Value::Object(body))
-    }
-
-    /// Returns what the prepared request can use at most: no tokenizer makes more tokens
-    /// than there are bytes.
-    fn bound(&self, body: &Value) -> Bound {
-        let limit = self.model.max_output_tokens();
-        let tokens = Tokens {
-            input: json_len(body),
-            output: body["max_completion_tokens"].as_u64().unwrap_or(limit),
-            ..Tokens::default()
-        };
-        Bound {
-            tokens,
-            cost: self.model.price().cost(tokens),
-        }
     }
 
     fn note(&self, line: &Line<'_>, result: Option<&Result<Reply, CallError>>) {
@@ -358,42 +318,6 @@ impl Drop for Line<'_> {
             self.metered.note(self, None);
         }
     }
-}
-
-fn refused(what: &str) -> ModelError {
-    ModelError::Refused {
-        status: 400,
-        error: json!({
-            "message": what, "type": "invalid_request_error", "param": null, "code": null,
-        }),
-    }
-}
-
-/// Takes out the limit of output tokens, under its present and its former name.
-fn take_limit(body: &mut Map<String, Value>) -> Option<u64> {
-    let present = body.remove("max_completion_tokens");
-    let former = body.remove("max_tokens");
-    [present, former]
-        .into_iter()
-        .flatten()
-        .find_map(|limit| limit.as_u64())
-}
-
-/// Returns how many bytes a value has as JSON, without writing it anywhere.
-fn json_len(value: &Value) -> u64 {
-    struct Count(u64);
-    impl io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len() as u64;
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    serde_json::to_writer(&mut count, value).map_or(u64::MAX, |()| count.0)
 }
 
 #[cfg(test)]
