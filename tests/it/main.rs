@@ -19,6 +19,7 @@ mod first_run;
 mod kill;
 mod local_benchmark;
 mod local_sandbox;
+mod python_sdks;
 mod rehearsal;
 mod sandbox_suite;
 mod smoke_tasks;
