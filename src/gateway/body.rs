@@ -17,22 +17,27 @@ use tokio::time::{Instant, timeout_at};
 const LONG: usize = 256 << 10;
 
 /// The room in memory that the requests of one job share.
+///
+/// Room for values is asked for by who has its bytes, never the other way round, so that no
+/// two wait for each other.
 #[derive(Clone, Debug)]
 pub(super) struct Room {
-    free: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    values: Arc<Semaphore>,
     limits: Limits,
 }
 
 /// A part of it, given back when dropped.
 #[derive(Debug)]
 pub(super) struct Share {
-    _taken: Option<OwnedSemaphorePermit>,
+    _values: OwnedSemaphorePermit,
 }
 
 impl Room {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
-            free: Arc::new(Semaphore::new(limits.memory as usize)),
+            bytes: Arc::new(Semaphore::new(limits.bytes as usize)),
+            values: Arc::new(Semaphore::new(limits.values as usize)),
             limits,
         }
     }
@@ -52,7 +57,7 @@ impl Room {
             None => BODY_LIMIT,
         };
         let until = Instant::now() + self.limits.body;
-        let mut taken = self.take(most, until).await?;
+        let _taken = take(&self.bytes, most, until).await?;
         let capacity = said.map_or(0, |_| most);
         let collected = timeout_at(until, collect(body, capacity)).await;
         let bytes = collected.map_err(|_| Refusal {
@@ -64,7 +69,7 @@ impl Room {
             ),
         })??;
         let needed = footprint(&bytes);
-        if kibibytes(needed) > self.limits.memory {
+        if kibibytes(needed) > self.limits.values {
             return Err(Refusal {
                 status: StatusCode::PAYLOAD_TOO_LARGE,
                 kind: "request_too_large",
@@ -72,44 +77,33 @@ impl Room {
                     "the body would take about {} MiB in memory, at most {} are possible: \
                      it holds too many small values",
                     needed >> 20,
-                    self.limits.memory >> 10
+                    self.limits.values >> 10
                 ),
             });
         }
-        if let Some(taken) = &mut taken {
-            // Of a body whose length was not said, more was taken than it needs.
-            let surplus = taken
-                .num_permits()
-                .saturating_sub(kibibytes(needed) as usize);
-            drop(taken.split(surplus));
-        }
-        let more =
-            needed.saturating_sub(taken.as_ref().map_or(0, |taken| taken.num_permits()) << 10);
-        let more = self.take(more, until).await?;
-        if let (Some(taken), Some(more)) = (&mut taken, more) {
-            taken.merge(more);
-        }
-        let value = parse(bytes).await?;
-        Ok((value, Share { _taken: taken }))
+        let share = Share {
+            _values: take(&self.values, needed, until).await?,
+        };
+        Ok((parse(bytes).await?, share))
     }
+}
 
-    async fn take(
-        &self,
-        bytes: usize,
-        until: Instant,
-    ) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
-        let taken = self.free.clone().acquire_many_owned(kibibytes(bytes));
-        match timeout_at(until, taken).await {
-            // The semaphore is never closed.
-            Ok(taken) => Ok(taken.ok()),
-            Err(_) => Err(Refusal {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                kind: "overloaded_error",
-                message: "other requests of this job take all its memory: \
-                          send fewer large ones at once"
-                    .to_owned(),
-            }),
-        }
+async fn take(
+    room: &Arc<Semaphore>,
+    bytes: usize,
+    until: Instant,
+) -> Result<OwnedSemaphorePermit, Refusal> {
+    let taken = room.clone().acquire_many_owned(kibibytes(bytes));
+    match timeout_at(until, taken).await {
+        Ok(Ok(taken)) => Ok(taken),
+        // The semaphore is never closed.
+        Ok(Err(_)) | Err(_) => Err(Refusal {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            kind: "overloaded_error",
+            message: "other requests of this job take all its memory: \
+                      send fewer large ones at once"
+                .to_owned(),
+        }),
     }
 }
 
@@ -138,8 +132,8 @@ async fn parse(bytes: Vec<u8>) -> Result<Value, Refusal> {
     parsed.map_err(|error| Refusal::bad(format!("the body is no JSON: {error}")))
 }
 
-/// Returns about how many bytes a body takes once it is read, itself included: a short text
-/// can be a large value.
+/// Returns about how many bytes a body takes once it is read: a short text can be a large
+/// value.
 fn footprint(json: &[u8]) -> usize {
     /// What a node of a map takes that has one entry.
     const OBJECT: usize = 700;
@@ -147,7 +141,7 @@ fn footprint(json: &[u8]) -> usize {
     const LIST: usize = 160;
     /// One more entry or value, with a text of its own.
     const ITEM: usize = 200;
-    let mut sum = 2 * json.len();
+    let mut sum = json.len();
     let mut bytes = json.iter();
     while let Some(byte) = bytes.next() {
         match byte {

@@ -18,8 +18,10 @@ pub(super) struct Limits {
     pub body: Duration,
     /// How long a client may keep an answer waiting in all; what it reads gives time back.
     pub stall: Duration,
-    /// Kibibytes that the requests under way may take together.
-    pub memory: u32,
+    /// Kibibytes that the bodies which come in may take together.
+    pub bytes: u32,
+    /// Kibibytes that the requests under way may take together as values.
+    pub values: u32,
 }
 
 impl Default for Limits {
@@ -35,7 +37,8 @@ impl Default for Limits {
             head: Duration::from_secs(30),
             body: Duration::from_secs(60),
             stall: Duration::from_secs(60),
-            memory: 192 << 10,
+            bytes: 128 << 10,
+            values: 192 << 10,
         }
     }
 }

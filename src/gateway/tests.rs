@@ -311,7 +311,7 @@ async fn large_bodies_pass_and_larger_ones_do_not() {
     assert_eq!(answer.status, 413);
     assert_eq!(
         answer.error()["message"],
-        "the body would take about 408 MiB in memory, at most 192 are possible: \
+        "the body would take about 404 MiB in memory, at most 192 are possible: \
          it holds too many small values"
     );
     world.gateway.shutdown().await;
@@ -414,7 +414,8 @@ async fn connections_are_bounded_and_wait_for_each_other() {
 #[tokio::test]
 async fn requests_share_their_memory() {
     let limits = Limits {
-        memory: 2048,
+        bytes: 2048,
+        values: 2048,
         ..impatient()
     };
     let world = serve_within(HELLO, Remembered::default(), Allowance::default(), limits);

@@ -16,6 +16,7 @@ mod docker_polyglot;
 mod docker_sandbox;
 mod evolve;
 mod first_run;
+mod gateway_limits;
 mod kill;
 mod local_benchmark;
 mod local_sandbox;
