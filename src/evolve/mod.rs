@@ -10,6 +10,7 @@
 //! - a job's end is recorded in one transaction, after everything it names is durable.
 
 mod books;
+mod budget;
 mod comparable;
 mod desk;
 mod dispatcher;
@@ -26,6 +27,7 @@ mod settings;
 mod settle;
 mod start;
 
+pub use budget::Budgets;
 pub use comparable::{Incomparable, comparable, same_tasks};
 pub use desk::Desk;
 pub use dispatcher::{EndCause, Engine, Finished, Parts};

@@ -1,6 +1,5 @@
 //! What tests of models need: small real programs as models, and books that remember.
 
-use super::wire::Answer;
 use super::{
     Allowance, Books, Denied, Dialect, Intent, JobSubject, Metered, Model, ModelError,
     ModelSettings, Price, Reply, Retry,
@@ -159,6 +158,7 @@ pub(crate) fn metered(model: Model, books: Arc<Remembered>, allowance: Allowance
         role: Role::Modify,
     };
     let retry = Retry {
+        tries: 3,
         first_pause: Duration::from_millis(1),
         ..Retry::default()
     };
@@ -167,10 +167,7 @@ pub(crate) fn metered(model: Model, books: Arc<Remembered>, allowance: Allowance
 
 /// Asks a model once, off the books.
 pub(crate) async fn asked(model: &Model, request: &serde_json::Value) -> Result<Reply, ModelError> {
-    match model.send(Dialect::Chat, request, false).await? {
-        Answer::Whole(body) => model.read(Dialect::Chat, body, request, Duration::ZERO),
-        Answer::Stream(_) => panic!("no stream was asked for"),
-    }
+    model.whole(Dialect::Chat, request).await
 }
 
 /// Returns a request with one message.

@@ -11,8 +11,10 @@
 //! Providers are a closed set that this module knows, so they are an enum and no trait:
 //! one more is one more variant, which the compiler then asks for wherever it matters.
 
+mod account;
 mod assemble;
 mod books;
+mod bound;
 mod call;
 mod chunks;
 mod clip;
@@ -22,32 +24,42 @@ mod ledger;
 mod metered;
 mod openai;
 mod pace;
+mod price;
 mod reply;
 mod request;
 mod retry;
+mod seen;
 mod settings;
 mod stream;
 pub mod transcript;
+mod usage;
+mod verdict;
 mod wire;
 
 #[cfg(test)]
 pub(crate) mod fixture;
 
-pub use books::{Books, Denied, Intent};
+pub use account::{Account, Allowance, Limit, Room};
+pub use books::{Books, Denied, Intent, Scope};
 pub use call::CallError;
 pub use clip::clip;
-pub use metered::{Allowance, JobSubject, Metered};
+pub use metered::{JobSubject, Metered};
 pub use pace::{Advice, Call, Health, Heard, Pace, Permit};
+pub use price::{Price, Rates};
 pub use reply::Reply;
 pub use retry::Retry;
-pub use settings::{LimitField, ModelSettings, Price, SettingsError};
+pub use settings::{LimitField, ModelSettings, SettingsError};
 pub use stream::ReplyStream;
 pub use wire::{Dialect, Event};
 
+use assemble::Fold;
 use command::CommandModel;
+use futures_util::StreamExt as _;
 use openai::OpenAiModel;
+use reply::About;
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use stream::Came;
 use wire::Answer;
 
 /// A model as configured for a role.
@@ -58,6 +70,7 @@ pub struct Model {
     max_output_tokens: u64,
     takes_images: bool,
     retry: Retry,
+    pace: Pace,
     provider: Provider,
 }
 
@@ -71,12 +84,20 @@ enum Provider {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ModelError {
     /// The request's fault: sent again it would be refused again.
-    #[error("the model refused the request: {}", reply::message(error))]
+    #[error("the model refused the request: {}", verdict::message(error))]
     Refused {
         /// HTTP status that says so, 400 to 499.
         status: u16,
         /// The error object in OpenAI's dialect: `message`, `type`, `code`, ….
         error: Value,
+    },
+    /// The provider asks for fewer calls: it has done nothing, and charged nothing.
+    #[error("{what}")]
+    Busy {
+        /// What it said, for a reader.
+        what: String,
+        /// How long it asks to wait before another try.
+        retry_after: Option<Duration>,
     },
     /// The provider's fault.
     #[error("{what}")]
@@ -103,8 +124,8 @@ impl ModelError {
     /// Returns whether the request was longer than the model's context.
     pub fn is_context_overflow(&self) -> bool {
         match self {
-            Self::Refused { error, .. } => reply::is_context_overflow(error),
-            Self::Failed { .. } | Self::Unusable { .. } => false,
+            Self::Refused { error, .. } => verdict::is_context_overflow(error),
+            Self::Busy { .. } | Self::Failed { .. } | Self::Unusable { .. } => false,
         }
     }
 }
@@ -118,6 +139,7 @@ impl Model {
             max_output_tokens: settings.output_limit(),
             takes_images: settings.images,
             retry: settings.retry,
+            pace: Pace::default(),
             name: settings.model.clone(),
             provider: match settings.provider.as_str() {
                 "command" => Provider::Command(CommandModel::new(settings)),
@@ -170,24 +192,54 @@ impl Model {
         self.retry
     }
 
-    /// Reads what the provider answered.
-    fn read(
-        &self,
-        dialect: Dialect,
-        body: Value,
-        request: &Value,
-        latency: Duration,
-    ) -> Result<Reply, ModelError> {
-        let _dialect = dialect;
-        reply::read(body, request, &self.name, self.price, latency)
+    /// Returns the pace of its provider, which all calls of all jobs share.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Asks the provider once, for a whole answer.
+    ///
+    /// Visible in this module only: who wants an answer asks [`Metered`], so that no call is
+    /// off the books.
+    pub(self) async fn whole(&self, dialect: Dialect, body: &Value) -> Result<Reply, ModelError> {
+        let began = Instant::now();
+        let answer = match self.send(dialect, body, false).await? {
+            Answer::Whole(answer) => answer,
+            // Some providers are asked for a stream whatever the caller wants.
+            Answer::Stream(mut events) => {
+                let mut fold = Fold::new(dialect);
+                while let Some(event) = events.next().await {
+                    fold.push(&event?);
+                }
+                if !fold.is_complete() {
+                    return Err(reply::unusable(&self.name, stream::CUT));
+                }
+                fold.finish()
+            }
+        };
+        let about = About::new(dialect, body, self, began.elapsed());
+        reply::read(answer, &about)
+    }
+
+    /// Asks the provider once, for a stream, and waits for its first event.
+    pub(self) async fn first(&self, dialect: Dialect, body: &Value) -> Result<Came, ModelError> {
+        let began = Instant::now();
+        match self.send(dialect, body, true).await? {
+            Answer::Whole(answer) => {
+                let about = About::new(dialect, body, self, began.elapsed());
+                reply::read(answer, &about).map(Came::Whole)
+            }
+            Answer::Stream(mut events) => match events.next().await {
+                Some(Ok(first)) => Ok(Came::Stream(first, events)),
+                Some(Err(error)) => Err(error),
+                None => Err(reply::unusable(&self.name, "it is empty")),
+            },
+        }
     }
 
     /// Asks the provider once, in a dialect that it speaks. Asked for a stream, it may all
     /// the same answer whole. Dropping the future, or the stream, ends whatever it started.
-    ///
-    /// Visible in this module only: who wants an answer asks [`Metered`], so that no call is
-    /// off the books.
-    pub(self) async fn send(
+    async fn send(
         &self,
         dialect: Dialect,
         body: &Value,

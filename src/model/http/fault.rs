@@ -1,8 +1,7 @@
 //! From what went wrong to whose fault it is: the table of `docs/models.md`, as code.
 
 use super::About;
-use crate::model::reply;
-use crate::model::{ModelError, clip};
+use crate::model::{ModelError, clip, verdict};
 use crate::sys::clock::now_ms;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
@@ -106,7 +105,7 @@ pub(super) fn from_status(
 ) -> ModelError {
     let said = said(text);
     let object = said.as_object();
-    let message = reply::message(&said);
+    let message = verdict::message(&said);
     let server = &about.server;
     let told = format!("`{server}` answers {status}: {}", clip(message, QUOTED));
     let unusable = |hint: &str| ModelError::Unusable {
@@ -149,10 +148,18 @@ pub(super) fn from_status(
         407 => unusable("check the proxy that the environment names"),
         // The request may have been read; whether it was worked on is not known.
         408 => failed(true),
-        409 | 425 | 429 => failed(false),
-        400..500 => reply::refused_with(status, said),
+        429 | 529 => ModelError::Busy {
+            what: told.clone(),
+            retry_after: retry_after(headers),
+        },
+        503 if headers.contains_key(RETRY_AFTER) => ModelError::Busy {
+            what: told.clone(),
+            retry_after: retry_after(headers),
+        },
+        409 | 425 => failed(false),
+        400..500 => verdict::refusal(status, said),
         // The server itself says that it has not done it.
-        500 | 503 | 529 => failed(false),
+        500 | 503 => failed(false),
         // A proxy says it of a server behind it, which may have.
         _ => failed(true),
     }
@@ -185,7 +192,7 @@ fn said(text: &str) -> Value {
         "" => "nothing more".to_owned(),
         text => clip(text, QUOTED).into_owned(),
     };
-    reply::error_object(match error {
+    verdict::error_object(match error {
         Value::Null => Value::String(bare(text)),
         Value::Object(fields) if !fields.contains_key("message") => Value::String(bare(text)),
         error => error,
