@@ -89,12 +89,7 @@ fn dollars(text: &str) -> Result<Usd, String> {
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
         let place = Place::of(self.dir.as_deref())?;
-        let overrides = Overrides {
-            generations: None,
-            workers: None,
-            sandbox: None,
-        };
-        let settings = settings(&place.dir, &overrides)?;
+        let settings = settings(&place.dir, &Overrides::default())?;
         block_on(self.serve(ui, &place.dir, &settings))
     }
 
@@ -105,7 +100,13 @@ impl Args {
         let socket = Socket::open(self.socket.clone(), self.socket_mode)
             .wrong("`--socket` names a path that is free, in a folder that is there")?;
         let (told, calls) = mpsc::unbounded_channel();
-        let desk = Desk::open(writer, command_line(), settings.in_force(), told)?;
+        let desk = Desk::open(
+            writer,
+            command_line(),
+            settings.in_force(),
+            &settings.engine.budgets,
+            told,
+        )?;
         let job = JobSubject {
             subject: CallSubject::Manual,
             execution: 1,
@@ -130,7 +131,7 @@ impl Args {
             () = talk.run(&metered) => {}
         }
         gateway.shutdown().await;
-        let is_out = metered.is_out_of_budget();
+        let is_out = is_out_of_budget(&metered);
         drop(metered);
         desk.close("interrupted").await?;
         talk.end();
@@ -147,6 +148,10 @@ impl Args {
             self.role,
         ));
     }
+}
+
+fn is_out_of_budget(metered: &Metered) -> bool {
+    metered.is_out_of_budget() || metered.is_cut_by_run()
 }
 
 /// What is said about the calls.
@@ -168,7 +173,7 @@ impl Talk {
                     None => return,
                 },
                 _ = look.tick(), if !self.is_out => {
-                    if metered.is_out_of_budget() {
+                    if is_out_of_budget(metered) {
                         self.is_out = true;
                         self.ui.warn("a call was refused: the allowance or a budget is used up");
                     }

@@ -3,6 +3,7 @@
 //! Invariant: like the dispatcher, it is the only writer of its process, and what it is told
 //! is recorded by the same [`Recorder`] in the same way.
 
+use super::Budgets;
 use super::books::ChannelBooks;
 use super::event::Event;
 use super::record::Recorder;
@@ -28,11 +29,12 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Begins a run of calls by hand. Each settlement is sent to `told` when it is recorded.
+    /// Begins a run of calls by hand, under the archive's budget for all its runs. Each settlement is sent to `told` when it is recorded.
     pub fn open(
         writer: Writer,
         command: String,
         config: String,
+        budgets: &Budgets,
         told: mpsc::UnboundedSender<CallSettlement>,
     ) -> anyhow::Result<Self> {
         let lineage = writer.lineage()?;
@@ -44,7 +46,7 @@ impl Desk {
         );
         let policy = Arc::new(EvalPolicy::further(&lineage, VariantId::SEED, &[], 0));
         let (progress, _nobody) = mpsc::unbounded_channel();
-        let mut recorder = Recorder::new(writer, lineage, run, policy, 0, progress);
+        let mut recorder = Recorder::new(writer, lineage, run, policy, 0, budgets, progress);
         recorder.record(vec![Fact::RunStarted(RunStart {
             run,
             command,
