@@ -53,7 +53,9 @@ const CHAT_FIELDS: [&str; 36] = [
 ];
 
 /// Fields of Messages that pass.
-const MESSAGES_FIELDS: [&str; 14] = [
+const MESSAGES_FIELDS: [&str; 16] = [
+    "anthropic_beta",
+    "anthropic_version",
     "cache_control",
     "context_management",
     "messages",
