@@ -7,6 +7,7 @@
 
 pub mod bench;
 pub mod budget;
+pub mod by_hand;
 pub mod checks;
 pub mod cost;
 mod digest;
