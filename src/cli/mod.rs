@@ -14,6 +14,7 @@ mod eval;
 mod evolve;
 mod exit;
 mod fsck;
+mod gateway;
 mod init;
 mod logging;
 mod place;
@@ -70,6 +71,7 @@ enum Command {
     Diff(diff::Args),
     Checkout(checkout::Args),
     Cost(cost::Args),
+    Gateway(gateway::Args),
     Fsck(fsck::Args),
     Doctor(doctor::Args),
 }
@@ -86,6 +88,7 @@ impl Command {
             Self::Diff(args) => args.run(ui),
             Self::Checkout(args) => args.run(ui),
             Self::Cost(args) => args.run(ui),
+            Self::Gateway(args) => args.run(ui),
             Self::Fsck(args) => args.run(ui),
             Self::Doctor(args) => args.run(ui),
         }
