@@ -20,6 +20,7 @@ mod manifest;
 pub mod polyglot;
 mod reader;
 mod reward;
+pub mod subset;
 mod suite;
 mod task;
 

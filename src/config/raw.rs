@@ -39,13 +39,16 @@ pub struct RawBenchmark {
     pub path: PathBuf,
 }
 
-/// `[[stages]]`: either `tasks`, or `count` for the next tasks in order of name.
+/// `[[stages]]`: `tasks`, `subset`, or `count` for the next tasks in order of name.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawStage {
     /// Names of tasks.
     #[serde(default)]
     pub tasks: Option<Vec<String>>,
+    /// Name of a published list of tasks, such as `polyglot-small`.
+    #[serde(default)]
+    pub subset: Option<String>,
     /// Number of tasks to take that no stage has taken before.
     #[serde(default)]
     pub count: Option<usize>,

@@ -12,6 +12,9 @@
 mod books;
 mod budget;
 mod comparable;
+#[cfg(test)]
+mod crowd;
+mod desk;
 mod dispatcher;
 mod ends;
 mod event;
@@ -29,6 +32,7 @@ mod start;
 
 pub use budget::Budgets;
 pub use comparable::{Incomparable, comparable, same_tasks};
+pub use desk::Desk;
 pub use dispatcher::{EndCause, Engine, Finished, Parts};
 pub use progress::Progress;
 pub use settings::EngineSettings;

@@ -12,6 +12,7 @@
 //! one more is one more variant, which the compiler then asks for wherever it matters.
 
 mod account;
+mod anthropic;
 mod assemble;
 mod books;
 mod bound;
@@ -25,6 +26,7 @@ mod metered;
 mod openai;
 mod pace;
 mod price;
+mod prices;
 mod reply;
 mod request;
 mod retry;
@@ -32,6 +34,7 @@ mod seen;
 mod settings;
 mod stream;
 pub mod transcript;
+mod translate;
 mod usage;
 mod verdict;
 mod wire;
@@ -46,12 +49,14 @@ pub use clip::clip;
 pub use metered::{JobSubject, Metered};
 pub use pace::{Advice, Call, Health, Heard, Pace, Permit};
 pub use price::{Price, Rates};
+pub use prices::{Listed, PriceList, listed_price, price_table};
 pub use reply::Reply;
 pub use retry::Retry;
 pub use settings::{LimitField, ModelSettings, SettingsError};
 pub use stream::ReplyStream;
 pub use wire::{Dialect, Event};
 
+use anthropic::AnthropicModel;
 use assemble::Fold;
 use command::CommandModel;
 use futures_util::StreamExt as _;
@@ -78,6 +83,7 @@ pub struct Model {
 enum Provider {
     Command(CommandModel),
     OpenAi(OpenAiModel),
+    Anthropic(AnthropicModel),
 }
 
 /// Why a model gave no reply. Whose doing it is decides what is done about it.
@@ -144,6 +150,7 @@ impl Model {
             provider: match settings.provider.as_str() {
                 "command" => Provider::Command(CommandModel::new(settings)),
                 "openai" => Provider::OpenAi(OpenAiModel::new(&settings)?),
+                "anthropic" => Provider::Anthropic(AnthropicModel::new(&settings)?),
                 _ => return Err(SettingsError::unknown_provider(&settings.provider)),
             },
         })
@@ -155,6 +162,7 @@ impl Model {
         match &self.provider {
             Provider::Command(command) => command.check(),
             Provider::OpenAi(openai) => openai.check(),
+            Provider::Anthropic(anthropic) => anthropic.check(),
         }
     }
 
@@ -162,7 +170,7 @@ impl Model {
     /// Messages where the provider speaks it.
     pub fn speaks(&self, dialect: Dialect) -> bool {
         match (&self.provider, dialect) {
-            (_, Dialect::Chat) => true,
+            (_, Dialect::Chat) | (Provider::Anthropic(_), Dialect::Messages) => true,
             (Provider::Command(_) | Provider::OpenAi(_), Dialect::Messages) => false,
         }
     }
@@ -250,6 +258,9 @@ impl Model {
                 command.ask(body).await.map(Answer::Whole)
             }
             (Provider::OpenAi(openai), Dialect::Chat) => openai.send(body, stream).await,
+            (Provider::Anthropic(anthropic), dialect) => {
+                anthropic.send(dialect, body, stream).await
+            }
             (Provider::Command(_) | Provider::OpenAi(_), Dialect::Messages) => {
                 Err(request::other_dialect())
             }

@@ -3,7 +3,7 @@
 use super::pace::Pace;
 use super::transcript::Recorder;
 use super::wire::Dialect;
-use super::{CallError, Denied, ModelError, Reply, Scope};
+use super::{CallError, Denied, ModelError, Reply, Scope, translate};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -153,8 +153,23 @@ impl State {
             Some(Err(_)) | None => {}
         }
         let latency = line.began.elapsed();
-        self.recorder
-            .record(&line.request, result, latency, line.tries);
+        match line.dialect {
+            Dialect::Chat => self
+                .recorder
+                .record(&line.request, result, latency, line.tries),
+            // Transcripts know one dialect.
+            Dialect::Messages => {
+                let request = translate::request_to_chat(&line.request);
+                let result = result.cloned().map(|result| {
+                    result.map(|reply| Reply {
+                        body: translate::reply_to_chat(&reply.body),
+                        ..reply
+                    })
+                });
+                self.recorder
+                    .record(&request, result.as_ref(), latency, line.tries);
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a role's model is, resolved from the configuration by the caller.
 
-use super::{Price, Rates, Retry};
+use super::{Price, Rates, Retry, listed_price};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::time::Duration;
 const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 16_384;
 
 /// Names of the providers there are.
-const PROVIDERS: [&str; 2] = ["openai", "command"];
+const PROVIDERS: [&str; 3] = ["openai", "anthropic", "command"];
 
 /// Settings of one role's model.
 #[derive(Clone, Debug)]
@@ -107,7 +107,8 @@ pub enum SettingsError {
     /// Nothing says what the model costs.
     #[error(
         "the price of model `{model}` is not known: set `price = {{ input = …, output = … }}` \
-         (US dollars per million tokens), or `free = true` if calls cost nothing"
+         (US dollars per million tokens), or `free = true` if calls cost nothing; \
+         `dgm cost --prices` lists the models whose price is known, each at its provider's server"
     )]
     NoPrice {
         /// Its name.
@@ -258,9 +259,11 @@ impl ModelSettings {
                 }
                 Ok(price)
             }
-            None => Err(SettingsError::NoPrice {
-                model: self.model.clone(),
-            }),
+            None => listed_price(&self.provider, self.base_url.as_deref(), &self.model)
+                .map(|listed| listed.price)
+                .ok_or_else(|| SettingsError::NoPrice {
+                    model: self.model.clone(),
+                }),
         }
     }
 
@@ -300,7 +303,7 @@ mod tests {
                 provider: "comand".to_owned(),
                 ..settings()
             }),
-            "unknown provider `comand`; known are `openai`, `command`"
+            "unknown provider `comand`; known are `openai`, `anthropic`, `command`"
         );
         assert_eq!(
             refusal(ModelSettings {

@@ -6,6 +6,8 @@
 //! `"schema": "dgm.<name>/1"` and only grow.
 
 pub mod bench;
+pub mod budget;
+pub mod by_hand;
 pub mod checks;
 pub mod cost;
 mod digest;
@@ -14,6 +16,7 @@ mod json;
 mod line;
 mod page;
 pub mod patch;
+pub mod prices;
 pub mod show;
 mod style;
 mod table;
