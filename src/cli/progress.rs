@@ -85,13 +85,13 @@ impl Moving {
             );
         } else if let Progress::Paused { since_ms, .. } = progress {
             let since = moment(*since_ms);
-            self.state = Some(format!("PAUSED since {since}: the provider does not answer"));
+            self.state = Some(format!(
+                "PAUSED since {since}: the provider does not answer"
+            ));
         } else if let Progress::Resumed { .. } = progress {
             self.state = None;
         } else if let Progress::Slowed(what) = progress {
-            self.state = what
-                .is_some()
-                .then(|| "slowed by the provider".to_owned());
+            self.state = what.is_some().then(|| "slowed by the provider".to_owned());
         }
     }
 

@@ -276,9 +276,7 @@ impl Look<'_> {
                 Ok(bytes) if *name == TRAJECTORY && !self.args.json => {
                     Some(transcript::render(&bytes, self.longest()))
                 }
-                Ok(bytes) if *name == DIAGNOSIS && !self.args.json => {
-                    Some(render_exchange(&bytes))
-                }
+                Ok(bytes) if *name == DIAGNOSIS && !self.args.json => Some(render_exchange(&bytes)),
                 Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
                 Err(error) => {
                     self.ui.warn(&format!("could not read the {name}: {error}"));

@@ -255,10 +255,7 @@ fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
         grace: seconds("evolve.grace_sec", raw.evolve.grace_sec)?,
         disclosure: disclosure(&raw.evolve.evidence)?,
         infra_retries: raw.evolve.infra_retries,
-        outage_limit: seconds(
-            "models.outage_hours",
-            raw.models.outage_hours * 3600.0,
-        )?,
+        outage_limit: seconds("models.outage_hours", raw.models.outage_hours * 3600.0)?,
         budgets: budgets(&raw.budget)?,
         agent_image: raw.sandbox.agent_image.clone(),
         limits: Limits {

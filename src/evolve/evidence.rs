@@ -6,7 +6,9 @@
 
 use crate::archive::Reader;
 use crate::benchmark::Suite;
-use crate::domain::{BlobId, Decision, Disclosure, Entry, Evaluation, FileTree, Outcome, Pattern, Purpose};
+use crate::domain::{
+    BlobId, Decision, Disclosure, Entry, Evaluation, FileTree, Outcome, Pattern, Purpose,
+};
 use crate::lineage::Lineage;
 use crate::propose::{Evidence, Hidden, Material, Run, TestResult};
 use std::sync::Arc;

@@ -9,9 +9,7 @@ use super::notes;
 use super::plan::JobKey;
 use super::{Budgets, Progress};
 use crate::archive::{Reader, Writer};
-use crate::domain::{
-    AttemptEnd, CallId, CallIntent, CallSubject, Fact, RunId, VariantId, Verdict,
-};
+use crate::domain::{AttemptEnd, CallId, CallIntent, CallSubject, Fact, RunId, VariantId, Verdict};
 use crate::lineage::Lineage;
 use crate::model::{Denied, Intent};
 use crate::policy::{Next, Policy, admit};

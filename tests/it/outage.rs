@@ -89,7 +89,11 @@ fn a_run_goes_on_after_an_outage_as_if_there_had_been_none() {
     }
     assert_eq!(run.code(), Some(0), "{}", run.talk());
     assert!(run.talk().contains("(`"), "{}", run.talk());
-    assert!(run.talk().contains("no route to the model"), "{}", run.talk());
+    assert!(
+        run.talk().contains("no route to the model"),
+        "{}",
+        run.talk()
+    );
     assert_eq!(found(&world.path("torn")), expected);
     assert_in_order(&world, "torn");
     world.assert_nothing_is_left();
@@ -99,13 +103,20 @@ fn a_run_goes_on_after_an_outage_as_if_there_had_been_none() {
 fn a_provider_that_never_comes_back_ends_the_run_and_nothing_is_lost() {
     let world = strict(&PLAN);
     let expected = found(&world.evolve("calm"));
-    world.configure("[models.diagnose]", "[models]\noutage_hours = 0.001\n[models.diagnose]");
+    world.configure(
+        "[models.diagnose]",
+        "[models]\noutage_hours = 0.001\n[models.diagnose]",
+    );
     let mut run = world.start("evolve torn --config config.toml");
     run.wait_until("asks the model", |_| world.asked("torn") > 20);
     world.out("torn", true);
     assert_eq!(run.code(), Some(4), "{}", run.talk());
     let talk = run.talk();
-    for part in ["has not answered for", "go on with `dgm evolve torn`", "dgm doctor --models"] {
+    for part in [
+        "has not answered for",
+        "go on with `dgm evolve torn`",
+        "dgm doctor --models",
+    ] {
         assert!(talk.contains(part), "{talk}");
     }
     let reader = Reader::open(&world.path("torn")).unwrap();
@@ -118,7 +129,10 @@ fn a_provider_that_never_comes_back_ends_the_run_and_nothing_is_lost() {
             _ => None,
         })
         .collect();
-    assert!(matches!(&ends[..], [end] if end.contains("has not answered for")), "{ends:?}");
+    assert!(
+        matches!(&ends[..], [end] if end.contains("has not answered for")),
+        "{ends:?}"
+    );
     // It is still out: what is tried again changes nothing.
     assert_eq!(world.output("evolve torn").status.code(), Some(4));
     world.out("torn", false);
@@ -132,7 +146,11 @@ fn a_provider_that_never_comes_back_ends_the_run_and_nothing_is_lost() {
 fn an_agent_whose_time_passes_while_its_calls_wait_is_run_again() {
     let world = strict(&SEED);
     // Far more than the task takes, and no more than a test can wait for.
-    world.edit("tasks/missing-rebate/task.toml", "timeout_sec = 300", "timeout_sec = 20");
+    world.edit(
+        "tasks/missing-rebate/task.toml",
+        "timeout_sec = 300",
+        "timeout_sec = 20",
+    );
     world.out("late", true);
     let mut run = world.start("evolve late --config config.toml");
     let faults = || {
@@ -144,13 +162,23 @@ fn an_agent_whose_time_passes_while_its_calls_wait_is_run_again() {
         });
         Some(faults.collect::<Vec<_>>())
     };
-    run.wait_until("gives the agent up", |_| faults().is_some_and(|faults| !faults.is_empty()));
+    run.wait_until("gives the agent up", |_| {
+        faults().is_some_and(|faults| !faults.is_empty())
+    });
     world.out("late", false);
     assert_eq!(run.code(), Some(0), "{}", run.talk());
     let faults = faults().unwrap();
-    let is_infra = faults.iter().all(|fault| fault.outcome == Outcome::InfraError);
+    let is_infra = faults
+        .iter()
+        .all(|fault| fault.outcome == Outcome::InfraError);
     assert!(is_infra, "{faults:?}");
-    let lineage = Reader::open(&world.path("late")).unwrap().lineage().unwrap();
+    let lineage = Reader::open(&world.path("late"))
+        .unwrap()
+        .lineage()
+        .unwrap();
     let outcomes: Vec<Outcome> = lineage.evaluations().map(|found| found.outcome).collect();
-    assert!(matches!(outcomes[..], [Outcome::Resolved | Outcome::Unresolved]), "{outcomes:?}");
+    assert!(
+        matches!(outcomes[..], [Outcome::Resolved | Outcome::Unresolved]),
+        "{outcomes:?}"
+    );
 }

@@ -45,9 +45,7 @@ fn notice(lineage: &Lineage, style: Style) -> String {
          model for {attempts}; scores may come from what it saw"
     );
     let text = line::wrap(&what, style.width, "");
-    let lines = text
-        .lines()
-        .map(|line| style.paint(Ink::Warn, line) + "\n");
+    let lines = text.lines().map(|line| style.paint(Ink::Warn, line) + "\n");
     lines.collect::<String>() + "\n"
 }
 
