@@ -389,7 +389,7 @@ fn a_second_result_of_the_same_job_is_impossible() {
         let error = encode::insert(&db, seq, fact).expect_err(&encode::describe(fact));
         assert!(error.to_string().contains("UNIQUE"), "{error}");
     }
-    assert_eq!(facts.len(), 11, "every kind but faults, which may repeat");
+    assert_eq!(facts.len(), 12, "every kind but faults, which may repeat");
     for (table, _) in db::FACT_TABLES {
         for sql in [
             format!("UPDATE {table} SET seq = seq + 1000"),

@@ -40,6 +40,16 @@ pub enum Backend {
     Local,
 }
 
+impl Backend {
+    /// Returns the name used in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Local => "local",
+        }
+    }
+}
+
 /// Everything a run is told, resolved.
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -16,6 +16,7 @@ mod json;
 mod line;
 mod page;
 pub mod patch;
+pub mod plan;
 pub mod prices;
 pub mod show;
 mod style;
