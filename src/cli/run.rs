@@ -8,10 +8,10 @@ use super::ui::Ui;
 use crate::agent::Place;
 use crate::archive::{Layout, Writer};
 use crate::benchmark::Suite;
-use crate::config::{Overrides, Settings, parse};
+use crate::config::{ConfigError, Overrides, Settings, parse};
 use crate::domain::Role;
 use crate::evolve::{Engine, Finished, Parts, RoleModels};
-use crate::model::Model;
+use crate::model::{Model, ModelSettings, Pace};
 use crate::policy::Policy;
 use crate::sys::shutdown::Shutdown;
 use anyhow::Context as _;
@@ -103,8 +103,21 @@ impl Run {
     }
 }
 
+/// Reads the configuration in a folder, whether or not it makes models.
+pub(super) fn unchecked_settings(dir: &Path) -> anyhow::Result<Settings> {
+    read_settings(dir, &Overrides::default(), |_| Ok(()))
+}
+
 /// Reads the archive's own configuration.
 pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
+    read_settings(dir, overrides, Settings::check_models)
+}
+
+fn read_settings(
+    dir: &Path,
+    overrides: &Overrides,
+    check: impl Fn(&Settings) -> Result<(), ConfigError>,
+) -> anyhow::Result<Settings> {
     let file = Layout::new(dir).config();
     let name = file.display().to_string();
     let text =
@@ -114,29 +127,49 @@ pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Sett
         .canonicalize()
         .with_context(|| format!("could not find `{}`", dir.display()))?;
     let settings = Settings::resolve(raw, &dir, overrides)
-        .and_then(|settings| settings.check_models().map(|()| settings));
+        .and_then(|settings| check(&settings).map(|()| settings));
     config_error(settings, &name)
 }
 
-/// Makes the models of all roles.
+/// Makes the models of all roles. Those that the same server serves share its pace: when it
+/// says slow down, it says so to all.
 fn models(settings: &Settings) -> anyhow::Result<RoleModels> {
+    let mut made: Vec<(&ModelSettings, Pace)> = Vec::new();
+    let mut make = |role| {
+        let wanted = wanted(settings, role);
+        let model = new_model(wanted, role)?;
+        let shared = made.iter().find(|(other, _)| wanted.is_served_like(other));
+        let model = match shared {
+            Some((_, pace)) => model.at_pace(pace.clone()),
+            None => model,
+        };
+        made.push((wanted, model.pace().clone()));
+        anyhow::Ok(Arc::new(model))
+    };
     Ok(RoleModels {
-        diagnose: model(settings, Role::Diagnose)?,
-        modify: model(settings, Role::Modify)?,
-        solve: model(settings, Role::Solve)?,
+        diagnose: make(Role::Diagnose)?,
+        modify: make(Role::Modify)?,
+        solve: make(Role::Solve)?,
     })
 }
 
 /// Makes the model of a role.
 pub(super) fn model(settings: &Settings, role: Role) -> anyhow::Result<Arc<Model>> {
+    new_model(wanted(settings, role), role).map(Arc::new)
+}
+
+fn wanted(settings: &Settings, role: Role) -> &ModelSettings {
     let [diagnose, modify, solve] = &settings.models;
-    let wanted = match role {
+    match role {
         Role::Diagnose => diagnose,
         Role::Modify => modify,
         Role::Solve => solve,
-    };
+    }
+}
+
+fn new_model(wanted: &ModelSettings, role: Role) -> anyhow::Result<Model> {
     Model::new(wanted.clone())
-        .and_then(|model| model.check().map(|()| Arc::new(model)))
+        .and_then(|model| model.check().map(|()| model))
         .with_context(|| format!("the model of the role `{role}` cannot be asked"))
         .wrong(format!(
             "correct `models.{role}` in the archive's `dgm.toml`"
