@@ -5,10 +5,11 @@ use super::exit::Code;
 use super::init::{self, Source, config_error};
 use super::run::{Budget, KEEP, Run, out_of_budget, settings};
 use super::ui::Ui;
-use super::{block_on, workplace};
+use super::{block_on, dry_run, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
+use crate::domain::Disclosure;
 use crate::evolve::{EndCause, Finished, comparable};
 use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 Examples:
   dgm evolve demo --preset smoke            first look: no key, no network, no Docker
   dgm evolve demo --generations 10          go on with it
+  dgm evolve demo --dry-run                 what it would do, and what that may cost
   dgm evolve run --config my.toml           a new archive from your own configuration
   dgm evolve run --sandbox docker           run in containers instead")]
 pub(super) struct Args {
@@ -46,7 +48,11 @@ pub(super) struct Args {
     sandbox: Option<String>,
     #[command(flatten)]
     budget: Budget,
-    /// Print the tree as JSON (`dgm.tree/1`) at the end
+    /// Show what the run would do and may cost, and do nothing; needs no key and no engine
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the tree as JSON (`dgm.tree/1`) at the end, or with `--dry-run` the plan
+    /// (`dgm.plan/1`)
     #[arg(long)]
     json: bool,
 }
@@ -54,18 +60,6 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
         let dir = self.dir.clone().unwrap_or_else(|| PathBuf::from("."));
-        if !exists(&dir) {
-            if self.dir.is_none() {
-                return usage(
-                    "the current directory holds no archive",
-                    "name the folder of one, or make one: `dgm evolve demo --preset smoke`",
-                );
-            }
-            init::create(&dir, &self.source)?;
-            ui.status(&format!("made the archive `{}`", dir.display()));
-        } else if self.source.says_more_than_a_preset() {
-            ui.warn("the archive is there already: it goes on with its own `dgm.toml`");
-        }
         let overrides = Overrides {
             generations: self.generations,
             workers: self.workers,
@@ -73,6 +67,22 @@ impl Args {
             ..Overrides::default()
         };
         let overrides = self.budget.with(overrides);
+        if !exists(&dir) && self.dir.is_none() {
+            return usage(
+                "the current directory holds no archive",
+                "name the folder of one, or make one: `dgm evolve demo --preset smoke`",
+            );
+        }
+        if self.dry_run {
+            dry_run::show(ui, &dir, &self.source, &overrides, self.json)?;
+            return Ok(Code::Done);
+        }
+        if !exists(&dir) {
+            init::create(&dir, &self.source)?;
+            ui.status(&format!("made the archive `{}`", dir.display()));
+        } else if self.source.says_more_than_a_preset() {
+            ui.warn("the archive is there already: it goes on with its own `dgm.toml`");
+        }
         let settings = settings(&dir, &overrides)?;
         let (finished, rounds) = block_on(evolve(ui, &dir, &settings))?;
         let lineage = crate::archive::Reader::open(&dir)?.lineage()?;
@@ -98,6 +108,14 @@ impl Args {
                 ui.talk(&out_of_budget(&finished, &format!("`{again}`")));
                 Code::Budget
             }
+            EndCause::Provider => {
+                ui.talk(&format!(
+                    "stopped: {}\nnothing is lost: see to the provider (`dgm doctor --models` asks \
+                     each model), then go on with `{again}`",
+                    finished.reason
+                ));
+                Code::Unusable
+            }
             EndCause::Goal => {
                 let more = rounds + 4;
                 ui.status(&format!(
@@ -111,6 +129,12 @@ impl Args {
 }
 
 async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Finished, u32)> {
+    if settings.engine.disclosure == Disclosure::Paper {
+        ui.warn(
+            "`evidence = \"paper\"`: the diagnosing model is shown hidden tests and reference \
+             solutions; what is learned may be their answers",
+        );
+    }
     let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
     let writer = Writer::open(dir)?;
     let suite: Suite = workplace::load_suite(&settings.benchmark)?;

@@ -105,6 +105,14 @@ impl Run {
 
 /// Reads the archive's own configuration.
 pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
+    let settings = configured(dir, overrides)?;
+    let checked = settings.check_models();
+    config_error(checked, &Layout::new(dir).config().display().to_string())?;
+    Ok(settings)
+}
+
+/// Reads it without a look at what the models need, such as keys.
+pub(super) fn configured(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
     let file = Layout::new(dir).config();
     let name = file.display().to_string();
     let text =
@@ -113,9 +121,7 @@ pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Sett
     let dir = dir
         .canonicalize()
         .with_context(|| format!("could not find `{}`", dir.display()))?;
-    let settings = Settings::resolve(raw, &dir, overrides)
-        .and_then(|settings| settings.check_models().map(|()| settings));
-    config_error(settings, &name)
+    config_error(Settings::resolve(raw, &dir, overrides), &name)
 }
 
 /// Makes the models of all roles.

@@ -12,16 +12,20 @@
 mod books;
 mod budget;
 mod comparable;
+#[cfg(test)]
+mod crowd;
 mod desk;
 mod dispatcher;
 mod ends;
 mod event;
 mod evidence;
+mod forecast;
 mod gates;
 mod improve;
 mod notes;
 mod plan;
 mod progress;
+mod providers;
 mod record;
 mod settings;
 mod settle;
@@ -31,6 +35,7 @@ pub use budget::Budgets;
 pub use comparable::{Incomparable, comparable, same_tasks};
 pub use desk::Desk;
 pub use dispatcher::{EndCause, Engine, Finished, Parts};
+pub use forecast::{Count, Forecast, Kind, Spread, Work, forecast};
 pub use progress::Progress;
 pub use settings::EngineSettings;
 pub use start::RoleModels;

@@ -2,6 +2,7 @@
 
 use super::style::Style;
 use crate::domain::{Tally, Usd};
+use crate::lineage::SubjectSpend;
 use crate::stats::{Interval, wilson};
 
 /// Returns `3/10`, or a dash where nothing was counted.
@@ -54,6 +55,49 @@ pub(super) fn money(amount: Usd) -> String {
     }
 }
 
+/// Returns an amount like [`money`], but never less than it is: for what can be at most.
+pub(super) fn money_up(amount: Usd) -> String {
+    let digit = if amount.0.abs() < 1_000_000 {
+        100
+    } else {
+        10_000
+    };
+    let over = amount.0.rem_euclid(digit);
+    money(Usd(if over == 0 {
+        amount.0
+    } else {
+        amount.0.saturating_add(digit - over)
+    }))
+}
+
+/// Returns what calls cost in a cell: with a mark where it is the most that it can be,
+/// because calls are unsettled, or partly an estimate.
+pub(super) fn spent(spend: &SubjectSpend, style: Style) -> String {
+    let glyphs = style.glyphs();
+    match (spend.calls, spend.unsettled, spend.estimated) {
+        (0, _, _) => String::new(),
+        (_, 0, 0) => money(spend.cost),
+        (_, 0, _) => format!("{}{}", glyphs.about, money(spend.cost)),
+        (_, _, _) => format!("{} {}", glyphs.at_most, money_up(spend.at_most())),
+    }
+}
+
+/// Says which part of a cost is not exact, to be put behind it; empty where all of it is.
+pub(super) fn inexact(spend: &SubjectSpend) -> String {
+    let estimated = match spend.estimated {
+        0 => String::new(),
+        _ => format!("; {} of it estimated", money(spend.estimated_cost)),
+    };
+    match spend.unsettled {
+        0 => estimated,
+        calls => format!(
+            "{estimated}; {} unsettled: at most {} more",
+            plural(calls, "call", "calls"),
+            money_up(spend.unsettled_at_most)
+        ),
+    }
+}
+
 /// Returns a count with its digits in groups of three.
 pub(super) fn count(count: u64) -> String {
     let digits = count.to_string();
@@ -72,10 +116,13 @@ pub(super) fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
-/// Returns milliseconds as seconds or minutes, such as `4.2 s` or `3 min 20 s`.
-pub(super) fn duration(ms: u64) -> String {
+/// Returns milliseconds in units that suit them: `4.2 s`, `3 min 20 s`, `2 h 30 min`.
+pub fn duration(ms: u64) -> String {
     if ms < 120_000 {
         return format!("{}.{} s", ms / 1000, ms % 1000 / 100);
+    }
+    if ms >= 7_200_000 {
+        return format!("{} h {} min", ms / 3_600_000, ms % 3_600_000 / 60_000);
     }
     format!("{} min {} s", ms / 60_000, ms % 60_000 / 1000)
 }
@@ -98,7 +145,7 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// Returns a moment as RFC 3339 in UTC with seconds.
-pub(super) fn moment(ms: i64) -> String {
+pub fn moment(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).map_or_else(
         |_| format!("{ms} ms"),
         |moment| moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -112,7 +159,7 @@ pub(super) fn day(ms: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Style, count, duration, moment, money, points, size};
+    use super::{Style, count, duration, moment, money, money_up, points, size};
     use crate::domain::Usd;
 
     #[test]
@@ -122,8 +169,13 @@ mod tests {
         assert_eq!(money(Usd(0)), "$0");
         assert_eq!(money(Usd(12_345)), "$0.0123");
         assert_eq!(money(Usd(12_345_678)), "$12.35");
+        assert_eq!(money_up(Usd(12_345)), "$0.0124");
+        assert_eq!(money_up(Usd(12_300)), "$0.0123");
+        assert_eq!(money_up(Usd(999_901)), "$1.00");
+        assert_eq!(money_up(Usd(1_000_001)), "$1.01");
         assert_eq!(duration(4_250), "4.2 s");
         assert_eq!(duration(200_000), "3 min 20 s");
+        assert_eq!(duration(9_000_000), "2 h 30 min");
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(1536), "1.5 KiB");
         assert_eq!(size(20 << 30), "20.0 GiB");

@@ -6,6 +6,7 @@
 //! `"schema": "dgm.<name>/1"` and only grow.
 
 pub mod bench;
+pub mod budget;
 pub mod by_hand;
 pub mod checks;
 pub mod cost;
@@ -15,11 +16,13 @@ mod json;
 mod line;
 mod page;
 pub mod patch;
+pub mod plan;
+pub mod prices;
 pub mod show;
 mod style;
 mod table;
 pub mod tree;
 
-pub use figure::size;
+pub use figure::{duration, moment, size};
 pub use line::{clean, clean_block};
 pub use style::{Ink, Style};

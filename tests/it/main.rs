@@ -22,6 +22,7 @@ mod gateway_limits;
 mod kill;
 mod local_benchmark;
 mod local_sandbox;
+mod outage;
 mod python_sdks;
 mod rehearsal;
 mod sandbox_suite;

@@ -4,7 +4,7 @@ use super::{FileChange, Subject, attempt, belongs};
 use crate::domain::{CallSubject, Evaluation, Fault, Purpose, Role, Standing, Tally, Verdict};
 use crate::view::cost;
 use crate::view::digest::stage_tallies;
-use crate::view::figure::{count, duration, interval_text, moment, money, percent, tally};
+use crate::view::figure::{self, count, duration, interval_text, moment, percent, tally};
 use crate::view::line::{self, clean};
 use crate::view::page::Page;
 use crate::view::style::{Ink, Style};
@@ -18,8 +18,11 @@ pub(super) fn text(subject: Subject<'_>, change: &[FileChange], style: Style) ->
     page.field("tree", variant.tree.as_str());
     page.field("made", &moment(variant.created_ms));
     if let Some(made_by) = subject.lineage.attempt(subject.id) {
-        attempt::origin(&mut page, made_by);
+        attempt::origin(&mut page, subject, made_by);
         attempt::proposal(&mut page, made_by);
+        let command = subject.command("show", &format!("{} --attempt", subject.id.0));
+        let hint = format!("  evidence and whole answer: {command}");
+        page.line(style.paint(Ink::Dim, &hint));
         changes(&mut page, subject, change, style);
     } else {
         page.field("origin", "the seed: everything descends from it");
@@ -123,7 +126,10 @@ fn evaluations(page: &mut Page, subject: Subject<'_>, style: Style) {
         ("detail", Align::Left),
     ]);
     for evaluation in lineage.evaluations_of(subject.id) {
-        table.row(evaluation_cells(subject, evaluation), ink(evaluation));
+        table.row(
+            evaluation_cells(subject, evaluation, style),
+            ink(evaluation),
+        );
     }
     if table.is_empty() {
         page.line("  none is settled yet");
@@ -134,7 +140,7 @@ fn evaluations(page: &mut Page, subject: Subject<'_>, style: Style) {
     page.line(style.paint(Ink::Dim, &format!("  log, patch and trajectory: {command}")));
 }
 
-fn evaluation_cells(subject: Subject<'_>, evaluation: &Evaluation) -> [String; 10] {
+fn evaluation_cells(subject: Subject<'_>, evaluation: &Evaluation, style: Style) -> [String; 10] {
     let key = &evaluation.key;
     let spend = subject.lineage.spend().of_execution(
         &call_subject(evaluation),
@@ -162,7 +168,7 @@ fn evaluation_cells(subject: Subject<'_>, evaluation: &Evaluation) -> [String; 1
         duration(evaluation.timing.verifier_ms),
         used(count(spend.calls)),
         used(count(spend.tokens.total())),
-        used(money(spend.cost)),
+        figure::spent(&spend, style),
         clean(&evaluation.detail),
     ]
 }

@@ -4,7 +4,7 @@ use crate::domain::{Attempt, CommitId, Variant, VariantId};
 use crate::lineage::Lineage;
 use crate::view::digest::Digest;
 use crate::view::figure;
-use crate::view::json::{self, Score, Spent, StageScore, TokenCount};
+use crate::view::json::{self, Inexact, Score, Spent, StageScore, TokenCount};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -24,6 +24,10 @@ struct ArchiveShape<'a> {
     /// Commit of the seed variant.
     seed: Option<&'a str>,
     created: Option<String>,
+    /// `paper` where hidden tests were shown to the diagnosing model, else `visible`.
+    evidence: &'static str,
+    /// Attempts for which they were.
+    disclosed: Vec<u32>,
 }
 
 #[derive(Serialize)]
@@ -42,7 +46,11 @@ struct VariantShape<'a> {
     attempts_failed: u64,
     cost_usd: f64,
     tokens: TokenCount,
+    #[serde(flatten)]
+    inexact: Inexact,
     summary: &'a str,
+    /// `paper` where its making, or that of an ancestor, was shown hidden tests.
+    evidence: &'static str,
 }
 
 #[derive(Serialize)]
@@ -61,6 +69,8 @@ struct AttemptShape<'a> {
     detail: &'a str,
     cost_usd: f64,
     tokens: TokenCount,
+    #[serde(flatten)]
+    inexact: Inexact,
 }
 
 #[derive(Serialize)]
@@ -91,6 +101,8 @@ pub fn json(lineage: &Lineage) -> String {
         archive: ArchiveShape {
             seed: seed.map(|seed| CommitId::as_str(&seed.commit)),
             created: seed.map(|seed| figure::moment(seed.created_ms)),
+            evidence: json::evidence(lineage.disclosed().next().is_some()),
+            disclosed: lineage.disclosed().map(|id| id.0).collect(),
         },
         variants: lineage
             .variants()
@@ -126,7 +138,9 @@ fn of_variant<'a>(lineage: &'a Lineage, digest: &Digest, variant: &'a Variant) -
         attempts_failed: figures.attempts_failed,
         cost_usd: figures.spend.cost.dollars(),
         tokens: figures.spend.tokens.into(),
+        inexact: (&figures.spend).into(),
         summary: &variant.summary,
+        evidence: json::evidence(lineage.disclosed_ancestor(variant.id).is_some()),
     }
 }
 
@@ -143,6 +157,7 @@ fn of_attempt<'a>(digest: &Digest, attempt: &'a Attempt) -> AttemptShape<'a> {
         detail: failure.map_or("", |(_, detail)| detail.as_str()),
         cost_usd: spend.cost.dollars(),
         tokens: spend.tokens.into(),
+        inexact: (&spend).into(),
     }
 }
 

@@ -7,6 +7,7 @@ use dgm::model::{CallError, Dialect, ModelError};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::sync::mpsc::unbounded_channel;
 
 fn request() -> Value {
     json!({"messages": opening()})
@@ -182,7 +183,7 @@ fn overloaded() -> Value {
 async fn a_stream_that_fails_before_it_began_is_tried_again() {
     let answers = vec![
         said(529, Vec::new(), "overloaded_error", "Overloaded"),
-        Answer::Events(events(), false),
+        Answer::Events(events()),
     ];
     let bench = Bench::new(answers).await;
     let stream = bench.metered.stream(&request()).await.unwrap();
@@ -201,21 +202,32 @@ async fn a_stream_that_fails_before_it_began_is_tried_again() {
 #[tokio::test]
 async fn a_stream_that_fails_in_the_middle_says_so() {
     let begun = || events().into_iter().take(11);
-    let with_error = begun().chain([overloaded()]).collect();
-    for (answer, said) in [
-        (Answer::Events(with_error, false), "Overloaded"),
-        (Answer::Events(begun().collect(), true), "cut off"),
-        (
-            Answer::Events(begun().collect(), false),
-            "ended before the answer did",
-        ),
+    for (end, said) in [
+        (vec![Some(overloaded())], "Overloaded"),
+        (vec![None], "cut off"),
+        (vec![], "ended before the answer did"),
     ] {
-        let bench = Bench::new(vec![answer]).await;
-        let stream = bench.metered.stream(&request()).await.unwrap();
-        let mut events: Vec<_> = stream.collect().await;
-        let last = events.pop().unwrap().unwrap_err();
+        let (send, receive) = unbounded_channel();
+        let bench = Bench::new(vec![Answer::Paced(receive)]).await;
+        for event in begun() {
+            send.send(Some(event)).unwrap();
+        }
+        let mut stream = bench.metered.stream(&request()).await.unwrap();
+        let mut text = String::new();
+        while text.is_empty() {
+            let event = stream.next().await.unwrap().unwrap();
+            let chunk: Value = serde_json::from_str(&event.data).unwrap();
+            let more = chunk["choices"][0]["delta"]["content"].as_str();
+            text.push_str(more.unwrap_or_default());
+        }
+        assert_eq!(text, "I look ");
+        for event in end {
+            send.send(event).unwrap();
+        }
+        drop(send);
+        let last = stream.next().await.unwrap().unwrap_err();
         assert!(last.to_string().contains(said), "{last}");
-        assert!(events.iter().all(Result::is_ok));
+        assert!(stream.next().await.is_none());
         // Text had come: none of it may be sent twice.
         bench.upstream.only();
         let call = bench.only().await;
@@ -227,7 +239,7 @@ async fn a_stream_that_fails_in_the_middle_says_so() {
 #[tokio::test]
 async fn a_long_answer_that_is_cut_is_no_answer() {
     let begun = events().into_iter().take(11).collect();
-    let bench = Bench::with(vec![Answer::Events(begun, false)], |settings| {
+    let bench = Bench::with(vec![Answer::Events(begun)], |settings| {
         settings.max_output_tokens = Some(64_000);
         settings.retry.tries = 1;
     })
@@ -239,14 +251,14 @@ async fn a_long_answer_that_is_cut_is_no_answer() {
 
 #[tokio::test]
 async fn a_server_that_hangs_is_left() {
-    let (send, receive) = tokio::sync::mpsc::unbounded_channel();
+    let (send, receive) = unbounded_channel();
     let bench = Bench::with(vec![Answer::Paced(receive)], |settings| {
         settings.idle_timeout = Duration::from_millis(300);
         settings.retry.tries = 1;
     })
     .await;
     for event in events().into_iter().take(11) {
-        send.send(event).unwrap();
+        send.send(Some(event)).unwrap();
     }
     let stream = bench.metered.stream(&request()).await.unwrap();
     let last = stream.collect::<Vec<_>>().await.pop().unwrap().unwrap_err();

@@ -8,10 +8,10 @@ use dgm::domain::{CallId, CallSettlement, CallStatus, CallSubject, Role, Usd, Va
 use dgm::model::{
     Allowance, Books, Denied, Intent, JobSubject, Metered, Model, ModelSettings, Price,
 };
+use dgm::sys::durable;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -96,7 +96,7 @@ impl Bench {
 
 fn settings(url: &str, folder: &Path) -> ModelSettings {
     let key = folder.join("key");
-    fs::write(&key, format!("{KEY}\n")).unwrap();
+    durable::write(&key, format!("{KEY}\n").as_bytes()).unwrap();
     let mut settings = ModelSettings::new("anthropic", "claude-opus-5");
     settings.base_url = Some(url.to_owned());
     settings.api_key_file = Some(key);
@@ -299,7 +299,7 @@ async fn a_stream_passes_chunk_by_chunk() {
     });
     let mut events = events().into_iter();
     // A stream has begun when something of it has come.
-    send.send(events.next().unwrap()).unwrap();
+    send.send(events.next()).unwrap();
     let mut stream = bench.metered.stream(&request).await.unwrap();
     let mut chunks: Vec<Value> = Vec::new();
     let mut is_done = false;
@@ -326,7 +326,7 @@ async fn a_stream_passes_chunk_by_chunk() {
             "message_delta" => 2,
             _ => 0,
         };
-        send.send(event).unwrap();
+        send.send(Some(event)).unwrap();
     }
     drop(send);
     if !is_done {
@@ -386,7 +386,7 @@ async fn a_messages_request_passes_verbatim() {
 
 #[tokio::test]
 async fn a_messages_stream_passes_verbatim() {
-    let bench = Bench::new(vec![Answer::Events(events(), false)]).await;
+    let bench = Bench::new(vec![Answer::Events(events())]).await;
     let request = json!({
         "max_tokens": 100, "stream": true, "messages": [{"role": "user", "content": "hi"}],
     });
@@ -410,9 +410,9 @@ async fn a_messages_stream_passes_verbatim() {
 #[tokio::test]
 async fn a_long_answer_is_asked_for_as_a_stream() {
     let answers = vec![
-        Answer::Events(events(), false),
-        Answer::Events(events(), false),
-        Answer::Events(events(), false),
+        Answer::Events(events()),
+        Answer::Events(events()),
+        Answer::Events(events()),
     ];
     let bench = Bench::with(answers, |settings| {
         settings.max_output_tokens = Some(64_000);

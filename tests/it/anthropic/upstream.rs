@@ -5,7 +5,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io;
@@ -18,10 +18,10 @@ use tokio::task::JoinHandle;
 pub(crate) enum Answer {
     /// A status, headers and a body.
     Whole(u16, Vec<(&'static str, &'static str)>, String),
-    /// Events, all at once; the connection breaks behind them if it says so.
-    Events(Vec<Value>, bool),
-    /// Events as the test sends them.
-    Paced(UnboundedReceiver<Value>),
+    /// Events, all at once.
+    Events(Vec<Value>),
+    /// Events as the test sends them; where it sends none, the connection breaks.
+    Paced(UnboundedReceiver<Option<Value>>),
 }
 
 /// A request as it came.
@@ -112,20 +112,18 @@ async fn serve(
             }
             response
         }
-        Some(Answer::Events(events, breaks)) => {
-            let events = events.iter().map(|event| Ok(written(event)));
-            let end = breaks.then(|| Err(io::Error::other("the connection breaks")));
-            streamed(Body::from_stream(stream::iter(
-                events.chain(end).collect::<Vec<_>>(),
-            )))
+        Some(Answer::Events(events)) => {
+            let events: String = events.iter().map(written).collect();
+            streamed(Body::from(events))
         }
-        Some(Answer::Paced(events)) => {
-            let events = stream::unfold(events, |mut events| async {
+        Some(Answer::Paced(events)) => streamed(Body::from_stream(stream::unfold(
+            events,
+            |mut events| async {
                 let event = events.recv().await?;
-                Some((written(&event), events))
-            });
-            streamed(Body::from_stream(events.map(Ok::<_, io::Error>)))
-        }
+                let event = event.ok_or_else(|| io::Error::other("the connection breaks"));
+                Some((event.map(|event| written(&event)), events))
+            },
+        ))),
         None => {
             let what = json!({"type": "error", "error": {
                 "type": "invalid_request_error", "message": "the test has no answer to this",
