@@ -180,6 +180,8 @@ async fn a_key_reaches_the_server_and_nothing_else() {
     let talk = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{talk}");
     assert!(!talk.contains(KEY) && !holds_key(&output.stdout));
+    // Everything is logged, and what the server sent back is in the log without the key.
+    assert!(talk.contains("I failed for [key]"), "{talk}");
     let seen = upstream.seen.lock().unwrap();
     assert!(seen.requests > 10 && seen.agents > 0, "{}", seen.requests);
     assert_eq!(seen.leaks, [""; 0]);
