@@ -9,6 +9,7 @@ mod adversarial;
 mod agents;
 mod archive;
 mod bad_input;
+mod budgets;
 mod cli_check;
 mod cli_help;
 mod cli_read;
