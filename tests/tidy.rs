@@ -94,6 +94,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("bollard", &["sandbox/docker"]),
     ("clap", &["cli/"]),
     ("git2", &["archive/"]),
+    ("hyper", &["gateway/"]),
+    ("hyper_util", &["gateway/"]),
     ("rusqlite", &["archive/"]),
     ("seccompiler", &["sandbox/local"]),
     ("tracing_subscriber", &["cli/logging.rs"]),

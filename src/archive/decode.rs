@@ -27,7 +27,7 @@ const ADDED: [(&str, &str, u32, &str); 2] = [
 ];
 
 /// The tables of [`FACT_TABLES`]. Named columns, so that a newer format may add some.
-const TABLES: [Table; 11] = [
+const TABLES: [Table; 12] = [
     (
         &[
             "run", "command", "config", "version", "sandbox", "stages", "at_ms",
@@ -53,6 +53,7 @@ const TABLES: [Table; 11] = [
         ],
         attempt,
     ),
+    (&["attempt", "run", "at_ms"], disclosure),
     (
         &[
             "attempt",
@@ -415,6 +416,14 @@ fn fault(row: &mut Columns<'_>) -> Read<Fact> {
         execution: row.take()?,
         at_ms: row.take()?,
     }))
+}
+
+fn disclosure(row: &mut Columns<'_>) -> Read<Fact> {
+    Ok(Fact::Disclosed {
+        attempt: row.variant()?,
+        run: row.run()?,
+        at_ms: row.take()?,
+    })
 }
 
 fn verdict(row: &mut Columns<'_>) -> Read<Fact> {

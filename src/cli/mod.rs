@@ -15,6 +15,7 @@ mod eval;
 mod evolve;
 mod exit;
 mod fsck;
+mod gateway;
 mod init;
 mod logging;
 mod place;
@@ -72,6 +73,7 @@ enum Command {
     Diff(diff::Args),
     Checkout(checkout::Args),
     Cost(cost::Args),
+    Gateway(gateway::Args),
     Fsck(fsck::Args),
     Doctor(doctor::Args),
 }
@@ -88,6 +90,7 @@ impl Command {
             Self::Diff(args) => args.run(ui),
             Self::Checkout(args) => args.run(ui),
             Self::Cost(args) => args.run(ui),
+            Self::Gateway(args) => args.run(ui),
             Self::Fsck(args) => args.run(ui),
             Self::Doctor(args) => args.run(ui),
         }

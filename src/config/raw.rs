@@ -1,5 +1,6 @@
 //! The file as written: every key with its default, unknown keys refused.
 
+use crate::domain::Disclosure;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -38,13 +39,16 @@ pub struct RawBenchmark {
     pub path: PathBuf,
 }
 
-/// `[[stages]]`: either `tasks`, or `count` for the next tasks in order of name.
+/// `[[stages]]`: `tasks`, `subset`, or `count` for the next tasks in order of name.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawStage {
     /// Names of tasks.
     #[serde(default)]
     pub tasks: Option<Vec<String>>,
+    /// Name of a published list of tasks, such as `polyglot-small`.
+    #[serde(default)]
+    pub subset: Option<String>,
     /// Number of tasks to take that no stage has taken before.
     #[serde(default)]
     pub count: Option<usize>,
@@ -81,6 +85,8 @@ pub struct RawEvolve {
     pub grace_sec: f64,
     /// Further tries of a job whose sandbox, engine or model provider failed.
     pub infra_retries: u32,
+    /// What of a task a diagnosis may see: `visible` or `paper`.
+    pub evidence: String,
 }
 
 impl Default for RawEvolve {
@@ -96,6 +102,7 @@ impl Default for RawEvolve {
             agent_timeout_sec: 600.0,
             grace_sec: 30.0,
             infra_retries: 3,
+            evidence: Disclosure::default().name().to_owned(),
         }
     }
 }
@@ -207,6 +214,9 @@ impl Default for RawBudget {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawModels {
+    /// Hours that a run waits for a provider that answers nobody, before it ends.
+    #[serde(default = "outage_hours")]
+    pub outage_hours: f64,
     /// Reads evidence and proposes.
     pub diagnose: RawModel,
     /// Drives a parent while it edits itself.
@@ -260,6 +270,10 @@ pub struct RawPrice {
     /// Prompt tokens written to the provider's cache for its longer time.
     #[serde(default)]
     pub cache_write_long: Option<f64>,
+}
+
+fn outage_hours() -> f64 {
+    6.0
 }
 
 fn call_timeout() -> f64 {

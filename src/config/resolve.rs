@@ -1,8 +1,8 @@
 //! From the file to values: the one fallible step.
 
 use super::{ConfigError, Raw, RawBudget, RawModel, RawPrice, RawStage};
-use crate::benchmark::Suite;
-use crate::domain::{Role, TaskId, Usd};
+use crate::benchmark::{Suite, subset};
+use crate::domain::{Disclosure, Role, TaskId, Usd};
 use crate::evolve::{Budgets, EngineSettings};
 use crate::model::{Allowance, Model, ModelSettings, Price, Rates};
 use crate::policy::{Admission, DgmSettings, Selection, Stage, Stages};
@@ -238,6 +238,11 @@ fn check_numbers(raw: &Raw) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn disclosure(name: &str) -> Result<Disclosure, ConfigError> {
+    let names = Disclosure::ALL.map(Disclosure::name);
+    Disclosure::from_name(name).ok_or_else(|| unknown("evolve.evidence", name, &names))
+}
+
 fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
     let seconds = |key: &str, value: f64| {
         Duration::try_from_secs_f64(value)
@@ -248,7 +253,9 @@ fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
         modify_timeout: seconds("evolve.modify_timeout_sec", raw.evolve.modify_timeout_sec)?,
         agent_timeout: seconds("evolve.agent_timeout_sec", raw.evolve.agent_timeout_sec)?,
         grace: seconds("evolve.grace_sec", raw.evolve.grace_sec)?,
+        disclosure: disclosure(&raw.evolve.evidence)?,
         infra_retries: raw.evolve.infra_retries,
+        outage_limit: seconds("models.outage_hours", raw.models.outage_hours * 3600.0)?,
         budgets: budgets(&raw.budget)?,
         agent_image: raw.sandbox.agent_image.clone(),
         limits: Limits {
@@ -382,23 +389,26 @@ fn stage_tasks(
     suite: &Suite,
     taken: &BTreeSet<TaskId>,
 ) -> Result<Vec<TaskId>, ConfigError> {
-    match (&raw.tasks, raw.count) {
-        (Some(_), Some(_)) => Err(ConfigError::value(key, "has both `tasks` and `count`")),
-        (None, None) => Err(ConfigError::value(key, "needs `tasks` (names) or `count`")),
-        (Some(names), None) => names
-            .iter()
-            .map(|name| {
-                let task = TaskId::new(name.as_str());
-                match suite.get(&task) {
-                    Some(_) => Ok(task),
-                    None => Err(ConfigError::value(key, unusable_task(name, suite))),
-                }
-            })
-            .collect(),
-        (None, Some(count)) => {
+    let usable = |name: &str| {
+        let task = TaskId::new(name);
+        match suite.get(&task) {
+            Some(_) => Ok(task),
+            None => Err(ConfigError::value(key, unusable_task(name, suite))),
+        }
+    };
+    match (&raw.tasks, &raw.subset, raw.count) {
+        (Some(names), None, None) => names.iter().map(|name| usable(name)).collect(),
+        (None, Some(name), None) => {
+            let known: Vec<&str> = subset::names().collect();
+            let tasks = subset::tasks(name)
+                .ok_or_else(|| unknown(&format!("{key}.subset"), name, &known))?;
+            tasks.iter().map(|task| usable(task.as_str())).collect()
+        }
+        (None, None, Some(count)) => {
             let free: Vec<TaskId> = suite
                 .tasks
                 .iter()
+                .filter(|task| task.is_scored())
                 .map(|task| &task.id)
                 .filter(|task| !taken.contains(task))
                 .take(count)
@@ -412,6 +422,14 @@ fn stage_tasks(
                 return Err(ConfigError::value(key, what));
             }
             Ok(free)
+        }
+        (None, None, None) => {
+            let what = "needs `tasks` (names), `subset` (a published list) or `count`";
+            Err(ConfigError::value(key, what))
+        }
+        _ => {
+            let what = "has more than one of `tasks`, `subset` and `count`";
+            Err(ConfigError::value(key, what))
         }
     }
 }

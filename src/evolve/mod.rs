@@ -14,6 +14,7 @@ mod budget;
 mod comparable;
 #[cfg(test)]
 mod crowd;
+mod desk;
 mod dispatcher;
 mod ends;
 mod event;
@@ -24,6 +25,7 @@ mod improve;
 mod notes;
 mod plan;
 mod progress;
+mod providers;
 mod record;
 mod settings;
 mod settle;
@@ -31,6 +33,7 @@ mod start;
 
 pub use budget::Budgets;
 pub use comparable::{Incomparable, comparable, same_tasks};
+pub use desk::Desk;
 pub use dispatcher::{EndCause, Engine, Finished, Parts};
 pub use forecast::{Count, Forecast, Kind, Spread, Work, forecast};
 pub use progress::Progress;

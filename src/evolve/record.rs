@@ -9,7 +9,7 @@ use super::notes;
 use super::plan::JobKey;
 use super::{Budgets, Progress};
 use crate::archive::{Reader, Writer};
-use crate::domain::{AttemptEnd, CallId, CallIntent, Fact, RunId, VariantId, Verdict};
+use crate::domain::{AttemptEnd, CallId, CallIntent, CallSubject, Fact, RunId, VariantId, Verdict};
 use crate::lineage::Lineage;
 use crate::model::{Denied, Intent};
 use crate::policy::{Next, Policy, admit};
@@ -33,6 +33,8 @@ pub(super) struct Recorder {
     next_call: CallId,
     treasury: Treasury<Asker>,
     pub(super) held: BTreeMap<VariantId, JobEnd>,
+    /// How often each job ended because a provider was in trouble, which does not count.
+    pub(super) excused: HashMap<CallSubject, usize>,
     calls: u64,
     pub(super) evaluations: u64,
 }
@@ -60,6 +62,7 @@ impl Recorder {
             next_call,
             treasury,
             held: BTreeMap::new(),
+            excused: HashMap::new(),
             calls: 0,
             evaluations: 0,
         }
@@ -147,6 +150,7 @@ impl Recorder {
                 score: self.lineage.score(*variant),
             },
             Fact::AttemptEnded(_)
+            | Fact::Disclosed { .. }
             | Fact::RunStarted(_)
             | Fact::RunEnded(_)
             | Fact::Faulted(_)

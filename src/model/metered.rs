@@ -11,7 +11,7 @@ use super::{Allowance, Books, CallError, Intent, Model, ModelError, Reply, Reply
 use crate::domain::{CallSubject, Role};
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Whose calls these are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,10 +57,10 @@ impl Metered {
     ) -> Self {
         Self {
             retry: model.retry(),
+            seen: Arc::new(Seen::new(model.pace().clone())),
             model,
             job,
             ledger: Arc::new(Ledger::new(books, allowance)),
-            seen: Arc::default(),
         }
     }
 
@@ -130,6 +130,16 @@ impl Metered {
     /// Returns what the provider failed with, if the last call that reached it failed so.
     pub fn provider_failure(&self) -> Option<String> {
         self.seen.provider_failure()
+    }
+
+    /// Returns whether a call was given up by its caller while nobody was answered.
+    pub fn has_met_outage(&self) -> bool {
+        self.seen.has_met_outage()
+    }
+
+    /// Returns for how long at least one call waited: for its turn, or for another try.
+    pub fn waited(&self) -> Duration {
+        self.seen.waited()
     }
 
     /// Returns how many requests were longer than the model's context.
@@ -236,6 +246,7 @@ impl Metered {
         };
         let mut turns = self.model.pace().call();
         let first = Instant::now();
+        let mut waiting = self.seen.wait();
         loop {
             let permit = turns.admit().await;
             *tries += 1;
@@ -243,6 +254,7 @@ impl Metered {
             let seed = call.id().0;
             call.leaves();
             let began = Instant::now();
+            drop(waiting);
             let result = once().await;
             let advice = turns.hear(&permit, Heard::of(&result));
             let error = match result {
@@ -258,6 +270,7 @@ impl Metered {
             };
             call.failed(&error);
             drop(permit);
+            waiting = self.seen.wait();
             let tried = Tried {
                 tries: *tries,
                 took: first.elapsed(),
@@ -308,6 +321,7 @@ mod tests {
         let books = Arc::new(Remembered::marking(program.path("marker")));
         let metered = metered(program.model(), books.clone(), Allowance::default());
         metered.complete(&request("hi")).await.expect("a reply");
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Answered]);
         let rows = books.rows();
         let [Row::Intended(_, intent), Row::Settled(settlement)] = rows.as_slice() else {
@@ -361,6 +375,7 @@ mod tests {
         let (metered, books) = program.metered();
         metered.complete(&request("hi")).await.expect("a reply");
         let (failed, answered) = (CallStatus::Failed, CallStatus::Answered);
+        metered.settled().await;
         assert_eq!(books.endings(), [failed, failed, answered]);
         assert_eq!(metered.provider_failure(), None);
         let text = transcript::render(&metered.transcript_bytes(), 10_000);
@@ -384,6 +399,7 @@ mod tests {
             .complete(&request("hi"))
             .await
             .expect_err("it fails");
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Failed; 3]);
         let failure = metered.provider_failure().expect("the provider failed");
         assert_eq!(failure, "`/bin/sh` ended with exit code 1");
@@ -415,6 +431,7 @@ mod tests {
                 .expect_err("it fails");
             assert!(matches!(error, CallError::Model(ModelError::Failed { .. })));
         }
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Failed; 6]);
         assert!(!metered.is_out_of_budget());
         for row in books.rows() {
@@ -446,6 +463,7 @@ mod tests {
             assert_eq!(metered.has_unhandled_overflow(), unhandled);
         }
         let (refused, answered) = (CallStatus::Refused, CallStatus::Answered);
+        metered.settled().await;
         assert_eq!(
             books.endings(),
             [refused, answered, refused, refused, answered]
@@ -465,6 +483,7 @@ mod tests {
         let calls = (0..20).map(|_| metered.complete(&sent));
         let results = futures_util::future::join_all(calls).await;
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 5);
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Answered; 5]);
         assert!(metered.is_out_of_budget());
         let error = metered.complete(&sent).await.expect_err("used up");
@@ -538,6 +557,7 @@ mod tests {
         let error = metered.complete(&request("hi")).await.expect_err("denied");
         assert_eq!(error.to_object()["type"], "budget_exceeded");
         assert!(metered.is_cut_by_run() && !metered.is_out_of_budget());
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Answered]);
     }
 

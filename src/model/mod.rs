@@ -12,6 +12,7 @@
 //! one more is one more variant, which the compiler then asks for wherever it matters.
 
 mod account;
+mod anthropic;
 mod assemble;
 mod books;
 mod bound;
@@ -33,6 +34,7 @@ mod seen;
 mod settings;
 mod stream;
 pub mod transcript;
+mod translate;
 mod usage;
 mod verdict;
 mod wire;
@@ -54,6 +56,7 @@ pub use settings::{LimitField, ModelSettings, SettingsError};
 pub use stream::ReplyStream;
 pub use wire::{Dialect, Event};
 
+use anthropic::AnthropicModel;
 use assemble::Fold;
 use command::CommandModel;
 use futures_util::StreamExt as _;
@@ -80,6 +83,7 @@ pub struct Model {
 enum Provider {
     Command(CommandModel),
     OpenAi(OpenAiModel),
+    Anthropic(AnthropicModel),
 }
 
 /// Why a model gave no reply. Whose doing it is decides what is done about it.
@@ -146,6 +150,7 @@ impl Model {
             provider: match settings.provider.as_str() {
                 "command" => Provider::Command(CommandModel::new(settings)),
                 "openai" => Provider::OpenAi(OpenAiModel::new(&settings)?),
+                "anthropic" => Provider::Anthropic(AnthropicModel::new(&settings)?),
                 _ => return Err(SettingsError::unknown_provider(&settings.provider)),
             },
         })
@@ -157,6 +162,7 @@ impl Model {
         match &self.provider {
             Provider::Command(command) => command.check(),
             Provider::OpenAi(openai) => openai.check(),
+            Provider::Anthropic(anthropic) => anthropic.check(),
         }
     }
 
@@ -164,7 +170,7 @@ impl Model {
     /// Messages where the provider speaks it.
     pub fn speaks(&self, dialect: Dialect) -> bool {
         match (&self.provider, dialect) {
-            (_, Dialect::Chat) => true,
+            (_, Dialect::Chat) | (Provider::Anthropic(_), Dialect::Messages) => true,
             (Provider::Command(_) | Provider::OpenAi(_), Dialect::Messages) => false,
         }
     }
@@ -252,6 +258,9 @@ impl Model {
                 command.ask(body).await.map(Answer::Whole)
             }
             (Provider::OpenAi(openai), Dialect::Chat) => openai.send(body, stream).await,
+            (Provider::Anthropic(anthropic), dialect) => {
+                anthropic.send(dialect, body, stream).await
+            }
             (Provider::Command(_) | Provider::OpenAi(_), Dialect::Messages) => {
                 Err(request::other_dialect())
             }

@@ -286,24 +286,25 @@ mod tests {
 
         for error in [
             json!({"type": "rate_limit_error", "message": "slow down"}),
-            json!({"type": "server_error"}),
             json!({"code": 529}),
             json!({"status": 429, "message": "x"}),
         ] {
             let error = read_value(json!({"error": error})).expect_err("an error");
-            assert!(
-                matches!(
-                    error,
-                    ModelError::Failed {
-                        retryable: true,
-                        may_be_charged: false,
-                        retry_after: None,
-                        ..
-                    }
-                ),
-                "{error:?}"
-            );
+            assert!(matches!(error, ModelError::Busy { .. }), "{error:?}");
         }
+        let failed = read_value(json!({"error": {"type": "server_error"}})).expect_err("an error");
+        assert!(
+            matches!(
+                failed,
+                ModelError::Failed {
+                    retryable: true,
+                    may_be_charged: false,
+                    retry_after: None,
+                    ..
+                }
+            ),
+            "{failed:?}"
+        );
         let gone = read_value(json!({"error": {"status": 404}})).expect_err("an error");
         assert!(matches!(gone, ModelError::Refused { status: 404, .. }));
     }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// Fields of Chat Completions that pass.
-const CHAT_FIELDS: [&str; 36] = [
+const CHAT_FIELDS: [&str; 38] = [
     "cache_control",
     "chat_template_kwargs",
     "frequency_penalty",
@@ -32,6 +32,8 @@ const CHAT_FIELDS: [&str; 36] = [
     "parallel_tool_calls",
     "presence_penalty",
     "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
     "reasoning",
     "reasoning_effort",
     "repeat_penalty",
@@ -53,7 +55,9 @@ const CHAT_FIELDS: [&str; 36] = [
 ];
 
 /// Fields of Messages that pass.
-const MESSAGES_FIELDS: [&str; 14] = [
+const MESSAGES_FIELDS: [&str; 16] = [
+    "anthropic_beta",
+    "anthropic_version",
     "cache_control",
     "context_management",
     "messages",
@@ -339,7 +343,19 @@ mod tests {
                 {"type": "document", "source": {"type": "file", "file_id": "f"}}]}))),
         ]
         .map(|said| said.expect("it is refused"));
-        insta::assert_snapshot!(said.join("\n"), @r"");
+        insta::assert_snapshot!(said.join("\n"), @r"
+        `web_search_options` is not passed on to the model
+        `plugins` is not passed on to the model
+        `models` is not passed on to the model
+        `tools[1]` is of the kind `web_search_preview`, which the provider would run itself; only tools that you run pass
+        `messages[0]` refers to something elsewhere, which the provider would have to fetch: send the data itself
+        `messages[0]` refers to something elsewhere, which the provider would have to fetch: send the data itself
+        `tools[0]` is of the kind `web_fetch_20250910`, which the provider would run itself; only tools that you run pass
+        `mcp_servers` is not passed on to the model
+        `container` is not passed on to the model
+        `messages[0]` refers to something elsewhere, which the provider would have to fetch: send the data itself
+        `messages[0]` refers to something elsewhere, which the provider would have to fetch: send the data itself
+        ");
         for fields in [
             json!({"tools": [{"type": "function", "function": {"name": "f"}}, {"type": "custom"}]}),
             json!({"temperature": 0, "reasoning_effort": "high", "seed": 7, "user": "me"}),

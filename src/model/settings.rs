@@ -10,7 +10,7 @@ use std::time::Duration;
 const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 16_384;
 
 /// Names of the providers there are.
-const PROVIDERS: [&str; 2] = ["openai", "command"];
+const PROVIDERS: [&str; 3] = ["openai", "anthropic", "command"];
 
 /// Settings of one role's model.
 #[derive(Clone, Debug)]
@@ -304,7 +304,7 @@ mod tests {
                 provider: "comand".to_owned(),
                 ..settings()
             }),
-            "unknown provider `comand`; known are `openai`, `command`"
+            "unknown provider `comand`; known are `openai`, `anthropic`, `command`"
         );
         assert_eq!(
             refusal(ModelSettings {

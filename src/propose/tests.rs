@@ -44,6 +44,7 @@ fn run() -> Run {
                 passed: false,
             },
         ],
+        hidden: None,
         agent_log: String::new(),
         transcript: call.to_string().into_bytes(),
     }
@@ -311,6 +312,7 @@ async fn a_model_that_never_proposes_is_given_up() {
         "the model gave no usable proposal in 4 tries: it holds no complete JSON object"
     );
     assert_eq!(exchange.iter().filter(|byte| **byte == b'\n').count(), 9);
+    metered.settled().await;
     assert_eq!(books.endings(), [CallStatus::Answered; 4]);
 }
 
@@ -322,7 +324,13 @@ async fn a_call_that_fails_is_no_answer() {
         .await
         .expect_err("no proposal");
     assert!(
-        matches!(&error, ProposeError::Call(CallError::Model(_))),
+        matches!(
+            &error,
+            ProposeError::Call {
+                error: CallError::Model(_),
+                ..
+            }
+        ),
         "{error:?}"
     );
     assert_eq!(
