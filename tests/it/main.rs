@@ -10,6 +10,7 @@ mod agents;
 mod anthropic;
 mod archive;
 mod bad_input;
+mod budgets;
 mod cli_check;
 mod cli_help;
 mod cli_read;
