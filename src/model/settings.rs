@@ -158,6 +158,16 @@ impl ModelSettings {
         }
     }
 
+    /// Returns whether the same server, or program, serves both with the same model: then what
+    /// it says of one call holds for the other's, too.
+    pub fn is_served_like(&self, other: &Self) -> bool {
+        self.provider == other.provider
+            && self.base_url == other.base_url
+            && self.model == other.model
+            && self.command == other.command
+            && self.dir == other.dir
+    }
+
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         if !PROVIDERS.contains(&self.provider.as_str()) {
             return Err(SettingsError::unknown_provider(&self.provider));

@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod durable;
+pub mod files;
 pub mod lock;
 pub mod shutdown;

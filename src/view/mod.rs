@@ -14,6 +14,7 @@ mod digest;
 mod figure;
 mod json;
 mod line;
+pub mod models;
 mod page;
 pub mod patch;
 pub mod plan;

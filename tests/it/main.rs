@@ -18,6 +18,7 @@ mod docker_polyglot;
 mod docker_sandbox;
 mod evolve;
 mod first_run;
+mod gateway_by_hand;
 mod gateway_limits;
 mod kill;
 mod local_benchmark;
