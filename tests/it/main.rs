@@ -20,6 +20,7 @@ mod evolve;
 mod first_run;
 mod gateway_by_hand;
 mod gateway_limits;
+mod keys;
 mod kill;
 mod local_benchmark;
 mod local_sandbox;
