@@ -15,8 +15,8 @@ use crate::view::models::{Answer, Asked};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -99,8 +99,7 @@ async fn one(
         tries: 2,
         ..Retry::default()
     };
-    let metered =
-        Metered::new(Arc::new(model), books, job, Allowance::default()).with_retry(retry);
+    let metered = Metered::new(Arc::new(model), books, job, Allowance::default()).with_retry(retry);
     let request = json!({"messages": [{"role": "user", "content": QUESTION}]});
     let answer = match tokio::time::timeout(PATIENCE, metered.complete(&request)).await {
         Ok(Ok(reply)) => Answer::Given {

@@ -198,8 +198,10 @@ impl World {
     pub(crate) fn edit(&self, name: &str, old: &str, new: &str) {
         let file = self.path(name);
         let text = std::fs::read_to_string(&file).unwrap();
+        let mode = std::fs::metadata(&file).unwrap().permissions();
         assert!(text.contains(old), "{name} has no `{old}`:\n{text}");
         durable::write(&file, text.replacen(old, new, 1).as_bytes()).unwrap();
+        std::fs::set_permissions(&file, mode).unwrap();
     }
 
     /// Waits until no process of this world is left.
