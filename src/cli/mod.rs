@@ -9,6 +9,7 @@ mod checkout;
 mod cost;
 mod diff;
 mod doctor;
+mod dry_run;
 mod error;
 mod eval;
 mod evolve;

@@ -8,7 +8,7 @@ use super::ui::Ui;
 use crate::agent::Place;
 use crate::archive::{Layout, Writer};
 use crate::benchmark::Suite;
-use crate::config::{ConfigError, Overrides, Settings, parse};
+use crate::config::{Overrides, Settings, parse};
 use crate::domain::Role;
 use crate::evolve::{Engine, Finished, Parts, RoleModels};
 use crate::model::{Model, ModelSettings, Pace};
@@ -103,21 +103,16 @@ impl Run {
     }
 }
 
-/// Reads the configuration in a folder, whether or not it makes models.
-pub(super) fn unchecked_settings(dir: &Path) -> anyhow::Result<Settings> {
-    read_settings(dir, &Overrides::default(), |_| Ok(()))
-}
-
 /// Reads the archive's own configuration.
 pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
-    read_settings(dir, overrides, Settings::check_models)
+    let settings = configured(dir, overrides)?;
+    let checked = settings.check_models();
+    config_error(checked, &Layout::new(dir).config().display().to_string())?;
+    Ok(settings)
 }
 
-fn read_settings(
-    dir: &Path,
-    overrides: &Overrides,
-    check: impl Fn(&Settings) -> Result<(), ConfigError>,
-) -> anyhow::Result<Settings> {
+/// Reads it without a look at what the models need, such as keys.
+pub(super) fn configured(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
     let file = Layout::new(dir).config();
     let name = file.display().to_string();
     let text =
@@ -126,9 +121,7 @@ fn read_settings(
     let dir = dir
         .canonicalize()
         .with_context(|| format!("could not find `{}`", dir.display()))?;
-    let settings = Settings::resolve(raw, &dir, overrides)
-        .and_then(|settings| check(&settings).map(|()| settings));
-    config_error(settings, &name)
+    config_error(Settings::resolve(raw, &dir, overrides), &name)
 }
 
 /// Makes the models of all roles. Those that the same server serves share its pace: when it

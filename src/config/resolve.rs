@@ -1,5 +1,6 @@
 //! From the file to values: the one fallible step.
 
+use super::provider::{check_keys, server};
 use super::{ConfigError, Raw, RawBudget, RawModel, RawPrice, RawStage};
 use crate::benchmark::{Suite, subset};
 use crate::domain::{Disclosure, Role, TaskId, Usd};
@@ -37,6 +38,16 @@ pub enum Backend {
     Docker,
     /// Bubblewrap on this machine.
     Local,
+}
+
+impl Backend {
+    /// Returns the name used in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Local => "local",
+        }
+    }
 }
 
 /// Everything a run is told, resolved.
@@ -97,6 +108,7 @@ impl Settings {
                 ));
             }
         };
+        check_keys(&raw.models)?;
         let model = |role: Role, model: &RawModel| resolve_model(role, model, dir);
         Ok(Self {
             benchmark: dir.join(&raw.benchmark.path),
@@ -319,16 +331,13 @@ fn resolve_model(role: Role, raw: &RawModel, dir: &Path) -> Result<ModelSettings
         (None, false) => None,
         (Some(price), false) => Some(Price::PerMillion(rates(price, &raw.provider, &key)?)),
     };
-    let timeout = Duration::try_from_secs_f64(raw.timeout_sec)
-        .map_err(|error| ConfigError::value(&key("timeout_sec"), error.to_string()))?;
     Ok(ModelSettings {
         command: raw.command.clone(),
         dir: dir.to_owned(),
         pass_env: raw.pass_env.clone(),
         price,
         max_output_tokens: raw.max_output_tokens,
-        timeout,
-        ..ModelSettings::new(&raw.provider, &raw.model)
+        ..server(raw, &key)?
     })
 }
 
@@ -443,7 +452,7 @@ fn unusable_task(name: &str, suite: &Suite) -> String {
     }
 }
 
-fn unknown(key: &str, value: &str, known: &[&str]) -> ConfigError {
+pub(super) fn unknown(key: &str, value: &str, known: &[&str]) -> ConfigError {
     let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     ConfigError::value(key, format!("is `{value}`; known are {}", known.join(", ")))
 }

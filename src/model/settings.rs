@@ -260,7 +260,8 @@ impl ModelSettings {
         }
     }
 
-    pub(super) fn known_price(&self) -> Result<Price, SettingsError> {
+    /// Returns what its tokens cost: as configured, or as the table says.
+    pub fn known_price(&self) -> Result<Price, SettingsError> {
         match self.price {
             Some(price) => {
                 let negative = |rates: &Rates| rates.named().iter().any(|(_, rate)| rate.0 < 0);

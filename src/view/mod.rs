@@ -17,6 +17,7 @@ mod line;
 pub mod models;
 mod page;
 pub mod patch;
+pub mod plan;
 pub mod prices;
 pub mod show;
 mod style;
