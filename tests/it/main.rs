@@ -19,6 +19,7 @@ mod evidence;
 mod evolve;
 mod first_run;
 mod gateway_limits;
+mod keys;
 mod kill;
 mod local_benchmark;
 mod local_sandbox;
