@@ -116,6 +116,9 @@ pub fn main() -> ExitCode {
         }
     };
     logging::start(cli.global.verbose);
+    if let Err(error) = crate::sys::memory::keep_private() {
+        tracing::warn!(%error, "this process's memory can be read by others of the same user");
+    }
     let ui = Ui::new(cli.global.color, cli.global.quiet);
     let code = match cli.command.run(ui) {
         Ok(code) => code,

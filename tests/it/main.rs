@@ -16,6 +16,7 @@ mod cli_help;
 mod cli_read;
 mod docker_polyglot;
 mod docker_sandbox;
+mod evidence;
 mod evolve;
 mod first_run;
 mod gateway_by_hand;
