@@ -103,11 +103,6 @@ impl Run {
     }
 }
 
-/// Reads the configuration in a folder, whether or not it makes models.
-pub(super) fn unchecked_settings(dir: &Path) -> anyhow::Result<Settings> {
-    configured(dir, &Overrides::default())
-}
-
 /// Reads the archive's own configuration.
 pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
     let settings = configured(dir, overrides)?;
