@@ -16,6 +16,7 @@ mod outcome;
 mod proposal;
 mod role;
 mod score;
+mod trajectory;
 mod variant;
 
 pub use attempt::{Attempt, AttemptEnd, Decision, Failure, Gate};
@@ -31,4 +32,5 @@ pub use outcome::{Outcome, Redo};
 pub use proposal::Proposal;
 pub use role::Role;
 pub use score::Tally;
+pub use trajectory::{Answer, Said, Speaker, Step, ToolCall, Trajectory, Turn, TurnEnd};
 pub use variant::{Standing, Variant, Verdict};
