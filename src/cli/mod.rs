@@ -13,9 +13,11 @@ mod error;
 mod eval;
 mod evolve;
 mod exit;
+mod export;
 mod fsck;
 mod init;
 mod logging;
+mod look;
 mod place;
 mod preset;
 mod progress;
@@ -70,6 +72,7 @@ enum Command {
     Diff(diff::Args),
     Checkout(checkout::Args),
     Cost(cost::Args),
+    Export(export::Args),
     Fsck(fsck::Args),
     Doctor(doctor::Args),
 }
@@ -86,6 +89,7 @@ impl Command {
             Self::Diff(args) => args.run(ui),
             Self::Checkout(args) => args.run(ui),
             Self::Cost(args) => args.run(ui),
+            Self::Export(args) => args.run(ui),
             Self::Fsck(args) => args.run(ui),
             Self::Doctor(args) => args.run(ui),
         }

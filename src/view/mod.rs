@@ -9,6 +9,7 @@ pub mod bench;
 pub mod checks;
 pub mod cost;
 mod digest;
+pub mod export;
 mod figure;
 mod json;
 mod line;

@@ -182,9 +182,7 @@ fn is_read_with_results_beside_their_calls() {
 
 #[test]
 fn a_rewritten_history_is_told_from_what_is_new() {
-    let call = |id: &str| {
-        json!([{"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}}])
-    };
+    let call = |id: &str| json!([{"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}}]);
     let asked = |id: &str| json!({"role": "assistant", "content": "", "tool_calls": call(id)});
     let result = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "out"});
     let user = |text: &str| json!({"role": "user", "content": text});
@@ -197,7 +195,13 @@ fn a_rewritten_history_is_told_from_what_is_new() {
     say(json!([user("go"), asked("c1"), result("c1")]), asked("c2"));
     // The middle is summed up; the last call stays.
     say(
-        json!([user("sum"), user("go"), asked("c2"), result("c2"), result("lost")]),
+        json!([
+            user("sum"),
+            user("go"),
+            asked("c2"),
+            result("c2"),
+            result("lost")
+        ]),
         json!({"content": "done", "reasoning_content": "hm"}),
     );
     let trajectory = read(&recorder.to_bytes());
