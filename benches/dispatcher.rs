@@ -382,14 +382,11 @@ fn seed(archive: &Path) -> anyhow::Result<()> {
 
 fn models() -> anyhow::Result<RoleModels> {
     let model = Arc::new(Model::new(ModelSettings {
-        provider: "command".to_owned(),
-        model: "none".to_owned(),
         command: vec!["false".to_owned()],
         dir: "/".into(),
-        pass_env: Vec::new(),
         price: Some(Price::Free),
-        max_output_tokens: None,
         timeout: Duration::from_secs(1),
+        ..ModelSettings::new("command", "none")
     })?);
     Ok(RoleModels {
         diagnose: model.clone(),

@@ -264,14 +264,13 @@ fn resolve_model(role: Role, raw: &RawModel, dir: &Path) -> Result<ModelSettings
     let timeout = Duration::try_from_secs_f64(raw.timeout_sec)
         .map_err(|error| ConfigError::value(&key("timeout_sec"), error.to_string()))?;
     Ok(ModelSettings {
-        provider: raw.provider.clone(),
-        model: raw.model.clone(),
         command: raw.command.clone(),
         dir: dir.to_owned(),
         pass_env: raw.pass_env.clone(),
         price,
         max_output_tokens: raw.max_output_tokens,
         timeout,
+        ..ModelSettings::new(&raw.provider, &raw.model)
     })
 }
 

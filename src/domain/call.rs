@@ -13,6 +13,8 @@ pub enum CallSubject {
     Attempt(VariantId),
     /// An evaluation of a variant on a task, repeat k (role solve).
     Evaluation(VariantId, TaskId, u32),
+    /// Something that a person asked for by hand: it belongs to no attempt and no evaluation.
+    Manual,
 }
 
 /// A call that may leave: durable before the request is sent.
@@ -79,6 +81,9 @@ pub struct CallSettlement {
     pub status: CallStatus,
     /// Tokens used.
     pub tokens: Tokens,
+    /// Whether the provider said nothing, or nothing complete, about tokens, so that tokens
+    /// and cost are a guess on the high side.
+    pub estimated: bool,
     /// Money spent.
     pub cost: Usd,
     /// From request to the end of the answer.

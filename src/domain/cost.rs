@@ -45,8 +45,8 @@ impl fmt::Display for Usd {
     }
 }
 
-/// Tokens of model calls. `input` includes `cached` and `cache_written`; `output` includes
-/// `reasoning`.
+/// Tokens of model calls. `input` includes `cached` and `cache_written`, which includes
+/// `cache_written_long`; `output` includes `reasoning`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tokens {
     /// Prompt tokens, cached ones included.
@@ -55,6 +55,8 @@ pub struct Tokens {
     pub cached: u64,
     /// Prompt tokens written to the provider's cache.
     pub cache_written: u64,
+    /// Those of them that the cache keeps for an hour, which some providers charge more for.
+    pub cache_written_long: u64,
     /// Completion tokens, reasoning included.
     pub output: u64,
     /// Completion tokens spent on reasoning.
@@ -76,6 +78,9 @@ impl Add for Tokens {
             input: self.input.saturating_add(other.input),
             cached: self.cached.saturating_add(other.cached),
             cache_written: self.cache_written.saturating_add(other.cache_written),
+            cache_written_long: self
+                .cache_written_long
+                .saturating_add(other.cache_written_long),
             output: self.output.saturating_add(other.output),
             reasoning: self.reasoning.saturating_add(other.reasoning),
         }

@@ -146,9 +146,9 @@ async fn propose(
 fn why_not(error: &ProposeError) -> GateEnd {
     match error {
         ProposeError::Call(CallError::Denied(Denied::Stopping)) => GateEnd::Cancelled,
-        ProposeError::Call(CallError::Model(ModelError::Failed { .. })) => {
-            GateEnd::Infra(format!("model provider: {error}"))
-        }
+        ProposeError::Call(CallError::Model(
+            ModelError::Failed { .. } | ModelError::Unusable { .. },
+        )) => GateEnd::Infra(format!("model provider: {error}")),
         ProposeError::Unusable { .. }
         | ProposeError::Call(
             CallError::Denied(Denied::Budget { .. }) | CallError::Model(ModelError::Refused { .. }),

@@ -169,8 +169,20 @@ impl OpenCall {
     }
 
     /// Records how the call ended, and waits until that is recorded.
-    pub(super) async fn settle(mut self, status: CallStatus, tokens: Tokens, cost: Usd) {
-        if let Some(recorded) = self.end(status, tokens, cost) {
+    pub(super) async fn settle(self, status: CallStatus, tokens: Tokens, cost: Usd) {
+        self.settle_as(status, tokens, false, cost).await;
+    }
+
+    /// Records how the call ended, where its tokens may be a guess, and waits until that is
+    /// recorded.
+    pub(super) async fn settle_as(
+        mut self,
+        status: CallStatus,
+        tokens: Tokens,
+        estimated: bool,
+        cost: Usd,
+    ) {
+        if let Some(recorded) = self.end(status, tokens, estimated, cost) {
             // It fails only with the runtime, when nobody records any more.
             let _recorded = recorded.await;
         }
@@ -180,11 +192,17 @@ impl OpenCall {
     /// is ever exceeded by what was not seen.
     pub(super) async fn settle_unknown(self, status: CallStatus) {
         let Bound { tokens, cost } = self.bound;
-        self.settle(status, tokens, cost).await;
+        self.settle_as(status, tokens, true, cost).await;
     }
 
     /// Settles in a task of its own, which the caller's end cannot stop.
-    fn end(&mut self, status: CallStatus, tokens: Tokens, cost: Usd) -> Option<JoinHandle<()>> {
+    fn end(
+        &mut self,
+        status: CallStatus,
+        tokens: Tokens,
+        estimated: bool,
+        cost: Usd,
+    ) -> Option<JoinHandle<()>> {
         self.is_settled = true;
         // A failure of the provider that used nothing is not the job's call.
         let is_free_failure = status == CallStatus::Failed && tokens == Tokens::default();
@@ -198,6 +216,7 @@ impl OpenCall {
             id: self.id,
             status,
             tokens,
+            estimated,
             cost,
             latency_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
@@ -218,9 +237,14 @@ impl Drop for OpenCall {
         }
         let Bound { tokens, cost } = self.bound;
         let recorded = if self.has_left {
-            self.end(CallStatus::Abandoned, tokens, cost)
+            self.end(CallStatus::Abandoned, tokens, true, cost)
         } else {
-            self.end(CallStatus::Abandoned, Tokens::default(), Usd::default())
+            self.end(
+                CallStatus::Abandoned,
+                Tokens::default(),
+                false,
+                Usd::default(),
+            )
         };
         drop(recorded);
     }

@@ -1,11 +1,15 @@
 //! The one way to a model: every call is booked, bounded, retried and written down here.
 
 use super::ledger::{Bound, Ledger};
+use super::request::{Outgoing, other_dialect, prepare};
 use super::transcript::Recorder;
-use super::{Books, Denied, Intent, Model, ModelError, Reply, Retry};
+use super::wire::{Answer, Dialect};
+use super::{
+    Books, CallError, Denied, Intent, Model, ModelError, Reply, ReplyStream, Retry, chunks,
+};
 use crate::domain::{CallStatus, CallSubject, Role, Tokens, Usd};
-use serde_json::{Map, Value, json};
-use std::io;
+use futures_util::{StreamExt as _, stream};
+use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -50,30 +54,6 @@ struct Seen {
     overflows: u64,
     overflows_in_a_row: u64,
     unhandled_overflow: bool,
-}
-
-/// Why a call gave no reply.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum CallError {
-    /// It never left.
-    #[error(transparent)]
-    Denied(#[from] Denied),
-    /// The model gave none.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-}
-
-impl CallError {
-    /// Returns the error as an object in OpenAI's dialect: `message`, `type`, `param`, `code`.
-    pub fn to_object(&self) -> Value {
-        let kind = match self {
-            Self::Denied(Denied::Budget { .. }) => "budget_exceeded",
-            Self::Denied(Denied::Stopping) => "stopping",
-            Self::Model(ModelError::Refused { error, .. }) => return error.clone(),
-            Self::Model(ModelError::Failed { .. }) => "server_error",
-        };
-        json!({"message": self.to_string(), "type": kind, "param": null, "code": null})
-    }
 }
 
 impl std::fmt::Debug for Metered {
@@ -121,12 +101,48 @@ impl Metered {
         // Declared first, so that it goes last: after the settlement is on its way.
         let _under_way = self.ledger.begin();
         let mut line = Line::begin(self, request);
-        let result = match self.prepare(request) {
-            Ok(body) => self.ask(&body, &mut line.tries).await,
+        let result = match prepare(Dialect::Chat, request, &self.model) {
+            Ok(outgoing) => self.ask(&outgoing, &mut line.tries).await,
             Err(refused) => Err(refused.into()),
         };
         line.end(&result);
         result
+    }
+
+    /// Answers a Chat Completions request with a stream, under the same rules. A call is
+    /// tried again only while nothing of its stream has come; the usage at the end is passed
+    /// on where the request asks for it. Dropping the stream ends the call.
+    pub async fn stream(self: &Arc<Self>, request: &Value) -> Result<ReplyStream, CallError> {
+        let reply = self.complete(request).await?;
+        let with_usage = request["stream_options"]["include_usage"] == true;
+        let mut events = chunks::chat(&reply.body);
+        if !with_usage {
+            events.remove(events.len() - 2);
+        }
+        Ok(ReplyStream::new(
+            stream::iter(events.into_iter().map(Ok)).boxed(),
+        ))
+    }
+
+    /// Returns whether requests of this dialect are answered.
+    pub fn speaks(&self, dialect: Dialect) -> bool {
+        self.model.speaks(dialect)
+    }
+
+    /// Answers a Messages request, verbatim but for what is not the caller's to say; refused
+    /// where the provider speaks another dialect.
+    pub async fn messages(&self, request: &Value) -> Result<Reply, CallError> {
+        let _request = request;
+        Err(other_dialect().into())
+    }
+
+    /// Answers a Messages request with a stream, under the same rules as [`Self::stream`].
+    pub async fn stream_messages(
+        self: &Arc<Self>,
+        request: &Value,
+    ) -> Result<ReplyStream, CallError> {
+        let _request = request;
+        Err(other_dialect().into())
     }
 
     /// Returns how many requests came, whatever became of them.
@@ -164,8 +180,12 @@ impl Metered {
         self.ledger.settled().await;
     }
 
-    async fn ask(&self, body: &Value, tries: &mut u32) -> Result<Reply, CallError> {
-        let bound = self.bound(body);
+    async fn ask(&self, outgoing: &Outgoing, tries: &mut u32) -> Result<Reply, CallError> {
+        let bound = Bound {
+            tokens: outgoing.most,
+            cost: self.model.price().cost(outgoing.most),
+        };
+        let body = &outgoing.body;
         loop {
             *tries += 1;
             let (seed, result) = self.ask_once(body, bound).await?;
@@ -199,11 +219,24 @@ impl Metered {
         let mut open = self.ledger.open(intent, bound).await?;
         let seed = open.id().0;
         open.leaves();
-        let result = self.model.complete(body).await;
+        let began = Instant::now();
+        let result = match self.model.send(Dialect::Chat, body, false).await {
+            Ok(Answer::Whole(answer)) => {
+                self.model
+                    .read(Dialect::Chat, answer, body, began.elapsed())
+            }
+            Ok(Answer::Stream(_)) => unreachable!(),
+            Err(error) => Err(error),
+        };
         match &result {
             Ok(reply) => {
-                open.settle(CallStatus::Answered, reply.tokens, reply.cost)
-                    .await;
+                open.settle_as(
+                    CallStatus::Answered,
+                    reply.tokens,
+                    reply.estimated,
+                    reply.cost,
+                )
+                .await;
             }
             Err(ModelError::Refused { .. }) => {
                 open.settle(CallStatus::Refused, Tokens::default(), Usd::default())
@@ -212,7 +245,7 @@ impl Metered {
             Err(ModelError::Failed { may_be_charged, .. }) if *may_be_charged => {
                 open.settle_unknown(CallStatus::Failed).await;
             }
-            Err(ModelError::Failed { .. }) => {
+            Err(ModelError::Failed { .. } | ModelError::Unusable { .. }) => {
                 open.settle(CallStatus::Failed, Tokens::default(), Usd::default())
                     .await;
             }
@@ -220,53 +253,14 @@ impl Metered {
         Ok((seed, result))
     }
 
-    /// Returns the request as it leaves.
-    fn prepare(&self, request: &Value) -> Result<Value, ModelError> {
-        let mut body = request
-            .as_object()
-            .ok_or_else(|| refused("the request is no JSON object"))?
-            .clone();
-        if !body.get("messages").is_some_and(Value::is_array) {
-            return Err(refused("the request has no list `messages`"));
-        }
-        match body.remove("n") {
-            None | Some(Value::Null) => {}
-            Some(n) if n.as_u64() == Some(1) => {}
-            Some(_) => return Err(refused("`n` must be 1: one answer per call")),
-        }
-        body.remove("stream");
-        body.remove("stream_options");
-        let limit = self.model.max_output_tokens();
-        let asked = take_limit(&mut body).unwrap_or(limit);
-        body.insert(
-            "max_completion_tokens".to_owned(),
-            json!(asked.clamp(1, limit)),
-        );
-        body.insert("model".to_owned(), json!(self.model.name()));
-        Ok(Value::Object(body))
-    }
-
-    /// Returns what the prepared request can use at most: no tokenizer makes more tokens
-    /// than there are bytes.
-    fn bound(&self, body: &Value) -> Bound {
-        let limit = self.model.max_output_tokens();
-        let tokens = Tokens {
-            input: json_len(body),
-            output: body["max_completion_tokens"].as_u64().unwrap_or(limit),
-            ..Tokens::default()
-        };
-        Bound {
-            tokens,
-            cost: self.model.price().cost(tokens),
-        }
-    }
-
     fn note(&self, line: &Line<'_>, result: Option<&Result<Reply, CallError>>) {
         let mut seen = self.seen();
         seen.requests += 1;
         match result {
             Some(Err(CallError::Denied(Denied::Budget { .. }))) => seen.out_of_budget = true,
-            Some(Err(CallError::Model(ModelError::Failed { what, .. }))) => {
+            Some(Err(CallError::Model(
+                ModelError::Failed { what, .. } | ModelError::Unusable { what },
+            ))) => {
                 seen.provider_failure = Some(what.clone());
             }
             Some(Ok(_) | Err(CallError::Model(ModelError::Refused { .. }))) => {
@@ -326,46 +320,11 @@ impl Drop for Line<'_> {
     }
 }
 
-fn refused(what: &str) -> ModelError {
-    ModelError::Refused {
-        status: 400,
-        error: json!({
-            "message": what, "type": "invalid_request_error", "param": null, "code": null,
-        }),
-    }
-}
-
-/// Takes out the limit of output tokens, under its present and its former name.
-fn take_limit(body: &mut Map<String, Value>) -> Option<u64> {
-    let present = body.remove("max_completion_tokens");
-    let former = body.remove("max_tokens");
-    [present, former]
-        .into_iter()
-        .flatten()
-        .find_map(|limit| limit.as_u64())
-}
-
-/// Returns how many bytes a value has as JSON, without writing it anywhere.
-fn json_len(value: &Value) -> u64 {
-    struct Count(u64);
-    impl io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len() as u64;
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    serde_json::to_writer(&mut count, value).map_or(u64::MAX, |()| count.0)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Allowance, CallError};
+    use super::Allowance;
     use crate::domain::{CallStatus, Tokens, Usd};
+    use crate::model::CallError;
     use crate::model::fixture::{HELLO, Program, Remembered, Row, metered, request};
     use crate::model::{Denied, Model, ModelError, ModelSettings, Price, transcript};
     use futures_util::FutureExt as _;

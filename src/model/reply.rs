@@ -10,6 +10,35 @@ use std::time::Duration;
 /// A count of tokens beyond this is nonsense, not usage.
 const MOST_TOKENS: u64 = 1_000_000_000;
 
+/// What a request is called that is longer than the model's context.
+const CONTEXT_OVERFLOW: &str = "context_length_exceeded";
+
+/// What servers say of such a request, in lower case.
+const OVERFLOWS: [&str; 15] = [
+    // OpenAI, vLLM, DeepSeek, OpenRouter.
+    "maximum context length",
+    // Anthropic, Ollama.
+    "prompt is too long",
+    "prompt too long",
+    // llama.cpp.
+    "exceeds the available context size",
+    "exceed context size",
+    // LiteLLM.
+    "contextwindowexceedederror",
+    "context window",
+    // OpenAI, of newer models.
+    "context_length_exceeded",
+    // SGLang, Ollama, LM Studio.
+    "longer than the model's context length",
+    "exceeds the context length",
+    "model is loaded with context length",
+    // xAI, Gemini, Bedrock, TGI.
+    "maximum prompt length",
+    "exceeds the maximum number of tokens",
+    "input is too long",
+    "`inputs` tokens + `max_new_tokens` must be",
+];
+
 /// A model's answer to one request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
@@ -67,11 +96,12 @@ pub(super) fn message(error: &Value) -> &str {
 
 /// Returns whether an error object says that the request was too long for the model.
 pub(super) fn is_context_overflow(error: &Value) -> bool {
+    let kinds = [&error["code"], &error["type"]];
     let text = message(error).to_lowercase();
-    error["code"] == "context_length_exceeded"
-        || error["type"] == "context_length_exceeded"
-        || text.contains("maximum context length")
-        || text.contains("prompt is too long")
+    kinds
+        .iter()
+        .any(|kind| **kind == CONTEXT_OVERFLOW || **kind == "exceed_context_size_error")
+        || OVERFLOWS.iter().any(|said| text.contains(said))
 }
 
 /// Reads a provider's answer: a response, or an error in OpenAI's dialect.
@@ -83,12 +113,13 @@ pub(super) fn read(
     latency: Duration,
 ) -> Result<Reply, ModelError> {
     if let Some(error) = body.get_mut("error").filter(|error| !error.is_null()) {
-        return Err(read_error(error.take()));
+        return Err(read_error(error.take(), false));
     }
     complete(&mut body, model).map_err(|what| ModelError::Failed {
         what: format!("the reply of model `{model}` is unusable: {what}"),
         retryable: true,
         may_be_charged: true,
+        retry_after: None,
     })?;
     let (tokens, estimated) = match usage(&body) {
         Some(tokens) => (tokens, false),
@@ -110,25 +141,28 @@ pub(super) fn read(
     })
 }
 
-/// Decides whose fault an error is, from what the provider calls it.
-fn read_error(error: Value) -> ModelError {
-    let error = match error {
-        Value::Object(fields) => fields,
-        Value::String(text) => Map::from_iter([("message".to_owned(), Value::String(text))]),
-        other => Map::from_iter([("message".to_owned(), Value::String(other.to_string()))]),
-    };
-    let field = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or("");
+/// Decides whose fault an error is, from what the provider calls it. `has_begun` says that
+/// an answer was on its way already, so that it may be charged.
+pub(super) fn read_error(error: Value, has_begun: bool) -> ModelError {
+    let error = error_object(error);
+    let field = |name: &str| error[name].as_str().unwrap_or("");
     let status = ["status", "code"]
         .iter()
-        .find_map(|name| error.get(*name)?.as_u64())
+        .find_map(|name| error[*name].as_u64())
         .and_then(|status| u16::try_from(status).ok());
     let is_providers = status.is_some_and(|status| status == 429 || (500..600).contains(&status))
         || [field("type"), field("code")].iter().any(|name| {
-            name.starts_with("rate_limit")
-                || name.starts_with("server_error")
-                || name.starts_with("overloaded")
-                || name.starts_with("internal_server_error")
-                || name.starts_with("api_error")
+            [
+                "rate_limit",
+                "server_error",
+                "overloaded",
+                "internal_server_error",
+                "internal_error",
+                "api_error",
+                "timeout_error",
+            ]
+            .iter()
+            .any(|start| name.to_ascii_lowercase().starts_with(start))
         });
     if is_providers {
         let kind = [field("type"), field("code"), "an error"];
@@ -136,26 +170,43 @@ fn read_error(error: Value) -> ModelError {
         return ModelError::Failed {
             what: format!("the model's provider reports {kind}: {}", field("message")),
             retryable: true,
-            may_be_charged: false,
+            may_be_charged: has_begun,
+            retry_after: None,
         };
     }
-    let mut error = error;
+    let status = status.filter(|status| (400..500).contains(status));
+    refused_with(status.unwrap_or(400), error)
+}
+
+/// Returns whatever a provider says as an error object with a message.
+pub(super) fn error_object(error: Value) -> Value {
+    let mut error = match error {
+        Value::Object(fields) => fields,
+        Value::String(text) => Map::from_iter([("message".to_owned(), Value::String(text))]),
+        other => Map::from_iter([("message".to_owned(), Value::String(other.to_string()))]),
+    };
     if !error.get("message").is_some_and(Value::is_string) {
         error.insert("message".to_owned(), json!("no message"));
     }
-    for (name, default) in [
-        ("type", json!("invalid_request_error")),
-        ("param", Value::Null),
-        ("code", Value::Null),
-    ] {
-        error.entry(name).or_insert(default);
+    Value::Object(error)
+}
+
+/// Returns the refusal that an error object says, with the fields that clients rely on and
+/// one name for what every provider calls otherwise: a request longer than the context.
+pub(super) fn refused_with(status: u16, mut error: Value) -> ModelError {
+    if is_context_overflow(&error) {
+        error["code"] = json!(CONTEXT_OVERFLOW);
     }
-    ModelError::Refused {
-        status: status
-            .filter(|status| (400..500).contains(status))
-            .unwrap_or(400),
-        error: Value::Object(error),
+    if let Some(fields) = error.as_object_mut() {
+        for (name, default) in [
+            ("type", json!("invalid_request_error")),
+            ("param", Value::Null),
+            ("code", Value::Null),
+        ] {
+            fields.entry(name).or_insert(default);
+        }
     }
+    ModelError::Refused { status, error }
 }
 
 /// Fills in what clients rely on and a small program may leave out.
@@ -231,9 +282,9 @@ fn usage(body: &Value) -> Option<Tokens> {
     Some(Tokens {
         input,
         cached: part("/prompt_tokens_details/cached_tokens", input),
-        cache_written: 0,
         output,
         reasoning: part("/completion_tokens_details/reasoning_tokens", output),
+        ..Tokens::default()
     })
 }
 
@@ -294,9 +345,9 @@ mod tests {
         let tokens = Tokens {
             input: 100,
             cached: 60,
-            cache_written: 0,
             output: 10,
             reasoning: 10,
+            ..Tokens::default()
         };
         assert_eq!((reply.tokens, reply.cost), (tokens, Usd(120)));
     }
@@ -343,6 +394,7 @@ mod tests {
                     ModelError::Failed {
                         retryable: true,
                         may_be_charged: false,
+                        retry_after: None,
                         ..
                     }
                 ),

@@ -78,8 +78,8 @@ impl By {
             (Self::Variant, CallSubject::Evaluation(id, _, _))
             | (Self::Attempt, CallSubject::Attempt(id)) => Some(Key::Number(id.0)),
             (Self::Task, CallSubject::Evaluation(_, task, _)) => text(task.as_str()),
-            (Self::Variant | Self::Task, CallSubject::Attempt(_))
-            | (Self::Attempt, CallSubject::Evaluation(..)) => None,
+            (Self::Variant | Self::Task, CallSubject::Attempt(_) | CallSubject::Manual)
+            | (Self::Attempt, CallSubject::Evaluation(..) | CallSubject::Manual) => None,
         }
     }
 }

@@ -132,15 +132,13 @@ impl Digest {
 
     fn add_spend(&mut self, lineage: &Lineage) {
         for (intent, settlement) in lineage.spend().calls() {
+            add_call(&mut self.spend, intent, settlement.as_ref());
             let id = match &intent.subject {
                 CallSubject::Attempt(id) | CallSubject::Evaluation(id, _, _) => *id,
+                CallSubject::Manual => continue,
             };
-            for spend in [
-                &mut self.spend,
-                &mut self.figures.entry(id).or_default().spend,
-            ] {
-                add_call(spend, intent, settlement.as_ref());
-            }
+            let own = &mut self.figures.entry(id).or_default().spend;
+            add_call(own, intent, settlement.as_ref());
         }
     }
 

@@ -44,6 +44,7 @@ pub(super) struct TokenCount {
     input: u64,
     cached: u64,
     cache_written: u64,
+    cache_written_long: u64,
     output: u64,
     reasoning: u64,
 }
@@ -54,6 +55,7 @@ impl From<Tokens> for TokenCount {
             input: tokens.input,
             cached: tokens.cached,
             cache_written: tokens.cache_written,
+            cache_written_long: tokens.cache_written_long,
             output: tokens.output,
             reasoning: tokens.reasoning,
         }

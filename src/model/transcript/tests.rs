@@ -280,6 +280,7 @@ fn every_kind_of_end_has_a_name() {
             what: "broken".to_owned(),
             retryable: false,
             may_be_charged: false,
+            retry_after: None,
         }),
         CallError::Model(ModelError::Refused {
             status: 400,

@@ -287,6 +287,7 @@ pub(super) fn faults(page: &mut Page, subject: Subject<'_>, style: Style) {
         let of = match &fault.subject {
             CallSubject::Attempt(_) => "attempt".to_owned(),
             CallSubject::Evaluation(_, task, _) => clean(task.as_str()),
+            CallSubject::Manual => String::new(),
         };
         let cells = [
             of,
