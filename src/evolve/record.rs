@@ -143,7 +143,9 @@ impl Recorder {
             | Fact::RunEnded(_)
             | Fact::Faulted(_)
             | Fact::CallIntended(_)
-            | Fact::CallSettled(_) => return,
+            | Fact::CallSettled(_)
+            | Fact::Recorded(_)
+            | Fact::Replays(_) => return,
         };
         self.tell(progress);
     }

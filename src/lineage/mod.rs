@@ -12,8 +12,8 @@ pub use spend::{Spend, SubjectSpend};
 pub use tree::{Row, walk};
 
 use crate::domain::{
-    Attempt, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Outcome, RunEnd, RunStart,
-    Standing, Tally, TaskId, Variant, VariantId, Verdict,
+    Attempt, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Outcome, Replay, RunEnd, RunId,
+    RunStart, Standing, Tally, TaskId, Variant, VariantId, Verdict,
 };
 use std::collections::BTreeMap;
 use tallies::Tallies;
@@ -27,6 +27,7 @@ pub struct Lineage {
     evaluations: BTreeMap<EvaluationKey, Evaluation>,
     faults: Vec<Fault>,
     runs: Vec<(RunStart, Option<RunEnd>)>,
+    replays: BTreeMap<RunId, Replay>,
     spend: Spend,
     tallies: Tallies,
 }
@@ -96,6 +97,10 @@ impl Lineage {
             }
             Fact::CallIntended(intent) => self.spend.intend(intent),
             Fact::CallSettled(settlement) => self.spend.settle(settlement),
+            Fact::Recorded(_) => {}
+            Fact::Replays(replay) => {
+                self.replays.insert(replay.run, replay.clone());
+            }
         }
     }
 
@@ -232,6 +237,18 @@ impl Lineage {
     /// Returns the processes that wrote, in order, with how each ended.
     pub fn runs(&self) -> &[(RunStart, Option<RunEnd>)] {
         &self.runs
+    }
+
+    /// Returns the runs that took their answers from recordings, so that nothing of them was
+    /// charged, in order.
+    pub fn replays(&self) -> impl Iterator<Item = &Replay> {
+        self.replays.values()
+    }
+
+    /// Returns what calls of such runs cost when they were recorded.
+    pub fn replayed(&self) -> SubjectSpend {
+        let is_replayed = |run: &RunId| self.replays.contains_key(run);
+        self.spend.total(|intent| is_replayed(&intent.run))
     }
 
     /// Returns the books.

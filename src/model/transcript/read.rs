@@ -183,6 +183,7 @@ impl Reading {
                 input: count("input"),
                 cached: count("cached"),
                 cache_written: count("cache_written"),
+                cache_written_long: count("cache_written_long"),
                 output: count("output"),
                 reasoning: count("reasoning"),
             },

@@ -215,6 +215,7 @@ fn tokens(reply: &Reply) -> Value {
         "output": tokens.output,
         "cached": tokens.cached,
         "cache_written": tokens.cache_written,
+        "cache_written_long": tokens.cache_written_long,
         "reasoning": tokens.reasoning,
     });
     if reply.estimated {
