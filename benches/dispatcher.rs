@@ -27,7 +27,7 @@ use dgm::agent::Place;
 use dgm::archive::Writer;
 use dgm::benchmark::Suite;
 use dgm::domain::{Fact, FileTree, Outcome, TreePath, Variant, VariantId};
-use dgm::evolve::{Engine, EngineSettings, Parts, Progress, RoleModels};
+use dgm::evolve::{Budgets, Engine, EngineSettings, Parts, Progress, RoleModels};
 use dgm::model::{Model, ModelSettings, Price};
 use dgm::policy::EvalPolicy;
 use dgm::sandbox::docker::DockerSandbox;
@@ -258,6 +258,7 @@ impl Bench {
             place: self.place.clone(),
             suite: self.suite.clone(),
             models: models()?,
+            replay: None,
             settings: settings(workers),
             shutdown: Shutdown::default(),
             progress,
@@ -397,13 +398,13 @@ fn models() -> anyhow::Result<RoleModels> {
 
 fn settings(workers: usize) -> EngineSettings {
     EngineSettings {
+        record: false,
         workers,
         modify_timeout: Duration::from_secs(60),
         agent_timeout: Duration::from_secs(60),
         grace: Duration::from_secs(5),
         infra_retries: 0,
-        calls_per_job: 1,
-        time_limit: None,
+        budgets: Budgets::default(),
         agent_image: bare::IMAGE.to_owned(),
         limits: Limits::default(),
     }

@@ -309,6 +309,7 @@ impl History {
             call: CallId(self.recorded),
             dialect: if draft.flags[0] { "chat" } else { "messages" }.to_owned(),
             streamed: draft.flags[1],
+            tried: draft.small[0],
             digest: draft.texts[0].clone(),
             messages,
             base: (draft.flags[2] && base > 0).then_some((CallId(base), messages / 2)),

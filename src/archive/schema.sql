@@ -172,12 +172,14 @@ CREATE TABLE call_settlement (
 
 -- What a model was sent and what it answered, where a run was asked to keep it. The request is
 -- stored without its first `base_messages` messages, which the request of call `base` has as
--- well. Without an answer, the caller went away before anything came.
+-- well; it was the `tried`-th try of it. Without an answer, the caller went away before anything
+-- came.
 CREATE TABLE recording (
     seq            INTEGER PRIMARY KEY,
     call           INTEGER NOT NULL UNIQUE REFERENCES call (call),
     dialect        TEXT NOT NULL CHECK (dialect IN ('chat', 'messages')),
     streamed       INTEGER NOT NULL CHECK (streamed IN (0, 1)),
+    tried          INTEGER NOT NULL,
     request_digest TEXT NOT NULL,
     messages       INTEGER NOT NULL,
     base           INTEGER REFERENCES recording (call),

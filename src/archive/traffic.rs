@@ -6,10 +6,11 @@ use crate::domain::{BlobId, CallId, Fact, Recording, Replay};
 use rusqlite::{Connection, params};
 
 /// Columns of a recording in the order in which [`recording`] takes them.
-pub(super) const RECORDING: [&str; 9] = [
+pub(super) const RECORDING: [&str; 10] = [
     "call",
     "dialect",
     "streamed",
+    "tried",
     "request_digest",
     "messages",
     "base",
@@ -35,6 +36,7 @@ pub(super) fn insert_recording(
             count(recording.call.0)?,
             recording.dialect,
             recording.streamed,
+            recording.tried,
             recording.digest,
             count(recording.messages)?,
             base.map(|(call, _)| count(call.0)).transpose()?,
@@ -59,6 +61,7 @@ pub(super) fn recording(row: &mut Columns<'_>) -> Read<Fact> {
         call: row.count().map(CallId)?,
         dialect: row.take()?,
         streamed: row.take()?,
+        tried: row.take()?,
         digest: row.take()?,
         messages: row.count()?,
         base: {

@@ -3,14 +3,15 @@
 use super::error::Hint as _;
 use super::exit::Code;
 use super::place::{Shape, split};
-use super::run::{KEEP, Run, settings};
+use super::run::{Budget, KEEP, Run, out_of_budget, resolved, settings};
+use super::traffic::Traffic;
 use super::ui::Ui;
 use super::{block_on, show, workplace};
 use crate::archive::{Reader, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
 use crate::domain::{TaskId, VariantId};
-use crate::evolve::{EndCause, Finished, same_tasks};
+use crate::evolve::{EndCause, Finished, ReplaySource, same_tasks};
 use crate::policy::EvalPolicy;
 use crate::sys::shutdown::Shutdown;
 use anyhow::Context as _;
@@ -44,6 +45,10 @@ pub(super) struct Args {
     /// Where untrusted code runs: `docker` or `local`
     #[arg(long, value_name = "BACKEND")]
     sandbox: Option<String>,
+    #[command(flatten)]
+    traffic: Traffic,
+    #[command(flatten)]
+    budget: Budget,
     /// Print the variant as JSON (`dgm.show/1`) at the end
     #[arg(long)]
     json: bool,
@@ -60,20 +65,24 @@ impl Args {
         let (place, rest) = split(&self.words, &shape)?;
         let variant = Reader::open(&place.dir)?.resolve(&rest[0])?;
         let overrides = Overrides {
-            generations: None,
             workers: self.workers,
             sandbox: self.sandbox.clone(),
+            record: self.traffic.record,
+            ..Overrides::default()
         };
-        let settings = settings(&place.dir, &overrides)?;
-        let finished = block_on(self.evaluate(ui, &place.dir, &settings, variant))?;
+        let overrides = self.budget.with(overrides);
+        let replay = self.traffic.source(ui)?;
+        let settings = match replay {
+            Some(_) => resolved(&place.dir, &overrides)?,
+            None => settings(&place.dir, &overrides)?,
+        };
+        let run = self.evaluate(ui, &place.dir, &settings, variant, replay);
+        let finished = block_on(run)?;
         show::Args::of(self.words.clone(), self.json).run(ui)?;
         Ok(match finished.cause {
             EndCause::Goal => Code::Done,
             EndCause::Budget => {
-                ui.talk(&format!(
-                    "stopped: {}; what had ended is recorded",
-                    finished.reason
-                ));
+                ui.talk(&out_of_budget(&finished, "the same command"));
                 Code::Budget
             }
             EndCause::Interrupted => {
@@ -89,6 +98,7 @@ impl Args {
         dir: &Path,
         settings: &Settings,
         variant: VariantId,
+        replay: Option<ReplaySource>,
     ) -> anyhow::Result<Finished> {
         let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
         let writer = Writer::open(dir)?;
@@ -108,6 +118,7 @@ impl Args {
             place,
             policy,
             rounds: 0,
+            replay,
         };
         run.go(ui, settings, shutdown).await
     }

@@ -3,13 +3,14 @@
 use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::init::{self, Source, config_error};
-use super::run::{KEEP, Run, settings};
+use super::run::{Budget, KEEP, Run, out_of_budget, resolved, settings};
+use super::traffic::{Remake, Traffic};
 use super::ui::Ui;
 use super::{block_on, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
-use crate::evolve::{EndCause, Finished, comparable};
+use crate::evolve::{EndCause, Finished, ReplaySource, comparable};
 use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
 use crate::view::tree;
@@ -29,7 +30,8 @@ Examples:
   dgm evolve demo --preset smoke            first look: no key, no network, no Docker
   dgm evolve demo --generations 10          go on with it
   dgm evolve run --config my.toml           a new archive from your own configuration
-  dgm evolve run --sandbox docker           run in containers instead")]
+  dgm evolve run --sandbox docker           run in containers instead
+  dgm evolve again --replay run             the same again without any provider")]
 pub(super) struct Args {
     /// Folder of the archive [default: the current directory]
     dir: Option<PathBuf>,
@@ -44,6 +46,10 @@ pub(super) struct Args {
     /// Where untrusted code runs: `docker` or `local`
     #[arg(long, value_name = "BACKEND")]
     sandbox: Option<String>,
+    #[command(flatten)]
+    traffic: Traffic,
+    #[command(flatten)]
+    budget: Budget,
     /// Print the tree as JSON (`dgm.tree/1`) at the end
     #[arg(long)]
     json: bool,
@@ -59,7 +65,9 @@ impl Args {
                     "name the folder of one, or make one: `dgm evolve demo --preset smoke`",
                 );
             }
-            init::create(&dir, &self.source)?;
+            let replay = self.traffic.replay.as_deref();
+            let remake = Remake::of(&self.source, replay)?;
+            init::create(&dir, &remake.source, replay.is_none())?;
             ui.status(&format!("made the archive `{}`", dir.display()));
         } else if self.source.says_more_than_a_preset() {
             ui.warn("the archive is there already: it goes on with its own `dgm.toml`");
@@ -68,9 +76,16 @@ impl Args {
             generations: self.generations,
             workers: self.workers,
             sandbox: self.sandbox.clone(),
+            record: self.traffic.record,
+            ..Overrides::default()
         };
-        let settings = settings(&dir, &overrides)?;
-        let (finished, rounds) = block_on(evolve(ui, &dir, &settings))?;
+        let overrides = self.budget.with(overrides);
+        let replay = self.traffic.source(ui)?;
+        let settings = match replay {
+            Some(_) => resolved(&dir, &overrides)?,
+            None => settings(&dir, &overrides)?,
+        };
+        let (finished, rounds) = block_on(evolve(ui, &dir, &settings, replay))?;
         let lineage = crate::archive::Reader::open(&dir)?.lineage()?;
         ui.data(if self.json {
             tree::json(&lineage)
@@ -91,10 +106,7 @@ impl Args {
                 Code::Interrupted
             }
             EndCause::Budget => {
-                ui.talk(&format!(
-                    "stopped: {}; go on with `{again}`",
-                    finished.reason
-                ));
+                ui.talk(&out_of_budget(&finished, &format!("`{again}`")));
                 Code::Budget
             }
             EndCause::Goal => {
@@ -109,7 +121,12 @@ impl Args {
     }
 }
 
-async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Finished, u32)> {
+async fn evolve(
+    ui: Ui,
+    dir: &Path,
+    settings: &Settings,
+    replay: Option<ReplaySource>,
+) -> anyhow::Result<(Finished, u32)> {
     let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
     let writer = Writer::open(dir)?;
     let suite: Suite = workplace::load_suite(&settings.benchmark)?;
@@ -138,6 +155,7 @@ async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Fini
         place,
         policy: Arc::new(policy),
         rounds,
+        replay,
     };
     Ok((run.go(ui, settings, shutdown).await?, rounds))
 }

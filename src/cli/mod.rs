@@ -23,6 +23,7 @@ mod preset;
 mod progress;
 mod run;
 mod show;
+mod traffic;
 mod tree;
 mod ui;
 mod workplace;

@@ -4,12 +4,13 @@
 use super::error::Hint as _;
 use super::init::config_error;
 use super::progress::{self, Printer};
+use super::traffic;
 use super::ui::Ui;
 use crate::agent::Place;
 use crate::archive::{Layout, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings, parse};
-use crate::evolve::{Engine, Finished, Parts, RoleModels};
+use crate::evolve::{Engine, Finished, Parts, ReplaySource, RoleModels};
 use crate::model::{Model, ModelSettings};
 use crate::policy::Policy;
 use crate::sys::shutdown::Shutdown;
@@ -21,6 +22,49 @@ use std::sync::Arc;
 pub(super) const KEEP: &str =
     "put it back as it was to go on, or make a new archive for what has changed";
 
+/// What the archive may use, in the place of what its configuration says.
+#[derive(clap::Args, Clone, Copy, Default)]
+#[command(next_help_heading = "Budget of the archive, over all its runs")]
+pub(super) struct Budget {
+    /// US dollars that model calls may cost
+    #[arg(long, value_name = "USD")]
+    budget_usd: Option<f64>,
+    /// Input and output tokens
+    #[arg(long, value_name = "N")]
+    budget_tokens: Option<u64>,
+    /// Model calls
+    #[arg(long, value_name = "N")]
+    budget_calls: Option<u64>,
+    /// Hours of work
+    #[arg(long, value_name = "HOURS")]
+    budget_hours: Option<f64>,
+}
+
+impl Budget {
+    /// Adds it to what the command line says.
+    pub(super) fn with(self, overrides: Overrides) -> Overrides {
+        Overrides {
+            budget_usd: self.budget_usd,
+            budget_tokens: self.budget_tokens,
+            budget_calls: self.budget_calls,
+            budget_hours: self.budget_hours,
+            ..overrides
+        }
+    }
+}
+
+/// Says why a run ended early, and how to go on with that command.
+pub(super) fn out_of_budget(finished: &Finished, again: &str) -> String {
+    let how = finished.raise.as_ref().map_or_else(String::new, |key| {
+        let option = key.replace('.', "-");
+        format!("raise `{key}` in the archive's `dgm.toml`, or say `--{option}`, and ")
+    });
+    format!(
+        "stopped: {}; what had ended is recorded, the rest is planned again: {how}go on with {again}",
+        finished.reason
+    )
+}
+
 /// A run that is ready to begin.
 pub(super) struct Run {
     pub(super) writer: Writer,
@@ -29,6 +73,8 @@ pub(super) struct Run {
     pub(super) policy: Arc<dyn Policy>,
     /// Rounds in all, for those who watch.
     pub(super) rounds: u32,
+    /// Where the models take their answers from, if that is recordings.
+    pub(super) replay: Option<ReplaySource>,
 }
 
 impl Run {
@@ -39,7 +85,11 @@ impl Run {
         settings: &Settings,
         shutdown: Shutdown,
     ) -> anyhow::Result<Finished> {
-        let models = models(settings)?;
+        let replay = self.replay;
+        let models = match &replay {
+            Some(source) => replaying(settings, source),
+            None => models(settings)?,
+        };
         let (progress, printer) = Printer::start(ui, self.rounds);
         let parts = Parts {
             writer: self.writer,
@@ -47,6 +97,7 @@ impl Run {
             place: self.place,
             suite: Arc::new(self.suite),
             models,
+            replay: replay.clone(),
             settings: settings.engine.clone(),
             shutdown,
             progress,
@@ -55,12 +106,20 @@ impl Run {
         };
         let finished = Engine::run(parts).await;
         printer.finish().await;
-        finished
+        traffic::replayed(ui, replay.as_ref(), finished)
     }
 }
 
-/// Reads the archive's own configuration.
+/// Reads the archive's own configuration, whose models can be made.
 pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
+    let settings = resolved(dir, overrides)?;
+    let name = Layout::new(dir).config().display().to_string();
+    config_error(settings.check_models(), &name)?;
+    Ok(settings)
+}
+
+/// Reads the archive's own configuration.
+pub(super) fn resolved(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
     let file = Layout::new(dir).config();
     let name = file.display().to_string();
     let text =
@@ -69,9 +128,20 @@ pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Sett
     let dir = dir
         .canonicalize()
         .with_context(|| format!("could not find `{}`", dir.display()))?;
-    let settings = Settings::resolve(raw, &dir, overrides)
-        .and_then(|settings| settings.check_models().map(|()| settings));
-    config_error(settings, &name)
+    config_error(Settings::resolve(raw, &dir, overrides), &name)
+}
+
+/// Makes the models of all roles answer from recordings.
+fn replaying(settings: &Settings, source: &ReplaySource) -> RoleModels {
+    let [diagnose, modify, solve] = settings
+        .models
+        .each_ref()
+        .map(|settings| Arc::new(Model::replaying(settings, source.replay.clone())));
+    RoleModels {
+        diagnose,
+        modify,
+        solve,
+    }
 }
 
 /// Makes the models of all roles.

@@ -45,6 +45,41 @@ impl fmt::Display for Usd {
     }
 }
 
+/// What budgets count, summed over calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Amount {
+    /// Model calls.
+    pub calls: u64,
+    /// Input and output tokens together.
+    pub tokens: u64,
+    /// Money.
+    pub cost: Usd,
+}
+
+impl Amount {
+    /// Returns what is left without another amount, never less than nothing.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_sub(other.calls),
+            tokens: self.tokens.saturating_sub(other.tokens),
+            cost: Usd(self.cost.0.saturating_sub(other.cost.0).max(0)),
+        }
+    }
+}
+
+impl Add for Amount {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_add(other.calls),
+            tokens: self.tokens.saturating_add(other.tokens),
+            cost: self.cost + other.cost,
+        }
+    }
+}
+
 /// Tokens of model calls. `input` includes `cached` and `cache_written`, which includes
 /// `cache_written_long`; `output` includes `reasoning`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

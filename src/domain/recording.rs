@@ -11,6 +11,8 @@ pub struct Recording {
     pub dialect: String,
     /// Whether the answer was asked for as a stream.
     pub streamed: bool,
+    /// Which try of its request it was, from 1.
+    pub tried: u32,
     /// Digest of the whole request, by which it is found again.
     pub digest: String,
     /// Messages of the whole request.

@@ -2,10 +2,12 @@
 //! start is [`plan`]'s, what an end means is [`settle`](super::settle)'s and the
 //! [`Recorder`]'s.
 
+use super::budget::Exhausted;
 use super::ends::Ended;
 use super::event::{Event, JobEnd};
 use super::plan::{JobKey, Step, Volatile, plan};
 use super::record::Recorder;
+use super::replay::{self, ReplaySource};
 use super::start::{RoleModels, Starter};
 use super::{EngineSettings, Progress};
 use crate::agent::Place;
@@ -23,6 +25,9 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+/// Events that are recorded in one transaction at most: each transaction waits for the disk.
+const MOST_EVENTS: usize = 1024;
+
 /// Everything an engine is made of.
 pub struct Parts {
     /// The archive, open for writing.
@@ -35,6 +40,8 @@ pub struct Parts {
     pub suite: Arc<Suite>,
     /// A model per role.
     pub models: RoleModels,
+    /// Where the models take their answers from, if that is recordings.
+    pub replay: Option<ReplaySource>,
     /// Time, width and patience.
     pub settings: EngineSettings,
     /// Ctrl-C.
@@ -54,14 +61,21 @@ pub struct Finished {
     pub reason: String,
     /// What brought the end.
     pub cause: EndCause,
+    /// The key of the configuration that can be raised to go on, where a budget ended it.
+    pub raise: Option<String>,
 }
+
+/// A replay came to a request that was not recorded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unrecorded(String);
 
 /// What brought a run's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndCause {
     /// The policy has nothing more to do.
     Goal,
-    /// The time that a run may last is over.
+    /// A budget of the archive is used up: money, tokens, calls or hours.
     Budget,
     /// It was stopped from outside.
     Interrupted,
@@ -82,7 +96,8 @@ pub struct Engine {
     cancel: CancellationToken,
     run: RunId,
     ends_at: Option<Instant>,
-    time_is_up: bool,
+    exhausted: Option<Exhausted>,
+    replay: Option<ReplaySource>,
 }
 
 impl Engine {
@@ -128,9 +143,18 @@ impl Engine {
             run,
             parts.policy.clone(),
             settings.infra_retries,
+            &settings.budgets,
             parts.progress,
         );
-        recorder.record(vec![Fact::RunStarted(start)])?;
+        let earlier = recorder.lineage().run_time();
+        let mut facts = vec![Fact::RunStarted(start)];
+        facts.extend(
+            parts
+                .replay
+                .as_ref()
+                .map(|source| replay::fact(run, source)),
+        );
+        recorder.record(facts)?;
         let mut engine = Self {
             recorder,
             policy: parts.policy,
@@ -143,8 +167,12 @@ impl Engine {
             job_of: HashMap::new(),
             cancel: cancel.clone(),
             run,
-            ends_at: settings.time_limit.map(|limit| Instant::now() + limit),
-            time_is_up: false,
+            ends_at: settings
+                .budgets
+                .time
+                .map(|limit| Instant::now() + limit.saturating_sub(earlier)),
+            exhausted: None,
+            replay: parts.replay,
             starter: Starter::new(
                 parts.place,
                 parts.suite,
@@ -174,7 +202,14 @@ impl Engine {
         let mut stopped = None;
         let mut killed_at: Option<Instant> = None;
         loop {
+            self.check_replay()?;
             self.recorder.judge_finished()?;
+            if self.exhausted.is_none() && self.shutdown.level() == Level::Run {
+                self.exhausted = self.used_up();
+                if self.exhausted.is_some() {
+                    self.shutdown.escalate();
+                }
+            }
             if self.shutdown.level() == Level::Run {
                 stopped = self.start_jobs()?;
             }
@@ -186,6 +221,7 @@ impl Engine {
                     return Ok(Finished {
                         reason,
                         cause: EndCause::Goal,
+                        raise: None,
                     });
                 }
                 // Without this a defect of a policy would look like a run that takes long.
@@ -196,7 +232,7 @@ impl Engine {
             let next_try = self.volatile.waiting.values().min().copied();
             let draining = self.shutdown.level() > Level::Run;
             tokio::select! {
-                _ = self.events.recv_many(&mut batch, 64) => {
+                _ = self.events.recv_many(&mut batch, MOST_EVENTS) => {
                     self.recorder.handle(std::mem::take(&mut batch))?;
                 }
                 Some(ended) = self.jobs.join_next_with_id() => {
@@ -205,6 +241,8 @@ impl Engine {
                         batch.push(event);
                     }
                     self.recorder.handle(std::mem::take(&mut batch))?;
+                    // What was asked and not recorded makes what a job ends with worthless.
+                    self.check_replay()?;
                     self.end(ended)?;
                 }
                 () = self.shutdown.drain().cancelled(), if killed_at.is_none() => {
@@ -217,10 +255,7 @@ impl Engine {
                 () = sleep_until(killed_at), if draining && !self.cancel.is_cancelled() => {
                     self.cancel.cancel();
                 }
-                () = sleep_until(self.ends_at), if !draining && self.ends_at.is_some() => {
-                    self.time_is_up = true;
-                    self.shutdown.escalate();
-                }
+                () = sleep_until(self.ends_at), if !draining && self.ends_at.is_some() => {}
                 () = sleep_until(next_try), if !draining && next_try.is_some() => {
                     self.volatile.waiting.retain(|_, until| *until > Instant::now());
                 }
@@ -228,18 +263,42 @@ impl Engine {
         }
     }
 
+    /// Fails where something was asked that was not recorded: from there on nothing would be
+    /// what it was.
+    fn check_replay(&self) -> anyhow::Result<()> {
+        match self
+            .replay
+            .as_ref()
+            .and_then(|source| source.replay.missing())
+        {
+            Some(what) => Err(Unrecorded(what).into()),
+            None => Ok(()),
+        }
+    }
+
     fn stopped(&self) -> Finished {
-        if self.time_is_up {
-            let reason = "the time that a run may last is over".to_owned();
+        if let Some(Exhausted { what, key }) = &self.exhausted {
             return Finished {
-                reason,
+                reason: what.clone(),
                 cause: EndCause::Budget,
+                raise: Some(key.clone()),
             };
         }
         Finished {
             reason: "interrupted".to_owned(),
             cause: EndCause::Interrupted,
+            raise: None,
         }
+    }
+
+    /// Returns the budget of the archive that is used up, if one is.
+    fn used_up(&self) -> Option<Exhausted> {
+        let is_late = self.ends_at.is_some_and(|end| Instant::now() >= end);
+        let late = || Exhausted {
+            what: "the time that the archive's runs may last is over".to_owned(),
+            key: "budget.hours".to_owned(),
+        };
+        self.recorder.exhausted().or_else(|| is_late.then(late))
     }
 
     /// Starts jobs while workers are free; returns why nothing will ever be started again.
@@ -324,6 +383,7 @@ impl Engine {
         };
         let job = started.job.clone();
         self.volatile.running.remove(&job);
+        self.recorder.forget_traffic(&job);
         let ended = match ended {
             Ok(end) => self.recorder.end(end)?,
             // A panic is our own defect: the job counts as failed infrastructure.

@@ -10,6 +10,7 @@
 //! - a job's end is recorded in one transaction, after everything it names is durable.
 
 mod books;
+mod budget;
 mod comparable;
 mod dispatcher;
 mod ends;
@@ -21,12 +22,16 @@ mod notes;
 mod plan;
 mod progress;
 mod record;
+mod replay;
 mod settings;
 mod settle;
 mod start;
+mod traffic;
 
+pub use budget::Budgets;
 pub use comparable::{Incomparable, comparable, same_tasks};
-pub use dispatcher::{EndCause, Engine, Finished, Parts};
+pub use dispatcher::{EndCause, Engine, Finished, Parts, Unrecorded};
 pub use progress::Progress;
+pub use replay::ReplaySource;
 pub use settings::EngineSettings;
 pub use start::RoleModels;

@@ -1,6 +1,7 @@
 //! What the books are to whoever makes calls: ask before, report after.
 
-use crate::domain::{CallId, CallSettlement, CallSubject, Role, Usd};
+use super::Traffic;
+use crate::domain::{Amount, CallId, CallSettlement, CallSubject, Role, Usd};
 use futures_util::future::BoxFuture;
 
 /// The books of an archive, kept by its one writer.
@@ -11,6 +12,17 @@ pub trait Books: Send + Sync {
 
     /// Records how a call ended. Returns when it is recorded, or when nobody records any more.
     fn settle(&self, settlement: CallSettlement) -> BoxFuture<'_, ()>;
+
+    /// Returns whether the traffic of calls is to be kept.
+    fn keeps_traffic(&self) -> bool {
+        false
+    }
+
+    /// Records how a call ended together with its traffic.
+    fn settle_with(&self, settlement: CallSettlement, traffic: Traffic) -> BoxFuture<'_, ()> {
+        drop(traffic);
+        self.settle(settlement)
+    }
 }
 
 /// A call that wants to leave; the writer adds ordinal, process and time.
@@ -30,13 +42,37 @@ pub struct Intent {
     pub at_most_tokens: u64,
 }
 
+impl Intent {
+    /// Returns what is reserved for it.
+    pub fn reserved(&self) -> Amount {
+        Amount {
+            calls: 1,
+            tokens: self.at_most_tokens,
+            cost: self.at_most,
+        }
+    }
+}
+
+/// What a budget belongs to. It decides whose doing it is that a call may not leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One execution of a job: the agent used up its allowance.
+    Job,
+    /// An attempt over all its executions.
+    Attempt,
+    /// The archive: nobody's doing; the run ends and can go on with a larger budget.
+    Run,
+}
+
 /// Why a call may not leave.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// A budget would be exceeded.
     #[error("{what}")]
     Budget {
-        /// Which budget, and how large it is.
+        /// Whose budget.
+        scope: Scope,
+        /// Which budget, how large it is, and how much of it is used.
         what: String,
     },
     /// The run is ending; nothing new may start.

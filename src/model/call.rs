@@ -22,7 +22,9 @@ impl CallError {
             Self::Denied(Denied::Budget { .. }) => "budget_exceeded",
             Self::Denied(Denied::Stopping) => "stopping",
             Self::Model(ModelError::Refused { error, .. }) => return error.clone(),
-            Self::Model(ModelError::Failed { .. } | ModelError::Unusable { .. }) => "server_error",
+            Self::Model(
+                ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. },
+            ) => "server_error",
         };
         json!({"message": self.to_string(), "type": kind, "param": null, "code": null})
     }
@@ -44,7 +46,9 @@ impl CallError {
             Self::Denied(Denied::Budget { .. }) => 402,
             Self::Denied(Denied::Stopping) => 503,
             Self::Model(ModelError::Refused { status, .. }) => *status,
-            Self::Model(ModelError::Failed { .. } | ModelError::Unusable { .. }) => 502,
+            Self::Model(
+                ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. },
+            ) => 502,
         }
     }
 
@@ -75,13 +79,16 @@ impl CallError {
 mod tests {
     use super::CallError;
     use crate::model::wire::Dialect;
-    use crate::model::{Denied, ModelError};
+    use crate::model::{Denied, ModelError, Scope};
     use serde_json::json;
 
     #[test]
     fn says_it_in_both_dialects() {
         let what = "no more".to_owned();
-        let error = CallError::Denied(Denied::Budget { what });
+        let error = CallError::Denied(Denied::Budget {
+            scope: Scope::Job,
+            what,
+        });
         assert_eq!(error.status(), 402);
         assert_eq!(
             error.to_body(Dialect::Messages),

@@ -375,13 +375,13 @@ mod tests {
         let error = ask(script).await.expect_err("an error");
         assert!(error.is_context_overflow(), "{error:?}");
         let script = r#"echo '{"error":{"message":"slow down","type":"rate_limit_error"}}'"#;
+        let error = ask(script).await.expect_err("an error");
         assert_eq!(
-            failure(script).await,
-            (
-                "the model's provider reports rate_limit_error: slow down".to_owned(),
-                true,
-                false
-            )
+            error,
+            ModelError::Busy {
+                what: "the model's provider reports rate_limit_error: slow down".to_owned(),
+                retry_after: None,
+            }
         );
     }
 

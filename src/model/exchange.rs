@@ -6,11 +6,12 @@
 //!
 //! Invariant: there is nothing here but bodies. Headers, and with them keys, never get here.
 
-use super::ModelError;
 use super::wire::{Dialect, Event};
+use super::{JobSubject, ModelError};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The digest of a piece of a request.
@@ -26,8 +27,19 @@ pub struct Exchange {
     rest: Vec<u8>,
     messages: Vec<Vec<u8>>,
     outline: Outline,
+    /// Which try of its request it was, from 1.
+    pub tried: u32,
     /// The answer as JSON, as far as it came; none: nothing came.
     pub answer: Option<Vec<u8>>,
+}
+
+/// What was said in one call of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// Whose call it is.
+    pub who: Arc<JobSubject>,
+    /// What was said.
+    pub exchange: Exchange,
 }
 
 /// What a request is known by: digests of its messages, and of everything else.
@@ -61,6 +73,7 @@ impl Exchange {
             },
             rest,
             messages,
+            tried: 1,
             answer: None,
         }
     }
@@ -167,7 +180,9 @@ pub(super) fn canonical(value: &Value) -> Vec<u8> {
             Value::Object(fields) => {
                 let mut names: Vec<&String> = fields.keys().collect();
                 names.sort();
-                let fields = names.into_iter().map(|name| (name.clone(), ordered(&fields[name])));
+                let fields = names
+                    .into_iter()
+                    .map(|name| (name.clone(), ordered(&fields[name])));
                 Value::Object(fields.collect())
             }
             other => other.clone(),
@@ -268,14 +283,24 @@ fn encode_error(error: &ModelError) -> Value {
             "what": what,
             "retryable": retryable,
             "may_be_charged": may_be_charged,
-            "retry_after_ms": retry_after.map(|time| time.as_millis().min(u128::from(u64::MAX)) as u64),
+            "retry_after_ms": retry_after.map(millis),
+        }),
+        ModelError::Busy { what, retry_after } => json!({
+            "kind": "busy",
+            "what": what,
+            "retry_after_ms": retry_after.map(millis),
         }),
         ModelError::Unusable { what } => json!({"kind": "unusable", "what": what}),
     }
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn decode_error(value: &Value) -> Option<ModelError> {
     let what = || value["what"].as_str().map(str::to_owned);
+    let retry_after = value["retry_after_ms"].as_u64().map(Duration::from_millis);
     Some(match value["kind"].as_str()? {
         "refused" => ModelError::Refused {
             status: u16::try_from(value["status"].as_u64()?).ok()?,
@@ -285,7 +310,11 @@ fn decode_error(value: &Value) -> Option<ModelError> {
             what: what()?,
             retryable: value["retryable"].as_bool()?,
             may_be_charged: value["may_be_charged"].as_bool()?,
-            retry_after: value["retry_after_ms"].as_u64().map(Duration::from_millis),
+            retry_after,
+        },
+        "busy" => ModelError::Busy {
+            what: what()?,
+            retry_after,
         },
         "unusable" => ModelError::Unusable { what: what()? },
         _ => return None,
@@ -295,8 +324,8 @@ fn decode_error(value: &Value) -> Option<ModelError> {
 #[cfg(test)]
 mod tests {
     use super::{Ending, Exchange, Heard, Outline, canonical, whole};
-    use crate::model::wire::{Dialect, Event};
     use crate::model::ModelError;
+    use crate::model::wire::{Dialect, Event};
     use proptest::collection::vec;
     use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
     use serde_json::{Value, json};
@@ -308,8 +337,12 @@ mod tests {
 
     #[test]
     fn the_order_of_keys_does_not_matter_and_everything_else_does() {
-        let a: Value = serde_json::from_str(r#"{"messages":[{"b":1,"a":[2,{"d":3,"c":4}]}],"x":null}"#).unwrap();
-        let b: Value = serde_json::from_str(r#"{"x":null,"messages":[{"a":[2,{"c":4,"d":3}],"b":1}]}"#).unwrap();
+        let a: Value =
+            serde_json::from_str(r#"{"messages":[{"b":1,"a":[2,{"d":3,"c":4}]}],"x":null}"#)
+                .unwrap();
+        let b: Value =
+            serde_json::from_str(r#"{"x":null,"messages":[{"a":[2,{"c":4,"d":3}],"b":1}]}"#)
+                .unwrap();
         assert_eq!(canonical(&a), canonical(&b));
         assert_eq!(outline(&a).digest(), outline(&b).digest());
         for other in [
@@ -329,6 +362,10 @@ mod tests {
             may_be_charged: false,
             retry_after: Some(Duration::from_millis(1500)),
         };
+        let busy = ModelError::Busy {
+            what: "slow down".to_owned(),
+            retry_after: None,
+        };
         let refused = ModelError::Refused {
             status: 413,
             error: json!({"message": "too long"}),
@@ -342,6 +379,7 @@ mod tests {
             Heard::Whole(json!({"error": {"type": "server_error"}})),
             Heard::Error(failed.clone()),
             Heard::Error(refused),
+            Heard::Error(busy),
             Heard::Error(unusable),
             Heard::Events(events.clone(), Ending::Complete),
             Heard::Events(events.clone(), Ending::Left),
@@ -349,7 +387,13 @@ mod tests {
         ] {
             assert_eq!(Heard::decode(&heard.encode()), Some(heard));
         }
-        for odd in ["", "{}", "7", r#"{"events":[7]}"#, r#"{"error":{"kind":"odd"}}"#] {
+        for odd in [
+            "",
+            "{}",
+            "7",
+            r#"{"events":[7]}"#,
+            r#"{"error":{"kind":"odd"}}"#,
+        ] {
             assert_eq!(Heard::decode(odd.as_bytes()), None, "{odd}");
         }
     }

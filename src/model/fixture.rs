@@ -1,6 +1,6 @@
 //! What tests of models need: small real programs as models, and books that remember.
 
-use super::wire::Answer;
+use super::tape::Tape;
 use super::{
     Allowance, Books, Denied, Dialect, Intent, JobSubject, Metered, Model, ModelError,
     ModelSettings, Price, Reply, Retry,
@@ -151,26 +151,32 @@ fn settings(folder: &Path) -> ModelSettings {
     }
 }
 
-/// Puts a model into the hands of a job that retries at once.
-pub(crate) fn metered(model: Model, books: Arc<Remembered>, allowance: Allowance) -> Metered {
-    let job = JobSubject {
+/// The job that asks.
+pub(crate) fn job() -> JobSubject {
+    JobSubject {
         subject: CallSubject::Attempt(VariantId(7)),
         execution: 1,
         role: Role::Modify,
-    };
+    }
+}
+
+/// Puts a model into the hands of a job that retries at once.
+pub(crate) fn metered(model: Model, books: Arc<Remembered>, allowance: Allowance) -> Metered {
     let retry = Retry {
+        tries: 3,
         first_pause: Duration::from_millis(1),
         ..Retry::default()
     };
-    Metered::new(Arc::new(model), books, job, allowance).with_retry(retry)
+    Metered::new(Arc::new(model), books, job(), allowance).with_retry(retry)
 }
 
 /// Asks a model once, off the books.
 pub(crate) async fn asked(model: &Model, request: &serde_json::Value) -> Result<Reply, ModelError> {
-    match model.send(Dialect::Chat, request, false).await? {
-        Answer::Whole(body) => model.read(Dialect::Chat, body, request, Duration::ZERO),
-        Answer::Stream(_) => panic!("no stream was asked for"),
-    }
+    let who = Arc::new(job());
+    let body = Arc::new(request.clone());
+    model
+        .whole(Dialect::Chat, &body, Tape::new(who, 1, false))
+        .await
 }
 
 /// Returns a request with one message.

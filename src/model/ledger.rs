@@ -1,33 +1,30 @@
 //! The account of one job: what it may use, and the calls that are open.
 //!
-//! Invariant: a call that is on the books is settled exactly once, by [`OpenCall::settle`]
-//! or by its drop; and what a job has used plus what its open calls can use at most never
-//! exceeds its allowance when a call is opened.
+//! Invariant: a call that is on the books is settled exactly once, by one of [`OpenCall`]'s
+//! ends or by its drop; and what a job has used plus what its open calls can use at most never
+//! exceeds its allowance. A call that fits beside what is settled, but not beside the open
+//! calls, waits for them, in the order in which calls came.
 
-use super::{Allowance, Books, Denied, Intent};
-use crate::domain::{CallId, CallSettlement, CallStatus, Tokens, Usd};
+use super::tape::Tape;
+use super::{
+    Account, Allowance, Books, Denied, Intent, JobSubject, ModelError, Reply, Room, Scope,
+};
+use crate::domain::{Amount, CallId, CallSettlement, CallStatus, Tokens, Usd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// The account of one job.
 pub(super) struct Ledger {
     books: Arc<dyn Books>,
-    allowance: Allowance,
-    taken: Mutex<Amount>,
+    account: Mutex<Account>,
+    /// Whose turn it is to wait for room; held by one call at a time, in order of arrival.
+    turn: tokio::sync::Mutex<()>,
+    freed: Notify,
     settling: TaskTracker,
-}
-
-/// What calls use, or may use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Amount {
-    calls: u64,
-    tokens: u64,
-    cost: Usd,
 }
 
 /// What one call can use at most.
@@ -41,8 +38,9 @@ impl Ledger {
     pub(super) fn new(books: Arc<dyn Books>, allowance: Allowance) -> Self {
         Self {
             books,
-            allowance,
-            taken: Mutex::default(),
+            account: Mutex::new(Account::new(allowance, Amount::default())),
+            turn: tokio::sync::Mutex::default(),
+            freed: Notify::new(),
             settling: TaskTracker::new(),
         }
     }
@@ -55,13 +53,10 @@ impl Ledger {
         self: &Arc<Self>,
         intent: Intent,
         bound: Bound,
+        tape: Arc<Tape>,
     ) -> Result<OpenCall, Denied> {
-        let reserved = Amount {
-            calls: 1,
-            tokens: bound.tokens.total(),
-            cost: bound.cost,
-        };
-        self.reserve(reserved)?;
+        let reserved = intent.reserved();
+        self.reserve(reserved).await?;
         let (sender, receiver) = oneshot::channel();
         let ledger = self.clone();
         self.settling.spawn(async move {
@@ -70,13 +65,14 @@ impl Ledger {
                     ledger,
                     id,
                     bound,
+                    tape,
                     reserved,
                     began: Instant::now(),
                     has_left: false,
                     is_settled: false,
                 }),
                 Err(denied) => {
-                    ledger.replace(reserved, Amount::default());
+                    ledger.free(reserved, Amount::default());
                     Err(denied)
                 }
             };
@@ -84,6 +80,11 @@ impl Ledger {
             drop(sender.send(opened));
         });
         receiver.await.unwrap_or(Err(Denied::Stopping))
+    }
+
+    /// Returns the tape of a try.
+    pub(super) fn tape(&self, who: Arc<JobSubject>, tried: u32) -> Arc<Tape> {
+        Tape::new(who, tried, self.books.keeps_traffic())
     }
 
     /// Returns a token that [`Self::settled`] waits for: a call that has not come to its
@@ -99,48 +100,39 @@ impl Ledger {
         self.settling.reopen();
     }
 
-    fn reserve(&self, more: Amount) -> Result<(), Denied> {
-        let mut taken = self.taken();
-        let sum = Amount {
-            calls: taken.calls.saturating_add(more.calls),
-            tokens: taken.tokens.saturating_add(more.tokens),
-            cost: taken.cost + more.cost,
-        };
-        let Allowance {
-            calls,
-            tokens,
-            cost,
-        } = self.allowance;
-        let refuse = |limit: String| {
-            Err(Denied::Budget {
-                what: format!("the job's allowance of {limit} is used up"),
-            })
-        };
-        if let Some(limit) = calls.filter(|limit| sum.calls > *limit) {
-            return refuse(format!("{limit} model calls"));
+    /// Takes what a call can use at most out of the allowance, waiting for open calls where
+    /// it does not fit beside them.
+    async fn reserve(&self, at_most: Amount) -> Result<(), Denied> {
+        let _turn = self.turn.lock().await;
+        loop {
+            {
+                let mut account = self.account();
+                match account.room(at_most) {
+                    Room::Enough => {
+                        account.reserve(at_most);
+                        return Ok(());
+                    }
+                    Room::Never(limit) => {
+                        return Err(Denied::Budget {
+                            scope: Scope::Job,
+                            what: account.refusal("the job's allowance", limit, at_most),
+                        });
+                    }
+                    Room::Later => {}
+                }
+            }
+            // Remembered where it comes before anybody waits for it.
+            self.freed.notified().await;
         }
-        if let Some(limit) = tokens.filter(|limit| sum.tokens > *limit) {
-            return refuse(format!("{limit} tokens"));
-        }
-        if let Some(limit) = cost.filter(|limit| sum.cost > *limit) {
-            return refuse(limit.to_string());
-        }
-        *taken = sum;
-        Ok(())
     }
 
-    fn replace(&self, reserved: Amount, used: Amount) {
-        let mut taken = self.taken();
-        taken.calls = taken.calls.saturating_sub(reserved.calls) + used.calls;
-        taken.tokens = taken
-            .tokens
-            .saturating_sub(reserved.tokens)
-            .saturating_add(used.tokens);
-        taken.cost = Usd(taken.cost.0.saturating_sub(reserved.cost.0)) + used.cost;
+    fn free(&self, reserved: Amount, used: Amount) {
+        self.account().settle(reserved, used);
+        self.freed.notify_one();
     }
 
-    fn taken(&self) -> MutexGuard<'_, Amount> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -150,6 +142,7 @@ pub(super) struct OpenCall {
     ledger: Arc<Ledger>,
     id: CallId,
     bound: Bound,
+    tape: Arc<Tape>,
     reserved: Amount,
     began: Instant,
     has_left: bool,
@@ -162,56 +155,55 @@ impl OpenCall {
         self.id
     }
 
+    /// Returns what is taken down of it.
+    pub(super) fn tape(&self) -> &Arc<Tape> {
+        &self.tape
+    }
+
     /// Notes that the request leaves now: from here on it may be charged.
     pub(super) fn leaves(&mut self) {
         self.has_left = true;
         self.began = Instant::now();
     }
 
-    /// Records how the call ended, and waits until that is recorded.
-    pub(super) async fn settle(self, status: CallStatus, tokens: Tokens, cost: Usd) {
-        self.settle_as(status, tokens, false, cost).await;
+    /// Settles a call that was answered.
+    pub(super) fn answered(self, reply: &Reply) {
+        self.counted(CallStatus::Answered, reply);
     }
 
-    /// Records how the call ended, where its tokens may be a guess, and waits until that is
-    /// recorded.
-    pub(super) async fn settle_as(
-        mut self,
-        status: CallStatus,
-        tokens: Tokens,
-        estimated: bool,
-        cost: Usd,
-    ) {
-        if let Some(recorded) = self.end(status, tokens, estimated, cost) {
-            // It fails only with the runtime, when nobody records any more.
-            let _recorded = recorded.await;
-        }
+    /// Settles a call at what its reply says it used.
+    pub(super) fn counted(mut self, status: CallStatus, reply: &Reply) {
+        self.end(status, reply.tokens, reply.estimated, reply.cost);
+    }
+
+    /// Settles a try that was not answered.
+    pub(super) fn failed(mut self, error: &ModelError) {
+        let status = match error {
+            ModelError::Refused { .. } => CallStatus::Refused,
+            ModelError::Failed { may_be_charged, .. } if *may_be_charged => {
+                return self.unknown(CallStatus::Failed);
+            }
+            ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. } => {
+                CallStatus::Failed
+            }
+        };
+        self.end(status, Tokens::default(), false, Usd::default());
     }
 
     /// Settles a call whose use is not known at the most it can have used, so that no budget
     /// is ever exceeded by what was not seen.
-    pub(super) async fn settle_unknown(self, status: CallStatus) {
+    pub(super) fn unknown(mut self, status: CallStatus) {
         let Bound { tokens, cost } = self.bound;
-        self.settle_as(status, tokens, true, cost).await;
+        self.end(status, tokens, true, cost);
     }
 
     /// Settles in a task of its own, which the caller's end cannot stop.
-    fn end(
-        &mut self,
-        status: CallStatus,
-        tokens: Tokens,
-        estimated: bool,
-        cost: Usd,
-    ) -> Option<JoinHandle<()>> {
+    fn end(&mut self, status: CallStatus, tokens: Tokens, estimated: bool, cost: Usd) {
         self.is_settled = true;
-        // A failure of the provider that used nothing is not the job's call.
-        let is_free_failure = status == CallStatus::Failed && tokens == Tokens::default();
-        let used = Amount {
-            calls: u64::from(!is_free_failure),
-            tokens: tokens.total(),
-            cost,
+        let (tokens, estimated, cost) = match self.tape.replayed(status) {
+            Some(recorded) => (recorded.tokens, recorded.estimated, recorded.cost),
+            None => (tokens, estimated, cost),
         };
-        self.ledger.replace(self.reserved, used);
         let settlement = CallSettlement {
             id: self.id,
             status,
@@ -220,13 +212,19 @@ impl OpenCall {
             cost,
             latency_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
+        self.ledger.free(self.reserved, settlement.used());
         let Ok(runtime) = Handle::try_current() else {
             tracing::debug!(call = self.id.0, "left unsettled: the runtime has ended");
-            return None;
+            return;
         };
-        let ledger = self.ledger.clone();
-        let record = async move { ledger.books.settle(settlement).await };
-        Some(self.ledger.settling.spawn_on(record, &runtime))
+        let (ledger, tape) = (self.ledger.clone(), self.tape.clone());
+        let record = async move {
+            match tape.traffic() {
+                Some(traffic) => ledger.books.settle_with(settlement, traffic).await,
+                None => ledger.books.settle(settlement).await,
+            }
+        };
+        drop(self.ledger.settling.spawn_on(record, &runtime));
     }
 }
 
@@ -236,16 +234,11 @@ impl Drop for OpenCall {
             return;
         }
         let Bound { tokens, cost } = self.bound;
-        let recorded = if self.has_left {
-            self.end(CallStatus::Abandoned, tokens, true, cost)
+        if self.has_left {
+            self.end(CallStatus::Abandoned, tokens, true, cost);
         } else {
-            self.end(
-                CallStatus::Abandoned,
-                Tokens::default(),
-                false,
-                Usd::default(),
-            )
-        };
-        drop(recorded);
+            let (tokens, cost) = (Tokens::default(), Usd::default());
+            self.end(CallStatus::Abandoned, tokens, false, cost);
+        }
     }
 }

@@ -1,31 +1,21 @@
 //! The one way to a model: every call is booked, bounded, retried and written down here.
 
-use super::ledger::{Bound, Ledger};
-use super::request::{Outgoing, other_dialect, prepare};
-use super::transcript::Recorder;
-use super::wire::{Answer, Dialect};
-use super::{
-    Books, CallError, Denied, Intent, Model, ModelError, Reply, ReplyStream, Retry, chunks,
-};
-use crate::domain::{CallStatus, CallSubject, Role, Tokens, Usd};
-use futures_util::{StreamExt as _, stream};
+use super::ledger::{Bound, Ledger, OpenCall};
+use super::pace::Permit;
+use super::request::{Outgoing, prepare};
+use super::retry::Tried;
+use super::seen::{Line, Seen};
+use super::stream::Open;
+use super::tape::Tape;
+use super::wire::Dialect;
+use super::{Allowance, Books, CallError, Intent, Model, ModelError, Reply, ReplyStream, Retry};
+use crate::domain::{CallSubject, Role};
 use serde_json::Value;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
-
-/// What a job may use; none is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Allowance {
-    /// Model calls.
-    pub calls: Option<u64>,
-    /// Input and output tokens together.
-    pub tokens: Option<u64>,
-    /// Money.
-    pub cost: Option<Usd>,
-}
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Whose calls these are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct JobSubject {
     /// What they are for.
     pub subject: CallSubject,
@@ -38,22 +28,18 @@ pub struct JobSubject {
 /// A model in the hands of one job.
 pub struct Metered {
     model: Arc<Model>,
-    job: JobSubject,
+    job: Arc<JobSubject>,
     retry: Retry,
     ledger: Arc<Ledger>,
-    seen: Mutex<Seen>,
+    seen: Arc<Seen>,
 }
 
-/// What was seen of the job's calls so far.
-#[derive(Default)]
-struct Seen {
-    recorder: Recorder,
-    requests: u64,
-    out_of_budget: bool,
-    provider_failure: Option<String>,
-    overflows: u64,
-    overflows_in_a_row: u64,
-    unhandled_overflow: bool,
+/// A try that was answered, and that is still to be settled.
+struct Answered<T> {
+    what: T,
+    call: OpenCall,
+    permit: Permit,
+    began: Instant,
 }
 
 impl std::fmt::Debug for Metered {
@@ -71,11 +57,11 @@ impl Metered {
         allowance: Allowance,
     ) -> Self {
         Self {
+            retry: model.retry(),
             model,
-            job,
-            retry: Retry::default(),
+            job: Arc::new(job),
             ledger: Arc::new(Ledger::new(books, allowance)),
-            seen: Mutex::default(),
+            seen: Arc::default(),
         }
     }
 
@@ -91,88 +77,75 @@ impl Metered {
         &self.model
     }
 
-    /// Answers a Chat Completions request: intent on the books, request, settlement; again
-    /// for each further try after a failure that allows it.
-    ///
-    /// The model's name, streaming and the number of choices are not the caller's to say,
-    /// and its limit of output tokens can only lower the configured one. Dropping the future
-    /// ends the call: it is settled as abandoned.
-    pub async fn complete(&self, request: &Value) -> Result<Reply, CallError> {
-        // Declared first, so that it goes last: after the settlement is on its way.
-        let _under_way = self.ledger.begin();
-        let mut line = Line::begin(self, request);
-        let result = match prepare(Dialect::Chat, request, &self.model) {
-            Ok(outgoing) => self.ask(&outgoing, &mut line.tries).await,
-            Err(refused) => Err(refused.into()),
-        };
-        line.end(&result);
-        result
-    }
-
-    /// Answers a Chat Completions request with a stream, under the same rules. A call is
-    /// tried again only while nothing of its stream has come; the usage at the end is passed
-    /// on where the request asks for it. Dropping the stream ends the call.
-    pub async fn stream(self: &Arc<Self>, request: &Value) -> Result<ReplyStream, CallError> {
-        let reply = self.complete(request).await?;
-        let with_usage = request["stream_options"]["include_usage"] == true;
-        let mut events = chunks::chat(&reply.body);
-        if !with_usage {
-            events.remove(events.len() - 2);
-        }
-        Ok(ReplyStream::new(
-            stream::iter(events.into_iter().map(Ok)).boxed(),
-        ))
-    }
-
     /// Returns whether requests of this dialect are answered.
     pub fn speaks(&self, dialect: Dialect) -> bool {
         self.model.speaks(dialect)
     }
 
+    /// Answers a Chat Completions request: intent on the books, request, settlement; again
+    /// for each further try after a failure that allows it.
+    ///
+    /// The model's name, streaming and the number of choices are not the caller's to say,
+    /// and its limit of output tokens can only lower the configured one. Dropping the future
+    /// ends the call: it is settled as abandoned. The reply does not wait until its
+    /// settlement is durable; [`Self::settled`] does.
+    pub async fn complete(&self, request: &Value) -> Result<Reply, CallError> {
+        self.whole(Dialect::Chat, request).await
+    }
+
+    /// Answers a Chat Completions request with a stream, under the same rules. A call is
+    /// tried again only while nothing of its stream has come; the usage at the end is passed
+    /// on where the request asks for it. Dropping the stream ends the call.
+    pub async fn stream(&self, request: &Value) -> Result<ReplyStream, CallError> {
+        self.streamed(Dialect::Chat, request).await
+    }
+
     /// Answers a Messages request, verbatim but for what is not the caller's to say; refused
     /// where the provider speaks another dialect.
     pub async fn messages(&self, request: &Value) -> Result<Reply, CallError> {
-        let _request = request;
-        Err(other_dialect().into())
+        self.whole(Dialect::Messages, request).await
     }
 
     /// Answers a Messages request with a stream, under the same rules as [`Self::stream`].
-    pub async fn stream_messages(
-        self: &Arc<Self>,
-        request: &Value,
-    ) -> Result<ReplyStream, CallError> {
-        let _request = request;
-        Err(other_dialect().into())
+    pub async fn stream_messages(&self, request: &Value) -> Result<ReplyStream, CallError> {
+        self.streamed(Dialect::Messages, request).await
     }
 
     /// Returns how many requests came, whatever became of them.
     pub fn requests(&self) -> u64 {
-        self.seen().requests
+        self.seen.requests()
     }
 
-    /// Returns whether a call was denied because an allowance or a budget is used up.
+    /// Returns whether a call was denied because the job's or the attempt's allowance is used
+    /// up.
     pub fn is_out_of_budget(&self) -> bool {
-        self.seen().out_of_budget
+        self.seen.is_out_of_budget()
+    }
+
+    /// Returns whether a call was denied because the run's budget is used up. What the job
+    /// did without it says nothing about the agent.
+    pub fn is_cut_by_run(&self) -> bool {
+        self.seen.is_cut_by_run()
     }
 
     /// Returns what the provider failed with, if the last call that reached it failed so.
     pub fn provider_failure(&self) -> Option<String> {
-        self.seen().provider_failure.clone()
+        self.seen.provider_failure()
     }
 
     /// Returns how many requests were longer than the model's context.
     pub fn context_overflows(&self) -> u64 {
-        self.seen().overflows
+        self.seen.overflows()
     }
 
     /// Returns whether two such requests came in a row: nobody had handled the first.
     pub fn has_unhandled_overflow(&self) -> bool {
-        self.seen().unhandled_overflow
+        self.seen.has_unhandled_overflow()
     }
 
     /// Returns the calls so far as lines of JSON; [`super::transcript`] describes them.
     pub fn transcript_bytes(&self) -> Vec<u8> {
-        self.seen().recorder.to_bytes()
+        self.seen.transcript_bytes()
     }
 
     /// Waits until no call is under way and all their settlements are recorded.
@@ -180,153 +153,154 @@ impl Metered {
         self.ledger.settled().await;
     }
 
-    async fn ask(&self, outgoing: &Outgoing, tries: &mut u32) -> Result<Reply, CallError> {
-        let bound = Bound {
-            tokens: outgoing.most,
-            cost: self.model.price().cost(outgoing.most),
+    async fn whole(&self, dialect: Dialect, request: &Value) -> Result<Reply, CallError> {
+        // Declared first, so that it goes last: after the settlement is on its way.
+        let _under_way = self.ledger.begin();
+        let (outgoing, mut line) = self.begin(dialect, request)?;
+        let once = |tape| self.model.whole(dialect, &outgoing.body, tape);
+        let result = match self.tries(&outgoing, &mut line.tries, once).await {
+            Ok(Answered { what, call, .. }) => {
+                call.answered(&what);
+                Ok(what)
+            }
+            Err(error) => Err(error),
         };
-        let body = &outgoing.body;
-        loop {
-            *tries += 1;
-            let (seed, result) = self.ask_once(body, bound).await?;
-            match result {
-                Err(ModelError::Failed {
-                    retryable: true,
-                    what,
-                    ..
-                }) if let Some(pause) = self.retry.pause(*tries, seed) => {
-                    tracing::debug!(call = seed, tried = *tries, what, "trying again");
-                    tokio::time::sleep(pause).await;
-                }
-                result => return Ok(result?),
+        line.end(&result);
+        result
+    }
+
+    async fn streamed(&self, dialect: Dialect, request: &Value) -> Result<ReplyStream, CallError> {
+        let under_way = self.ledger.begin();
+        let (outgoing, mut line) = self.begin(dialect, request)?;
+        let once = |tape| self.model.first(dialect, &outgoing.body, tape);
+        let answered = match self.tries(&outgoing, &mut line.tries, once).await {
+            Ok(answered) => answered,
+            Err(error) => {
+                line.end(&Err(error.clone()));
+                return Err(error);
+            }
+        };
+        let Answered {
+            what: came,
+            call,
+            permit,
+            began,
+        } = answered;
+        let open = Open {
+            model: self.model.clone(),
+            request: outgoing.body,
+            call,
+            line,
+            began,
+            permit,
+            under_way,
+        };
+        Ok(ReplyStream::new(dialect, outgoing.with_usage, came, open))
+    }
+
+    /// Returns a request that may leave, and its line in the transcript; what may not leave is
+    /// in the transcript already.
+    fn begin(&self, dialect: Dialect, request: &Value) -> Result<(Outgoing, Line), CallError> {
+        let line = |request| Line::begin(self.seen.clone(), dialect, request);
+        let prepared = match self.seen.unusable() {
+            // Nothing has changed since, and nothing will before somebody changes it.
+            Some(error) => Err(error),
+            None => prepare(dialect, request, &self.model),
+        };
+        match prepared {
+            Ok(outgoing) => {
+                let line = line(outgoing.body.clone());
+                Ok((outgoing, line))
+            }
+            Err(error) => {
+                let error = CallError::from(error);
+                line(Arc::new(request.clone())).end(&Err(error.clone()));
+                Err(error)
             }
         }
     }
 
-    async fn ask_once(
+    /// Makes the tries of one call. The last one is not settled if it was answered; all
+    /// others are.
+    async fn tries<T, F>(
         &self,
-        body: &Value,
-        bound: Bound,
-    ) -> Result<(u64, Result<Reply, ModelError>), Denied> {
-        let intent = Intent {
+        outgoing: &Outgoing,
+        tries: &mut u32,
+        once: impl Fn(Arc<Tape>) -> F,
+    ) -> Result<Answered<T>, CallError>
+    where
+        F: Future<Output = Result<T, ModelError>>,
+    {
+        let bound = Bound {
+            tokens: outgoing.most,
+            cost: self.model.price().at_most(outgoing.most),
+        };
+        let mut turns = self.model.pace().call();
+        let first = Instant::now();
+        loop {
+            let permit = turns.admit().await;
+            *tries += 1;
+            let tape = self.ledger.tape(self.job.clone(), *tries);
+            let opened = self.ledger.open(self.intent(bound), bound, tape.clone());
+            let mut call = opened.await?;
+            let seed = call.id().0;
+            call.leaves();
+            let began = Instant::now();
+            let result = once(tape.clone()).await;
+            let advice = turns.hear(&permit, self.model.heard(&result));
+            let error = match result {
+                Ok(what) => {
+                    return Ok(Answered {
+                        what,
+                        call,
+                        permit,
+                        began,
+                    });
+                }
+                Err(error) => error,
+            };
+            call.failed(&error);
+            drop(permit);
+            let tried = Tried {
+                tries: *tries,
+                took: first.elapsed(),
+                advice,
+                seed,
+            };
+            let pause = match self.model.replay() {
+                Some(replay) => replay.is_tried_again(&tape).then_some(Duration::ZERO),
+                None => self.retry.pause(&error, tried),
+            };
+            match pause {
+                Some(pause) => {
+                    tracing::debug!(call = seed, tried = *tries, %error, "trying again");
+                    tokio::time::sleep(pause).await;
+                }
+                None => return Err(error.into()),
+            }
+        }
+    }
+
+    fn intent(&self, bound: Bound) -> Intent {
+        Intent {
             subject: self.job.subject.clone(),
             execution: self.job.execution,
             role: self.job.role,
             model: self.model.name().to_owned(),
             at_most: bound.cost,
             at_most_tokens: bound.tokens.total(),
-        };
-        let mut open = self.ledger.open(intent, bound).await?;
-        let seed = open.id().0;
-        open.leaves();
-        let began = Instant::now();
-        let result = match self.model.send(Dialect::Chat, body, false).await {
-            Ok(Answer::Whole(answer)) => {
-                self.model
-                    .read(Dialect::Chat, answer, body, began.elapsed())
-            }
-            Ok(Answer::Stream(_)) => unreachable!(),
-            Err(error) => Err(error),
-        };
-        match &result {
-            Ok(reply) => {
-                open.settle_as(
-                    CallStatus::Answered,
-                    reply.tokens,
-                    reply.estimated,
-                    reply.cost,
-                )
-                .await;
-            }
-            Err(ModelError::Refused { .. }) => {
-                open.settle(CallStatus::Refused, Tokens::default(), Usd::default())
-                    .await;
-            }
-            Err(ModelError::Failed { may_be_charged, .. }) if *may_be_charged => {
-                open.settle_unknown(CallStatus::Failed).await;
-            }
-            Err(ModelError::Failed { .. } | ModelError::Unusable { .. }) => {
-                open.settle(CallStatus::Failed, Tokens::default(), Usd::default())
-                    .await;
-            }
-        }
-        Ok((seed, result))
-    }
-
-    fn note(&self, line: &Line<'_>, result: Option<&Result<Reply, CallError>>) {
-        let mut seen = self.seen();
-        seen.requests += 1;
-        match result {
-            Some(Err(CallError::Denied(Denied::Budget { .. }))) => seen.out_of_budget = true,
-            Some(Err(CallError::Model(
-                ModelError::Failed { what, .. } | ModelError::Unusable { what },
-            ))) => {
-                seen.provider_failure = Some(what.clone());
-            }
-            Some(Ok(_) | Err(CallError::Model(ModelError::Refused { .. }))) => {
-                seen.provider_failure = None;
-            }
-            Some(Err(CallError::Denied(Denied::Stopping))) | None => {}
-        }
-        match result {
-            Some(Err(CallError::Model(error))) if error.is_context_overflow() => {
-                seen.overflows += 1;
-                seen.overflows_in_a_row += 1;
-                seen.unhandled_overflow |= seen.overflows_in_a_row > 1;
-            }
-            Some(Ok(_)) => seen.overflows_in_a_row = 0,
-            Some(Err(_)) | None => {}
-        }
-        seen.recorder
-            .record(line.request, result, line.began.elapsed(), line.tries);
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One call on its way into the transcript; written as abandoned where it is dropped.
-struct Line<'a> {
-    metered: &'a Metered,
-    request: &'a Value,
-    began: Instant,
-    tries: u32,
-    is_written: bool,
-}
-
-impl<'a> Line<'a> {
-    fn begin(metered: &'a Metered, request: &'a Value) -> Self {
-        Self {
-            metered,
-            request,
-            began: Instant::now(),
-            tries: 0,
-            is_written: false,
-        }
-    }
-
-    fn end(mut self, result: &Result<Reply, CallError>) {
-        self.is_written = true;
-        self.metered.note(&self, Some(result));
-    }
-}
-
-impl Drop for Line<'_> {
-    fn drop(&mut self) {
-        if !self.is_written {
-            self.metered.note(self, None);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Allowance;
     use crate::domain::{CallStatus, Tokens, Usd};
     use crate::model::CallError;
     use crate::model::fixture::{HELLO, Program, Remembered, Row, metered, request};
-    use crate::model::{Denied, Model, ModelError, ModelSettings, Price, transcript};
+    use crate::model::{
+        Allowance, Denied, Model, ModelError, ModelSettings, Price, Scope, transcript,
+    };
     use futures_util::FutureExt as _;
     use serde_json::{Value, json};
     use std::sync::Arc;
@@ -341,6 +315,7 @@ mod tests {
         let books = Arc::new(Remembered::marking(program.path("marker")));
         let metered = metered(program.model(), books.clone(), Allowance::default());
         metered.complete(&request("hi")).await.expect("a reply");
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Answered]);
         let rows = books.rows();
         let [Row::Intended(_, intent), Row::Settled(settlement)] = rows.as_slice() else {
@@ -394,6 +369,7 @@ mod tests {
         let (metered, books) = program.metered();
         metered.complete(&request("hi")).await.expect("a reply");
         let (failed, answered) = (CallStatus::Failed, CallStatus::Answered);
+        metered.settled().await;
         assert_eq!(books.endings(), [failed, failed, answered]);
         assert_eq!(metered.provider_failure(), None);
         let text = transcript::render(&metered.transcript_bytes(), 10_000);
@@ -407,10 +383,7 @@ mod tests {
     async fn a_failure_that_stays_is_told_and_booked_at_its_bound() {
         let program = Program::new("exit 1");
         let settings = ModelSettings {
-            price: Some(Price::PerMillion {
-                input: Usd(1_000_000),
-                output: Usd(1_000_000),
-            }),
+            price: Some(Price::plain(Usd(1_000_000), Usd(1_000_000))),
             ..program.settings()
         };
         let model = Model::new(settings).expect("the settings are right");
@@ -420,6 +393,7 @@ mod tests {
             .complete(&request("hi"))
             .await
             .expect_err("it fails");
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Failed; 3]);
         let failure = metered.provider_failure().expect("the provider failed");
         assert_eq!(failure, "`/bin/sh` ended with exit code 1");
@@ -451,6 +425,7 @@ mod tests {
                 .expect_err("it fails");
             assert!(matches!(error, CallError::Model(ModelError::Failed { .. })));
         }
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Failed; 6]);
         assert!(!metered.is_out_of_budget());
         for row in books.rows() {
@@ -482,6 +457,7 @@ mod tests {
             assert_eq!(metered.has_unhandled_overflow(), unhandled);
         }
         let (refused, answered) = (CallStatus::Refused, CallStatus::Answered);
+        metered.settled().await;
         assert_eq!(
             books.endings(),
             [refused, answered, refused, refused, answered]
@@ -501,6 +477,7 @@ mod tests {
         let calls = (0..20).map(|_| metered.complete(&sent));
         let results = futures_util::future::join_all(calls).await;
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 5);
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Answered; 5]);
         assert!(metered.is_out_of_budget());
         let error = metered.complete(&sent).await.expect_err("used up");
@@ -514,40 +491,47 @@ mod tests {
     async fn tokens_and_money_are_reserved_and_given_back() {
         let program = Program::new(HELLO);
         let settings = ModelSettings {
-            price: Some(Price::PerMillion {
-                input: Usd(1_000_000),
-                output: Usd(1_000_000),
-            }),
+            price: Some(Price::plain(Usd(1_000_000), Usd(1_000_000))),
             ..program.settings()
         };
-        // One call can use at most some 1,100 tokens and micro-dollars, and uses 12.
+        // One call can use at most some 1,200 tokens and micro-dollars, and uses 12.
         for allowance in [
             Allowance {
-                tokens: Some(1200),
+                tokens: Some(1300),
                 ..Allowance::default()
             },
             Allowance {
-                cost: Some(Usd(1200)),
+                cost: Some(Usd(1300)),
                 ..Allowance::default()
             },
         ] {
             let model = Model::new(settings.clone()).expect("the settings are right");
-            let metered = metered(model, Arc::new(Remembered::default()), allowance);
+            let books = Arc::new(Remembered::default());
+            let metered = metered(model, books.clone(), allowance);
             let sent = request("hi");
-            let (first, second) = tokio::join!(metered.complete(&sent), metered.complete(&sent));
-            let denied = [first, second].into_iter().filter_map(Result::err);
-            let denied: Vec<CallError> = denied.collect();
+            // There is room for one at a time; the others wait for it.
+            let calls = (0..5).map(|_| metered.complete(&sent));
+            for reply in futures_util::future::join_all(calls).await {
+                reply.expect("there was room after a while");
+            }
+            let mut is_open = false;
+            for row in books.rows() {
+                assert_ne!(is_open, matches!(row, Row::Intended(..)), "one at a time");
+                is_open = !is_open;
+            }
+            let long = request(&"x".repeat(500));
+            let denied = metered.complete(&long).await.expect_err("it never fits");
             assert!(
                 matches!(
-                    denied.as_slice(),
-                    [CallError::Denied(Denied::Budget { .. })]
+                    denied,
+                    CallError::Denied(Denied::Budget {
+                        scope: Scope::Job,
+                        ..
+                    })
                 ),
                 "{denied:?}"
             );
-            metered
-                .complete(&sent)
-                .await
-                .expect("the reservation is free again");
+            metered.complete(&sent).await.expect("this one fits");
         }
     }
 
@@ -555,12 +539,19 @@ mod tests {
     async fn the_books_can_deny() {
         let program = Program::new(HELLO);
         let what = "the run's budget of $1.0000 is used up".to_owned();
-        let books = Arc::new(Remembered::denying_from(2, Denied::Budget { what }));
+        let books = Arc::new(Remembered::denying_from(
+            2,
+            Denied::Budget {
+                scope: Scope::Run,
+                what,
+            },
+        ));
         let metered = metered(program.model(), books.clone(), Allowance::default());
         metered.complete(&request("hi")).await.expect("a reply");
         let error = metered.complete(&request("hi")).await.expect_err("denied");
         assert_eq!(error.to_object()["type"], "budget_exceeded");
-        assert!(metered.is_out_of_budget());
+        assert!(metered.is_cut_by_run() && !metered.is_out_of_budget());
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Answered]);
     }
 

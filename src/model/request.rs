@@ -7,10 +7,10 @@
 //! and shall not get one there. What is not known to be harmless is refused by name.
 
 use super::wire::Dialect;
-use super::{Model, ModelError};
+use super::{Model, ModelError, bound, clip};
 use crate::domain::Tokens;
 use serde_json::{Map, Value, json};
-use std::io;
+use std::sync::Arc;
 
 /// Fields of Chat Completions that pass.
 const CHAT_FIELDS: [&str; 36] = [
@@ -53,7 +53,9 @@ const CHAT_FIELDS: [&str; 36] = [
 ];
 
 /// Fields of Messages that pass.
-const MESSAGES_FIELDS: [&str; 14] = [
+const MESSAGES_FIELDS: [&str; 16] = [
+    "anthropic_beta",
+    "anthropic_version",
     "cache_control",
     "context_management",
     "messages",
@@ -76,16 +78,10 @@ const OWN_FIELDS: [&str; 5] = ["model", "service_tier", "store", "stream", "stre
 /// What the kinds of tools of Messages begin with that the caller runs itself.
 const OWN_TOOLS: [&str; 5] = ["bash_", "computer_", "custom", "memory_", "text_editor_"];
 
-/// Tokens that one image can be at most, with any model and at any size.
-const IMAGE_TOKENS: u64 = 50_000;
-/// Tokens that a provider may add to explain tools to the model, and again for each of a kind
-/// that it describes itself.
-const TOOL_TOKENS: u64 = 1024;
-
 /// A request that may leave.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Outgoing {
-    pub(super) body: Value,
+    pub(super) body: Arc<Value>,
     /// Whether the caller wants to see the usage of a stream.
     pub(super) with_usage: bool,
     /// What it can use at most.
@@ -98,36 +94,46 @@ pub(super) fn prepare(
     request: &Value,
     model: &Model,
 ) -> Result<Outgoing, ModelError> {
-    let fields = request
-        .as_object()
-        .ok_or_else(|| refused("the request is no JSON object"))?;
-    if !fields.get("messages").is_some_and(Value::is_array) {
-        return Err(refused("the request has no list `messages`"));
+    if !model.speaks(dialect) {
+        return Err(other_dialect());
     }
-    let images = check_content(dialect, fields, model.takes_images())?;
-    let tools = check_tools(dialect, fields)?;
-    let with_usage =
-        dialect == Dialect::Messages || request["stream_options"]["include_usage"] == true;
-    let mut body = passing(dialect, fields)?;
-    let limit = limit(dialect, fields, model.max_output_tokens());
+    let mut body = check(dialect, request, model.takes_images())?;
+    let limit = limit(dialect, request, model.max_output_tokens());
     let name = match dialect {
         Dialect::Chat => "max_completion_tokens",
         Dialect::Messages => "max_tokens",
     };
     body.insert(name.to_owned(), json!(limit));
     body.insert("model".to_owned(), json!(model.name()));
-    let body = Value::Object(body);
+    let body = Arc::new(Value::Object(body));
     let most = Tokens {
-        // No tokenizer makes more tokens than there are bytes.
-        input: json_len(&body) + images * IMAGE_TOKENS + tools * TOOL_TOKENS,
+        input: bound::input_at_most(&body),
         output: limit,
         ..Tokens::default()
     };
     Ok(Outgoing {
         body,
-        with_usage,
+        with_usage: dialect == Dialect::Messages
+            || request["stream_options"]["include_usage"] == true,
         most,
     })
+}
+
+/// Returns the fields that pass.
+fn check(
+    dialect: Dialect,
+    request: &Value,
+    takes_images: bool,
+) -> Result<Map<String, Value>, ModelError> {
+    let fields = request
+        .as_object()
+        .ok_or_else(|| refused("the request is no JSON object"))?;
+    if !fields.get("messages").is_some_and(Value::is_array) {
+        return Err(refused("the request has no list `messages`"));
+    }
+    check_content(dialect, fields, takes_images)?;
+    check_tools(dialect, fields)?;
+    passing(dialect, fields)
 }
 
 /// Returns the error for a dialect that the provider does not speak.
@@ -165,10 +171,7 @@ fn passing(
             }
             _ if value.is_null() => {}
             other => {
-                let what = format!(
-                    "`{}` is not passed on to the model",
-                    super::clip(other, 100)
-                );
+                let what = format!("`{}` is not passed on to the model", clip(other, 100));
                 return Err(refused(&what));
             }
         }
@@ -178,50 +181,44 @@ fn passing(
 
 /// Returns the limit of output tokens, which the caller may give its present or its former
 /// name.
-fn limit(dialect: Dialect, fields: &Map<String, Value>, configured: u64) -> u64 {
+fn limit(dialect: Dialect, request: &Value, configured: u64) -> u64 {
     let names: &[&str] = match dialect {
         Dialect::Chat => &["max_completion_tokens", "max_tokens"],
         Dialect::Messages => &["max_tokens"],
     };
-    let asked = names.iter().find_map(|name| fields.get(*name)?.as_u64());
+    let asked = names.iter().find_map(|name| request.get(*name)?.as_u64());
     asked.unwrap_or(configured).clamp(1, configured)
 }
 
-/// Returns how often a provider may add a description of tools of its own.
-fn check_tools(dialect: Dialect, fields: &Map<String, Value>) -> Result<u64, ModelError> {
+/// Checks that the caller runs all of its tools itself.
+fn check_tools(dialect: Dialect, fields: &Map<String, Value>) -> Result<(), ModelError> {
     let tools = fields.get("tools").and_then(Value::as_array);
-    let tools = tools.map_or(&[][..], Vec::as_slice);
-    let mut described = u64::from(!tools.is_empty());
-    for (index, tool) in tools.iter().enumerate() {
-        let kind = match dialect {
-            Dialect::Chat => tool["type"].as_str(),
-            Dialect::Messages => tool["type"].as_str().or(Some("custom")),
+    for (index, tool) in tools.into_iter().flatten().enumerate() {
+        // What names no kind is a tool of the caller's, or an error to the provider.
+        let Some(kind) = tool["type"].as_str() else {
+            continue;
         };
-        let is_callers = match (dialect, kind) {
-            (Dialect::Chat, Some(kind)) => ["function", "custom"].contains(&kind),
-            (Dialect::Messages, Some(kind)) => OWN_TOOLS.iter().any(|own| kind.starts_with(own)),
-            // What says no kind is a function to some servers, and an error to the others.
-            (_, None) => true,
+        let is_callers = match dialect {
+            Dialect::Chat => ["function", "custom"].contains(&kind),
+            Dialect::Messages => OWN_TOOLS.iter().any(|own| kind.starts_with(own)),
         };
         if !is_callers {
             return Err(refused(&format!(
                 "`tools[{index}]` is of the kind `{}`, which the provider would run itself; \
                  only tools that you run pass",
-                super::clip(kind.unwrap_or_default(), 100)
+                clip(kind, 100)
             )));
         }
-        described += u64::from(kind.is_some_and(|kind| !["function", "custom"].contains(&kind)));
     }
-    Ok(described)
+    Ok(())
 }
 
-/// Checks what messages hold beside text; returns how many images.
+/// Checks what messages hold beside text.
 fn check_content(
     dialect: Dialect,
     fields: &Map<String, Value>,
     takes_images: bool,
-) -> Result<u64, ModelError> {
-    let mut images = 0;
+) -> Result<(), ModelError> {
     let messages = fields.get("messages").and_then(Value::as_array);
     for (index, message) in messages.into_iter().flatten().enumerate() {
         let mut parts: Vec<&Value> = message["content"]
@@ -232,44 +229,50 @@ fn check_content(
         while let Some(part) = parts.pop() {
             // Results of tools hold parts of their own.
             parts.extend(part["content"].as_array().into_iter().flatten());
-            let at = || format!("`messages[{index}]`");
-            let outside = match (dialect, part["type"].as_str()) {
-                (Dialect::Chat, Some("image_url")) => {
-                    images += 1;
-                    let url = part["image_url"]
-                        .as_str()
-                        .or(part["image_url"]["url"].as_str());
-                    !url.is_some_and(|url| url.starts_with("data:"))
-                }
-                (Dialect::Chat, Some("file")) => {
-                    images += 1;
-                    !part["file"]["file_data"]
-                        .as_str()
-                        .is_some_and(|data| data.starts_with("data:"))
-                }
-                (Dialect::Messages, Some("image" | "document")) => {
-                    images += 1;
-                    let kind = part["source"]["type"].as_str();
-                    !kind.is_some_and(|kind| ["base64", "text", "content"].contains(&kind))
-                }
-                _ => false,
-            };
-            if outside {
+            let (is_image, is_elsewhere) = nature(dialect, part);
+            if is_image && !takes_images {
                 return Err(refused(&format!(
-                    "{} refers to something elsewhere, which the provider would have to fetch; \
-                     send it along (`data:…`)",
-                    at()
+                    "`messages[{index}]` holds an image, which this role's model does not take"
                 )));
             }
-            if images > 0 && !takes_images {
+            if is_elsewhere {
                 return Err(refused(&format!(
-                    "{} holds an image, which this role's model does not take",
-                    at()
+                    "`messages[{index}]` refers to something elsewhere, which the provider \
+                     would have to fetch: send the data itself"
                 )));
             }
         }
     }
-    Ok(images)
+    Ok(())
+}
+
+/// Returns whether a part of a message is an image, and whether it only says where something
+/// is.
+fn nature(dialect: Dialect, part: &Value) -> (bool, bool) {
+    let is_data = |value: &Value| value.as_str().is_some_and(|url| url.starts_with("data:"));
+    let kind = part["type"].as_str().unwrap_or_default();
+    match (dialect, kind) {
+        (Dialect::Chat, "image_url" | "input_image") => {
+            let url = &part["image_url"];
+            (true, !is_data(url) && !is_data(&url["url"]))
+        }
+        (Dialect::Chat, "video_url" | "audio_url") => {
+            let url = &part[kind];
+            (false, !is_data(url) && !is_data(&url["url"]))
+        }
+        (Dialect::Chat, "file" | "input_file") => {
+            let file = part.get("file").unwrap_or(part);
+            (false, !file["file_data"].is_string())
+        }
+        (Dialect::Messages, "image" | "document") => {
+            let source = part["source"]["type"].as_str();
+            let is_here = source.is_some_and(|kind| ["base64", "text", "content"].contains(&kind));
+            (kind == "image", !is_here)
+        }
+        // A file that was put elsewhere before, for tools that the provider runs.
+        (Dialect::Messages, "container_upload") => (false, true),
+        _ => (false, false),
+    }
 }
 
 fn refused(what: &str) -> ModelError {
@@ -281,19 +284,124 @@ fn refused(what: &str) -> ModelError {
     }
 }
 
-/// Returns how many bytes a value has as JSON, without writing it anywhere.
-fn json_len(value: &Value) -> u64 {
-    struct Count(u64);
-    impl io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len() as u64;
-            Ok(bytes.len())
-        }
+#[cfg(test)]
+mod tests {
+    use super::prepare;
+    use crate::model::fixture::{Program, request};
+    use crate::model::wire::Dialect;
+    use crate::model::{Model, ModelError, ModelSettings, Price};
+    use serde_json::{Value, json};
 
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
+    fn model(images: bool) -> Model {
+        let program = Program::new("");
+        let settings = ModelSettings {
+            images,
+            price: Some(Price::Free),
+            ..program.settings()
+        };
+        Model::new(settings).expect("the settings are right")
+    }
+
+    fn refusal(dialect: Dialect, fields: Value) -> Option<String> {
+        let mut request = request("hi");
+        for (name, value) in fields.as_object().expect("fields") {
+            request[name] = value.clone();
+        }
+        let checked = super::check(dialect, &request, true);
+        match checked {
+            Ok(_) => None,
+            Err(ModelError::Refused { status: 400, error }) => {
+                Some(error["message"].as_str().expect("a message").to_owned())
+            }
+            Err(other) => panic!("{other:?}"),
         }
     }
-    let mut count = Count(0);
-    serde_json::to_writer(&mut count, value).map_or(u64::MAX, |()| count.0)
+
+    #[test]
+    fn nothing_passes_that_would_give_the_caller_a_network() {
+        let chat = |fields| refusal(Dialect::Chat, fields);
+        let messages = |fields| refusal(Dialect::Messages, fields);
+        let content = |part: Value| json!({"messages": [{"role": "user", "content": [part]}]});
+        let said = [
+            chat(json!({"web_search_options": {}})),
+            chat(json!({"plugins": [{"id": "web"}]})),
+            chat(json!({"models": ["another"]})),
+            chat(json!({"tools": [{"type": "function"}, {"type": "web_search_preview"}]})),
+            chat(content(
+                json!({"type": "image_url", "image_url": {"url": "https://a/x.png"}}),
+            )),
+            chat(content(json!({"type": "file", "file": {"file_id": "f"}}))),
+            messages(json!({"tools": [{"type": "web_fetch_20250910", "name": "web_fetch"}]})),
+            messages(json!({"mcp_servers": []})),
+            messages(json!({"container": "c"})),
+            messages(content(
+                json!({"type": "image", "source": {"type": "url", "url": "u"}}),
+            )),
+            messages(content(json!({"type": "tool_result", "content": [
+                {"type": "document", "source": {"type": "file", "file_id": "f"}}]}))),
+        ]
+        .map(|said| said.expect("it is refused"));
+        insta::assert_snapshot!(said.join("\n"), @r"
+        `web_search_options` is not passed on to the model
+        `plugins` is not passed on to the model
+        `models` is not passed on to the model
+        `tools[1]` is of the kind `web_search_preview`, which the provider would run itself; only tools that you run pass
+        `messages[0]` refers to something elsewhere, which the provider would have to fetch: send the data itself
+        `messages[0]` refers to something elsewhere, which the provider would have to fetch: send the data itself
+        `tools[0]` is of the kind `web_fetch_20250910`, which the provider would run itself; only tools that you run pass
+        `mcp_servers` is not passed on to the model
+        `container` is not passed on to the model
+        `messages[0]` refers to something elsewhere, which the provider would have to fetch: send the data itself
+        `messages[0]` refers to something elsewhere, which the provider would have to fetch: send the data itself
+        ");
+        for fields in [
+            json!({"tools": [{"type": "function", "function": {"name": "f"}}, {"type": "custom"}]}),
+            json!({"temperature": 0, "reasoning_effort": "high", "seed": 7, "user": "me"}),
+            json!({"unknown": null}),
+            content(json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}})),
+            content(json!({"type": "text", "text": "https://a"})),
+        ] {
+            assert_eq!(chat(fields.clone()), None, "{fields}");
+        }
+        for fields in [
+            json!({"tools": [{"name": "f"}, {"type": "bash_20250124", "name": "bash"}]}),
+            json!({"thinking": {"type": "enabled", "budget_tokens": 1024}, "system": "s"}),
+            content(json!({"type": "image", "source": {"type": "base64", "data": "AA"}})),
+        ] {
+            assert_eq!(messages(fields.clone()), None, "{fields}");
+        }
+    }
+
+    #[test]
+    fn images_are_refused_where_the_model_takes_none() {
+        let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}});
+        let request = json!({"messages": [{"role": "user", "content": [image]}]});
+        let outgoing = prepare(Dialect::Chat, &request, &model(true)).expect("it passes");
+        assert!(outgoing.most.input > 10_000, "{:?}", outgoing.most);
+        let error = prepare(Dialect::Chat, &request, &model(false)).expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            "the model refused the request: `messages[0]` holds an image, which this role's \
+             model does not take"
+        );
+    }
+
+    #[test]
+    fn the_limit_of_output_can_only_be_lowered() {
+        let model = model(true);
+        for (name, asked, expected) in [
+            ("max_tokens", json!(10), 10),
+            ("max_completion_tokens", json!(1_000_000), 1000),
+            ("max_tokens", json!(0), 1),
+            ("max_tokens", json!("many"), 1000),
+            ("seed", json!(1), 1000),
+        ] {
+            let mut request = request("hi");
+            request[name] = asked;
+            let outgoing = prepare(Dialect::Chat, &request, &model).expect("it passes");
+            assert_eq!(outgoing.body["max_completion_tokens"], expected);
+            assert_eq!(outgoing.body.get("max_tokens"), None);
+            assert_eq!(outgoing.most.output, expected);
+        }
+    }
 }

@@ -1,7 +1,6 @@
 //! What a role's model is, resolved from the configuration by the caller.
 
-use super::Retry;
-use crate::domain::{Tokens, Usd};
+use super::{Price, Rates, Retry};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,7 +10,7 @@ use std::time::Duration;
 const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 16_384;
 
 /// Names of the providers there are.
-const PROVIDERS: [&str; 2] = ["openai", "command"];
+const PROVIDERS: [&str; 3] = ["openai", "anthropic", "command"];
 
 /// Settings of one role's model.
 #[derive(Clone, Debug)]
@@ -74,35 +73,6 @@ impl LimitField {
         match self {
             Self::MaxCompletionTokens => "max_completion_tokens",
             Self::MaxTokens => "max_tokens",
-        }
-    }
-}
-
-/// What tokens cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Price {
-    /// Nothing, or nothing that is counted.
-    Free,
-    /// US dollars per million tokens.
-    PerMillion {
-        /// Prompt tokens.
-        input: Usd,
-        /// Completion tokens, reasoning included.
-        output: Usd,
-    },
-}
-
-impl Price {
-    /// Returns what these tokens cost, rounded up to the next micro-dollar.
-    pub fn cost(self, tokens: Tokens) -> Usd {
-        match self {
-            Self::Free => Usd::default(),
-            Self::PerMillion { input, output } => {
-                let pico = i128::from(tokens.input) * i128::from(input.0)
-                    + i128::from(tokens.output) * i128::from(output.0);
-                let micro = pico.div_euclid(1_000_000) + i128::from(pico % 1_000_000 != 0);
-                Usd(i64::try_from(micro).unwrap_or(i64::MAX))
-            }
         }
     }
 }
@@ -281,10 +251,13 @@ impl ModelSettings {
 
     pub(super) fn known_price(&self) -> Result<Price, SettingsError> {
         match self.price {
-            Some(Price::PerMillion { input, output }) if input.0 < 0 || output.0 < 0 => {
-                Err(SettingsError::unusable("price", "must not be less than 0"))
+            Some(price) => {
+                let negative = |rates: &Rates| rates.named().iter().any(|(_, rate)| rate.0 < 0);
+                if price.rates().iter().any(negative) {
+                    return Err(SettingsError::unusable("price", "must not be less than 0"));
+                }
+                Ok(price)
             }
-            Some(price) => Ok(price),
             None => Err(SettingsError::NoPrice {
                 model: self.model.clone(),
             }),
@@ -303,7 +276,6 @@ fn is_variable(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{ModelSettings, Price, SettingsError};
-    use crate::domain::{Tokens, Usd};
     use crate::model::Model;
 
     fn settings() -> ModelSettings {
@@ -328,7 +300,7 @@ mod tests {
                 provider: "comand".to_owned(),
                 ..settings()
             }),
-            "unknown provider `comand`; known are `openai`, `command`"
+            "unknown provider `comand`; known are `openai`, `anthropic`, `command`"
         );
         assert_eq!(
             refusal(ModelSettings {
@@ -359,27 +331,5 @@ mod tests {
             Model::new(no_price),
             Err(SettingsError::NoPrice { model }) if model == "m"
         ));
-    }
-
-    #[test]
-    fn a_cost_is_rounded_up() {
-        let price = Price::PerMillion {
-            input: Usd(3_000_000),
-            output: Usd(15_000_000),
-        };
-        let tokens = |input, output| Tokens {
-            input,
-            output,
-            ..Tokens::default()
-        };
-        assert_eq!(price.cost(tokens(1000, 100)), Usd(4500));
-        assert_eq!(price.cost(tokens(0, 0)), Usd(0));
-        let cheap = Price::PerMillion {
-            input: Usd(1),
-            output: Usd(0),
-        };
-        assert_eq!(cheap.cost(tokens(1, 0)), Usd(1));
-        assert_eq!(price.cost(tokens(u64::MAX, 0)), Usd(i64::MAX));
-        assert_eq!(Price::Free.cost(tokens(10, 10)), Usd(0));
     }
 }

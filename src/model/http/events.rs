@@ -3,7 +3,7 @@
 use super::key::{self, Key};
 use super::{About, LIMIT};
 use crate::model::wire::Event;
-use crate::model::{ModelError, reply};
+use crate::model::{ModelError, verdict};
 use eventsource_stream::{EventStreamError, Eventsource as _};
 use futures_util::future::ready;
 use futures_util::stream::{self, BoxStream};
@@ -69,7 +69,7 @@ fn read(name: String, data: String, key: Option<&Key>) -> Result<Event, ModelErr
     let data = key::redact(key, data);
     let name = Some(name).filter(|name| name != UNNAMED);
     if let Some(error) = said_error(name.as_deref(), &data) {
-        return Err(reply::read_error(error, true));
+        return Err(verdict::read(error, true));
     }
     Ok(Event { name, data })
 }

@@ -1,8 +1,7 @@
 //! From what went wrong to whose fault it is: the table of `docs/models.md`, as code.
 
 use super::About;
-use crate::model::reply;
-use crate::model::{ModelError, clip};
+use crate::model::{ModelError, clip, verdict};
 use crate::sys::clock::now_ms;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
@@ -106,7 +105,7 @@ pub(super) fn from_status(
 ) -> ModelError {
     let said = said(text);
     let object = said.as_object();
-    let message = reply::message(&said);
+    let message = verdict::message(&said);
     let server = &about.server;
     let told = format!("`{server}` answers {status}: {}", clip(message, QUOTED));
     let unusable = |hint: &str| ModelError::Unusable {
@@ -149,10 +148,18 @@ pub(super) fn from_status(
         407 => unusable("check the proxy that the environment names"),
         // The request may have been read; whether it was worked on is not known.
         408 => failed(true),
-        409 | 425 | 429 => failed(false),
-        400..500 => reply::refused_with(status, said),
+        429 | 529 => ModelError::Busy {
+            what: told.clone(),
+            retry_after: retry_after(headers),
+        },
+        503 if headers.contains_key(RETRY_AFTER) => ModelError::Busy {
+            what: told.clone(),
+            retry_after: retry_after(headers),
+        },
+        409 | 425 => failed(false),
+        400..500 => verdict::refusal(status, said),
         // The server itself says that it has not done it.
-        500 | 503 | 529 => failed(false),
+        500 | 503 => failed(false),
         // A proxy says it of a server behind it, which may have.
         _ => failed(true),
     }
@@ -185,7 +192,7 @@ fn said(text: &str) -> Value {
         "" => "nothing more".to_owned(),
         text => clip(text, QUOTED).into_owned(),
     };
-    reply::error_object(match error {
+    verdict::error_object(match error {
         Value::Null => Value::String(bare(text)),
         Value::Object(fields) if !fields.contains_key("message") => Value::String(bare(text)),
         error => error,
@@ -199,18 +206,38 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Some(millis) = millis {
         return Duration::try_from_secs_f64(millis / 1000.0).ok();
     }
-    let said = text(RETRY_AFTER.as_str())?;
-    if let Ok(seconds) = said.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
     let date = |text: &str| {
         let parsed = DateTimeParser::new().parse_timestamp(text);
         parsed.ok().map(jiff::Timestamp::as_millisecond)
     };
     // Measured by the server's own clock where it tells the time.
     let now = text(DATE.as_str()).and_then(date).unwrap_or_else(now_ms);
-    let millis = u64::try_from(date(said)?.saturating_sub(now)).unwrap_or(0);
-    Some(Duration::from_millis(millis))
+    let from_now = |then: i64| {
+        let millis = u64::try_from(then.saturating_sub(now)).unwrap_or(0);
+        Duration::from_millis(millis)
+    };
+    let Some(said) = text(RETRY_AFTER.as_str()) else {
+        return used_up_until(headers).map(from_now);
+    };
+    if let Ok(seconds) = said.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    date(said).map(from_now)
+}
+
+/// Returns when the last of Anthropic's allowances that are used up is full again, in
+/// milliseconds since 1970.
+fn used_up_until(headers: &HeaderMap) -> Option<i64> {
+    let text = |allowance: &str, what: &str| {
+        let name = format!("anthropic-ratelimit-{allowance}-{what}");
+        headers.get(name)?.to_str().ok()
+    };
+    ["requests", "tokens", "input-tokens", "output-tokens"]
+        .iter()
+        .filter(|allowance| text(allowance, "remaining") == Some("0"))
+        .filter_map(|allowance| text(allowance, "reset")?.parse::<jiff::Timestamp>().ok())
+        .map(jiff::Timestamp::as_millisecond)
+        .max()
 }
 
 /// Returns an error with all that caused it, in one line.
@@ -234,5 +261,67 @@ fn failed(what: String, may_be_charged: bool) -> ModelError {
         retryable: true,
         may_be_charged,
         retry_after: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::retry_after;
+    use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+    use std::time::Duration;
+
+    fn asked(headers: &[(&'static str, &'static str)]) -> Option<Duration> {
+        let headers = headers.iter().map(|(name, value)| {
+            let name = HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
+        });
+        retry_after(&headers.collect::<HeaderMap>())
+    }
+
+    #[test]
+    fn servers_say_how_long_to_wait_in_several_ways() {
+        let date = ("date", "Sun, 22 Nov 2026 15:00:00 GMT");
+        for (headers, expected) in [
+            (vec![], None),
+            (vec![("retry-after", "7")], Some(7000)),
+            (
+                vec![("retry-after-ms", "250"), ("retry-after", "7")],
+                Some(250),
+            ),
+            (
+                vec![date, ("retry-after", "Sun, 22 Nov 2026 15:00:09 GMT")],
+                Some(9000),
+            ),
+            (
+                vec![date, ("retry-after", "Sun, 22 Nov 2026 14:00:00 GMT")],
+                Some(0),
+            ),
+            (vec![("retry-after", "soon")], None),
+            (vec![("retry-after", "-1")], None),
+            (
+                vec![
+                    date,
+                    ("anthropic-ratelimit-requests-remaining", "12"),
+                    ("anthropic-ratelimit-requests-reset", "2026-11-22T16:00:00Z"),
+                    ("anthropic-ratelimit-input-tokens-remaining", "0"),
+                    (
+                        "anthropic-ratelimit-input-tokens-reset",
+                        "2026-11-22T15:00:20Z",
+                    ),
+                    ("anthropic-ratelimit-output-tokens-remaining", "0"),
+                    (
+                        "anthropic-ratelimit-output-tokens-reset",
+                        "2026-11-22T15:00:10Z",
+                    ),
+                ],
+                Some(20_000),
+            ),
+        ] {
+            assert_eq!(
+                asked(&headers),
+                expected.map(Duration::from_millis),
+                "{headers:?}"
+            );
+        }
     }
 }

@@ -117,8 +117,25 @@ impl Http {
 
     /// Sends one request. Asked for a stream, a server may all the same answer whole.
     pub(super) async fn post(&self, body: &Value, stream: bool) -> Result<Answer, ModelError> {
+        self.post_with(body, stream, &[]).await
+    }
+
+    /// Sends one request with headers of its own, which take the place of the usual ones; a
+    /// value that no header can have is left out.
+    pub(super) async fn post_with(
+        &self,
+        body: &Value,
+        stream: bool,
+        own: &[(&'static str, String)],
+    ) -> Result<Answer, ModelError> {
         let deadline = Instant::now() + self.about.timeout;
-        let response = self.head(body, stream, deadline).await?;
+        let mut headers = self.headers.clone();
+        for (name, value) in own {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        let response = self.head(body, headers, stream, deadline).await?;
         let is_stream = stream && is_event_stream(&response);
         let key = self.key.as_ref().ok().and_then(Option::as_ref);
         if is_stream {
@@ -138,6 +155,7 @@ impl Http {
     async fn head(
         &self,
         body: &Value,
+        headers: HeaderMap,
         stream: bool,
         deadline: Instant,
     ) -> Result<Response, ModelError> {
@@ -156,7 +174,7 @@ impl Http {
         let mut request = self
             .client
             .post(self.url.clone())
-            .headers(self.headers.clone())
+            .headers(headers)
             .header(ACCEPT, accept)
             .body(body.to_string());
         if let Some(key) = key {

@@ -128,7 +128,10 @@ mod tests {
             )
         );
         assert_eq!(
-            told(json!({"a": 1, "messages": [1]}), json!({"a": 2, "messages": [1, 2]})),
+            told(
+                json!({"a": 1, "messages": [1]}),
+                json!({"a": 2, "messages": [1, 2]})
+            ),
             "messages[1]: nothing / 2"
         );
         assert_eq!(

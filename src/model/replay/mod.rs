@@ -13,6 +13,7 @@ mod difference;
 mod steady;
 
 use super::exchange::{Ending, Heard, Outline, canonical, piece, whole, without_messages};
+use super::tape::Tape;
 use super::wire::{Answer, Dialect};
 use super::{Exchange, JobSubject, ModelError};
 use crate::domain::{BlobId, CallId, CallSettlement, CallStatus, CallSubject, Recording, Role};
@@ -58,6 +59,8 @@ pub struct Replay {
 struct State {
     /// What each execution has been answered.
     used: HashMap<Lane, HashSet<usize>>,
+    /// And what last.
+    last: HashMap<Lane, usize>,
     /// Outlines without what varies, of the jobs that needed them.
     steady: HashMap<usize, Outline>,
     replayed: Replayed,
@@ -72,6 +75,16 @@ struct Lane {
     execution: u32,
 }
 
+impl Lane {
+    fn of(who: &JobSubject) -> Self {
+        Self {
+            subject: who.subject.clone(),
+            role: who.role,
+            execution: who.execution,
+        }
+    }
+}
+
 /// How many calls were answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
@@ -83,11 +96,11 @@ pub struct Replayed {
 
 /// A recorded answer.
 #[derive(Debug)]
-pub(super) struct Replaying {
+struct Replaying {
     /// The answer; none: the caller had gone away before anything came.
-    pub heard: Option<Heard>,
+    heard: Option<Heard>,
     /// What the books say about it.
-    pub settlement: Option<CallSettlement>,
+    settlement: Option<CallSettlement>,
 }
 
 impl fmt::Debug for Replay {
@@ -133,18 +146,41 @@ impl Replay {
         self.state().missing.clone()
     }
 
+    /// Answers a request as it was answered then.
+    pub(super) async fn answer(
+        &self,
+        tape: &Tape,
+        dialect: Dialect,
+        body: &Value,
+    ) -> Result<Answer, ModelError> {
+        let found = self.find(tape.who(), dialect, body)?;
+        tape.replay(found.settlement.clone());
+        found.answer().await
+    }
+
+    /// Returns whether the request whose answer was given last was sent once more.
+    pub(super) fn is_tried_again(&self, tape: &Tape) -> bool {
+        let lane = Lane::of(tape.who());
+        let state = self.state();
+        let Some(last) = state.last.get(&lane).map(|place| &self.calls[*place]) else {
+            return false;
+        };
+        self.calls.iter().any(|call| {
+            call.recording.tried == tape.tried() + 1
+                && call.recording.digest == last.recording.digest
+                && (&call.subject, call.role, call.execution)
+                    == (&last.subject, last.role, last.execution)
+        })
+    }
+
     /// Returns the recorded answer to a request.
-    pub(super) fn find(
+    fn find(
         &self,
         who: &JobSubject,
         dialect: Dialect,
         body: &Value,
     ) -> Result<Replaying, ModelError> {
-        let lane = Lane {
-            subject: who.subject.clone(),
-            role: who.role,
-            execution: who.execution,
-        };
+        let lane = Lane::of(who);
         let outline = Exchange::new(dialect, false, body).outline().clone();
         let mut state = self.state();
         let exact = self.exact(&state, &lane, dialect, &outline);
@@ -154,11 +190,12 @@ impl Replay {
             state.missing.get_or_insert_with(|| what.clone());
             return Err(ModelError::Unusable { what });
         };
+        state.last.insert(lane.clone(), place);
         state.used.entry(lane).or_default().insert(place);
         state.replayed.calls += 1;
         state.replayed.steadied += u64::from(exact.is_none());
         drop(state);
-        self.answer(place)
+        self.load_answer(place)
     }
 
     /// Returns the best of the calls with exactly this request.
@@ -206,7 +243,10 @@ impl Replay {
         let wanted = steady_outline(body).digest();
         let mut same = Vec::new();
         for place in places {
-            if self.steady_of(state, place).is_some_and(|it| it.digest() == wanted) {
+            if self
+                .steady_of(state, place)
+                .is_some_and(|it| it.digest() == wanted)
+            {
                 same.push(place);
             }
         }
@@ -268,7 +308,7 @@ impl Replay {
         body
     }
 
-    fn answer(&self, place: usize) -> Result<Replaying, ModelError> {
+    fn load_answer(&self, place: usize) -> Result<Replaying, ModelError> {
         let call = &self.calls[place];
         let unreadable = |why: String| ModelError::Unusable {
             what: format!(
@@ -340,7 +380,12 @@ impl Replay {
     /// with the nearest number of messages.
     fn nearest(&self, places: &[usize], outline: &Outline) -> Option<(usize, Value)> {
         let mut by_length: Vec<usize> = places.to_vec();
-        let far = |place: &usize| self.calls[*place].recording.messages.abs_diff(outline.len());
+        let far = |place: &usize| {
+            self.calls[*place]
+                .recording
+                .messages
+                .abs_diff(outline.len())
+        };
         by_length.sort_by_key(far);
         let mut best: Option<(usize, usize, Value)> = None;
         for place in by_length.into_iter().take(NEIGHBORS) {
@@ -364,7 +409,7 @@ impl Replay {
 impl Replaying {
     /// Answers as it was answered then. Where the caller had gone away, nothing more comes: it
     /// will go away again.
-    pub(super) async fn answer(self) -> Result<Answer, ModelError> {
+    async fn answer(self) -> Result<Answer, ModelError> {
         match self.heard {
             None => std::future::pending().await,
             Some(Heard::Whole(body)) => Ok(Answer::Whole(body)),
@@ -399,6 +444,3 @@ fn told(subject: &CallSubject) -> String {
         CallSubject::Manual => "somebody by hand".to_owned(),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -154,7 +154,9 @@ fn duration(text: &str) -> usize {
     let number = whole + part;
     let space = usize::from(text.as_bytes().get(number) == Some(&b' '));
     let unit = &text[number + space..];
-    let letters = unit.find(|c: char| !c.is_alphanumeric()).unwrap_or(unit.len());
+    let letters = unit
+        .find(|c: char| !c.is_alphanumeric())
+        .unwrap_or(unit.len());
     match UNITS.contains(&&unit[..letters]) {
         true => number + space + letters,
         false => 0,
@@ -178,7 +180,10 @@ mod tests {
             ("took 1.5 seconds, 300 ms", "took …, …"),
             ("at 2026-01-31T12:59:59.123Z end", "at …Z end"),
             ("2026-01-31 12:59", "…"),
-            ("-rw-r--r-- 1 u u 12 Nov 22 15:04 a.py", "-rw-r--r-- 1 u u 12 … … a.py"),
+            (
+                "-rw-r--r-- 1 u u 12 Nov 22 15:04 a.py",
+                "-rw-r--r-- 1 u u 12 … … a.py",
+            ),
             ("<object at 0x7f3a2b1c>", "<object at …>"),
             ("in /tmp/tmpa1b2_c/x.py", "in …/x.py"),
             ("in /tmp/tmp.Xy12/x", "in …/x"),

@@ -3,7 +3,7 @@
 use super::record::Recorder;
 use super::{read, render};
 use crate::domain::{Speaker, Step, Tokens, Trajectory, TurnEnd, Usd};
-use crate::model::{CallError, Denied, ModelError, Reply};
+use crate::model::{CallError, Denied, ModelError, Reply, Scope};
 use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -274,6 +274,7 @@ fn every_kind_of_end_has_a_name() {
     for error in [
         CallError::Denied(Denied::Stopping),
         CallError::Denied(Denied::Budget {
+            scope: Scope::Job,
             what: "no more".to_owned(),
         }),
         CallError::Model(ModelError::Failed {
