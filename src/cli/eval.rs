@@ -3,7 +3,7 @@
 use super::error::Hint as _;
 use super::exit::Code;
 use super::place::{Shape, split};
-use super::run::{Budget, KEEP, Run, out_of_budget, resolved, settings};
+use super::run::{Budget, KEEP, Run, configured, out_of_budget, settings};
 use super::traffic::Traffic;
 use super::ui::Ui;
 use super::{block_on, show, workplace};
@@ -73,7 +73,7 @@ impl Args {
         let overrides = self.budget.with(overrides);
         let replay = self.traffic.source(ui)?;
         let settings = match replay {
-            Some(_) => resolved(&place.dir, &overrides)?,
+            Some(_) => configured(&place.dir, &overrides)?,
             None => settings(&place.dir, &overrides)?,
         };
         let run = self.evaluate(ui, &place.dir, &settings, variant, replay);

@@ -3,10 +3,10 @@
 use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::init::{self, Source, config_error};
-use super::run::{Budget, KEEP, Run, out_of_budget, resolved, settings};
+use super::run::{Budget, KEEP, Run, configured, out_of_budget, settings};
 use super::traffic::{Remake, Traffic};
 use super::ui::Ui;
-use super::{block_on, workplace};
+use super::{block_on, dry_run, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
@@ -29,6 +29,7 @@ use std::sync::Arc;
 Examples:
   dgm evolve demo --preset smoke            first look: no key, no network, no Docker
   dgm evolve demo --generations 10          go on with it
+  dgm evolve demo --dry-run                 what it would do, and what that may cost
   dgm evolve run --config my.toml           a new archive from your own configuration
   dgm evolve run --sandbox docker           run in containers instead
   dgm evolve again --replay run             the same again without any provider")]
@@ -50,7 +51,11 @@ pub(super) struct Args {
     traffic: Traffic,
     #[command(flatten)]
     budget: Budget,
-    /// Print the tree as JSON (`dgm.tree/1`) at the end
+    /// Show what the run would do and may cost, and do nothing; needs no key and no engine
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the tree as JSON (`dgm.tree/1`) at the end, or with `--dry-run` the plan
+    /// (`dgm.plan/1`)
     #[arg(long)]
     json: bool,
 }
@@ -58,20 +63,6 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
         let dir = self.dir.clone().unwrap_or_else(|| PathBuf::from("."));
-        if !exists(&dir) {
-            if self.dir.is_none() {
-                return usage(
-                    "the current directory holds no archive",
-                    "name the folder of one, or make one: `dgm evolve demo --preset smoke`",
-                );
-            }
-            let replay = self.traffic.replay.as_deref();
-            let remake = Remake::of(&self.source, replay)?;
-            init::create(&dir, &remake.source, replay.is_none())?;
-            ui.status(&format!("made the archive `{}`", dir.display()));
-        } else if self.source.says_more_than_a_preset() {
-            ui.warn("the archive is there already: it goes on with its own `dgm.toml`");
-        }
         let overrides = Overrides {
             generations: self.generations,
             workers: self.workers,
@@ -80,9 +71,27 @@ impl Args {
             ..Overrides::default()
         };
         let overrides = self.budget.with(overrides);
+        if !exists(&dir) && self.dir.is_none() {
+            return usage(
+                "the current directory holds no archive",
+                "name the folder of one, or make one: `dgm evolve demo --preset smoke`",
+            );
+        }
+        let replay = self.traffic.replay.as_deref();
+        let remake = Remake::of(&self.source, replay)?;
+        if self.dry_run {
+            dry_run::show(ui, &dir, &remake.source, &overrides, self.json)?;
+            return Ok(Code::Done);
+        }
+        if !exists(&dir) {
+            init::create(&dir, &remake.source, replay.is_none())?;
+            ui.status(&format!("made the archive `{}`", dir.display()));
+        } else if self.source.says_more_than_a_preset() {
+            ui.warn("the archive is there already: it goes on with its own `dgm.toml`");
+        }
         let replay = self.traffic.source(ui)?;
         let settings = match replay {
-            Some(_) => resolved(&dir, &overrides)?,
+            Some(_) => configured(&dir, &overrides)?,
             None => settings(&dir, &overrides)?,
         };
         let (finished, rounds) = block_on(evolve(ui, &dir, &settings, replay))?;

@@ -112,14 +112,14 @@ impl Run {
 
 /// Reads the archive's own configuration, whose models can be made.
 pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
-    let settings = resolved(dir, overrides)?;
-    let name = Layout::new(dir).config().display().to_string();
-    config_error(settings.check_models(), &name)?;
+    let settings = configured(dir, overrides)?;
+    let checked = settings.check_models();
+    config_error(checked, &Layout::new(dir).config().display().to_string())?;
     Ok(settings)
 }
 
-/// Reads the archive's own configuration.
-pub(super) fn resolved(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
+/// Reads it without a look at what the models need, such as keys.
+pub(super) fn configured(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
     let file = Layout::new(dir).config();
     let name = file.display().to_string();
     let text =

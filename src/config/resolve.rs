@@ -41,6 +41,16 @@ pub enum Backend {
     Local,
 }
 
+impl Backend {
+    /// Returns the name used in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Local => "local",
+        }
+    }
+}
+
 /// Everything a run is told, resolved.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -256,7 +266,8 @@ fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
     })
 }
 
-fn budgets(raw: &RawBudget) -> Result<Budgets, ConfigError> {
+/// Returns the budgets that a configuration sets.
+pub fn budgets(raw: &RawBudget) -> Result<Budgets, ConfigError> {
     let allowance = |scope: &str, usd: Option<f64>, tokens: Option<u64>, calls: Option<u64>| {
         let key = |name: &str| format!("budget.{name}{scope}");
         for (name, limit) in [("tokens", tokens), ("calls", calls)] {

@@ -15,10 +15,18 @@ pub(super) struct ChannelBooks {
 }
 
 impl ChannelBooks {
-    pub(super) fn new(events: mpsc::UnboundedSender<Event>, keeps_traffic: bool) -> Self {
+    pub(super) fn new(events: mpsc::UnboundedSender<Event>) -> Self {
         Self {
             events,
+            keeps_traffic: false,
+        }
+    }
+
+    /// Returns them with the traffic of calls kept, or not.
+    pub(super) fn keeping_traffic(self, keeps_traffic: bool) -> Self {
+        Self {
             keeps_traffic,
+            ..self
         }
     }
 }

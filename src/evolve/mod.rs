@@ -12,10 +12,13 @@
 mod books;
 mod budget;
 mod comparable;
+#[cfg(test)]
+mod crowd;
 mod dispatcher;
 mod ends;
 mod event;
 mod evidence;
+mod forecast;
 mod gates;
 mod improve;
 mod notes;
@@ -31,6 +34,7 @@ mod traffic;
 pub use budget::Budgets;
 pub use comparable::{Incomparable, comparable, same_tasks};
 pub use dispatcher::{EndCause, Engine, Finished, Parts, Unrecorded};
+pub use forecast::{Count, Forecast, Kind, Spread, Work, forecast};
 pub use progress::Progress;
 pub use replay::ReplaySource;
 pub use settings::EngineSettings;

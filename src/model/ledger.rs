@@ -242,3 +242,137 @@ impl Drop for OpenCall {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Bound, Ledger};
+    use crate::domain::{Amount, CallStatus, CallSubject, Role, Tokens, Usd};
+    use crate::model::fixture::{Remembered, Row};
+    use crate::model::{Allowance, Denied, Intent, Scope};
+    use proptest::collection::vec;
+    use proptest::prelude::{ProptestConfig, Strategy, any};
+    use proptest::{prop_assert, prop_assert_eq, proptest};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// What one caller does.
+    #[derive(Clone, Copy, Debug)]
+    struct Caller {
+        starts_after: u64,
+        takes: u64,
+        tokens: u64,
+        uses: u64,
+        how: u8,
+    }
+
+    fn caller() -> impl Strategy<Value = Caller> {
+        (0..4_u64, 0..4_u64, 1..100_u64, 0..100_u64, any::<u8>()).prop_map(
+            |(starts_after, takes, tokens, uses, how)| Caller {
+                starts_after,
+                takes,
+                tokens,
+                uses,
+                how,
+            },
+        )
+    }
+
+    /// Makes one call as it is told; returns whether it was denied.
+    async fn call(ledger: Arc<Ledger>, caller: Caller) -> bool {
+        tokio::time::sleep(Duration::from_millis(caller.starts_after)).await;
+        let tokens = Tokens {
+            input: caller.tokens,
+            ..Tokens::default()
+        };
+        let bound = Bound {
+            tokens,
+            cost: Usd(0),
+        };
+        let intent = Intent {
+            subject: CallSubject::Manual,
+            execution: 1,
+            role: Role::Solve,
+            model: "m".to_owned(),
+            at_most: Usd(0),
+            at_most_tokens: caller.tokens,
+        };
+        let tape = ledger.tape(Arc::new(crate::model::fixture::job()), 1);
+        let mut open = match ledger.open(intent, bound, tape).await {
+            Ok(open) => open,
+            Err(Denied::Budget { scope, .. }) => {
+                assert_eq!(scope, Scope::Job);
+                return true;
+            }
+            Err(Denied::Stopping) => panic!("nobody stops"),
+        };
+        open.leaves();
+        tokio::time::sleep(Duration::from_millis(caller.takes)).await;
+        let used = Tokens {
+            input: caller.uses.min(caller.tokens),
+            ..Tokens::default()
+        };
+        match caller.how % 6 {
+            0..=2 => open.end(CallStatus::Answered, used, false, Usd(0)),
+            3 => {
+                let none = Tokens::default();
+                open.end(CallStatus::Failed, none, false, Usd(0));
+            }
+            4 => open.unknown(CallStatus::Failed),
+            _ => drop(open),
+        }
+        false
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn an_allowance_holds_for_64_callers_at_once(
+            callers in vec(caller(), 64),
+            impatient in vec(any::<bool>(), 64),
+            tokens in 50..2000_u64,
+            calls in 1..64_u64,
+        ) {
+            let allowance = Allowance { calls: Some(calls), tokens: Some(tokens), cost: None };
+            let books = Arc::new(Remembered::default());
+            let ledger = Arc::new(Ledger::new(books.clone(), allowance));
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_time()
+                .build()
+                .expect("a runtime");
+            let ended = runtime.block_on(async {
+                let tasks: Vec<_> = callers
+                    .iter()
+                    .map(|caller| tokio::spawn(call(ledger.clone(), *caller)))
+                    .collect();
+                for (task, impatient) in tasks.iter().zip(&impatient) {
+                    if *impatient && task.id().to_string().ends_with('7') {
+                        tokio::task::yield_now().await;
+                        task.abort();
+                    }
+                }
+                let all = async {
+                    for task in tasks {
+                        drop(task.await);
+                    }
+                    ledger.settled().await;
+                };
+                tokio::time::timeout(Duration::from_secs(30), all).await
+            });
+            prop_assert!(ended.is_ok(), "somebody waits forever");
+            // Every intent has its settlement; what was used is within the allowance.
+            let count = books.endings().len() as u64;
+            let mut used = Amount::default();
+            for row in books.rows() {
+                if let Row::Settled(settlement) = row {
+                    used = used + settlement.used();
+                }
+            }
+            prop_assert!(used.tokens <= tokens, "{used:?} of {count}");
+            prop_assert!(used.calls <= calls, "{used:?} of {count}");
+            let account = *ledger.account();
+            prop_assert_eq!((account.settled(), account.open()), (used, Amount::default()));
+        }
+    }
+}

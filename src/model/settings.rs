@@ -1,6 +1,6 @@
 //! What a role's model is, resolved from the configuration by the caller.
 
-use super::{Price, Rates, Retry};
+use super::{Price, Rates, Retry, listed_price};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -107,7 +107,8 @@ pub enum SettingsError {
     /// Nothing says what the model costs.
     #[error(
         "the price of model `{model}` is not known: set `price = {{ input = …, output = … }}` \
-         (US dollars per million tokens), or `free = true` if calls cost nothing"
+         (US dollars per million tokens), or `free = true` if calls cost nothing; \
+         `dgm cost --prices` lists the models whose price is known, each at its provider's server"
     )]
     NoPrice {
         /// Its name.
@@ -249,7 +250,8 @@ impl ModelSettings {
         }
     }
 
-    pub(super) fn known_price(&self) -> Result<Price, SettingsError> {
+    /// Returns what its tokens cost: as configured, or as the table says.
+    pub fn known_price(&self) -> Result<Price, SettingsError> {
         match self.price {
             Some(price) => {
                 let negative = |rates: &Rates| rates.named().iter().any(|(_, rate)| rate.0 < 0);
@@ -258,9 +260,11 @@ impl ModelSettings {
                 }
                 Ok(price)
             }
-            None => Err(SettingsError::NoPrice {
-                model: self.model.clone(),
-            }),
+            None => listed_price(&self.provider, self.base_url.as_deref(), &self.model)
+                .map(|listed| listed.price)
+                .ok_or_else(|| SettingsError::NoPrice {
+                    model: self.model.clone(),
+                }),
         }
     }
 

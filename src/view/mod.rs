@@ -6,6 +6,7 @@
 //! `"schema": "dgm.<name>/1"` and only grow.
 
 pub mod bench;
+pub mod budget;
 pub mod checks;
 pub mod cost;
 mod digest;
@@ -15,6 +16,8 @@ mod json;
 mod line;
 mod page;
 pub mod patch;
+pub mod plan;
+pub mod prices;
 pub mod show;
 mod style;
 mod table;

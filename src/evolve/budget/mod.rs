@@ -215,3 +215,6 @@ fn exhausted(limit: Limit, what: String) -> Exhausted {
         key: format!("budget.{}", limit.name()),
     }
 }
+
+#[cfg(test)]
+mod tests;
