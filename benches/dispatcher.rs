@@ -399,6 +399,8 @@ fn models() -> anyhow::Result<RoleModels> {
 fn settings(workers: usize) -> EngineSettings {
     EngineSettings {
         record: false,
+        disclosure: dgm::domain::Disclosure::Visible,
+        outage_limit: Duration::from_secs(3600),
         workers,
         modify_timeout: Duration::from_secs(60),
         agent_timeout: Duration::from_secs(60),

@@ -28,7 +28,7 @@ const ADDED: [(&str, &str, u32, &str); 2] = [
 ];
 
 /// The tables of [`FACT_TABLES`]. Named columns, so that a newer format may add some.
-const TABLES: [Table; 13] = [
+const TABLES: [Table; 14] = [
     (
         &[
             "run", "command", "config", "version", "sandbox", "stages", "at_ms",
@@ -54,6 +54,7 @@ const TABLES: [Table; 13] = [
         ],
         attempt,
     ),
+    (&["attempt", "run", "at_ms"], disclosure),
     (
         &[
             "attempt",
@@ -434,6 +435,14 @@ fn fault(row: &mut Columns<'_>) -> Read<Fact> {
         execution: row.take()?,
         at_ms: row.take()?,
     }))
+}
+
+fn disclosure(row: &mut Columns<'_>) -> Read<Fact> {
+    Ok(Fact::Disclosed {
+        attempt: row.variant()?,
+        run: row.run()?,
+        at_ms: row.take()?,
+    })
 }
 
 fn verdict(row: &mut Columns<'_>) -> Read<Fact> {

@@ -19,6 +19,11 @@ pub(super) fn insert(db: &Connection, seq: i64, fact: &Fact) -> rusqlite::Result
             add(db, "run_end", params![seq, run.0, reason, at_ms])
         }
         Fact::Decided(decision) => attempt(db, seq, decision),
+        Fact::Disclosed {
+            attempt,
+            run,
+            at_ms,
+        } => add(db, "disclosure", params![seq, attempt.0, run.0, at_ms]),
         Fact::Proposed {
             attempt,
             proposal: answer,
@@ -52,6 +57,7 @@ pub(super) fn describe(fact: &Fact) -> String {
         Fact::RunStarted(start) => format!("the start of run {}", start.run.0),
         Fact::RunEnded(end) => format!("the end of run {}", end.run.0),
         Fact::Decided(decision) => format!("the decision on attempt {}", decision.attempt),
+        Fact::Disclosed { attempt, .. } => format!("the disclosure for attempt {attempt}"),
         Fact::Proposed { attempt, .. } => format!("the proposal of attempt {attempt}"),
         Fact::AttemptEnded(end) => format!("the end of attempt {}", end.attempt),
         Fact::VariantMade(variant) => format!("variant {}", variant.id),
@@ -103,6 +109,7 @@ pub(super) fn blobs(fact: &Fact) -> Vec<&BlobId> {
         Fact::RunStarted(_)
         | Fact::RunEnded(_)
         | Fact::Decided(_)
+        | Fact::Disclosed { .. }
         | Fact::VariantMade(_)
         | Fact::Faulted(_)
         | Fact::Judged { .. }
@@ -126,6 +133,7 @@ pub(super) fn inexact_number(fact: &Fact) -> Option<&'static str> {
             .then_some("the reward is not a finite number"),
         Fact::RunStarted(_)
         | Fact::RunEnded(_)
+        | Fact::Disclosed { .. }
         | Fact::Proposed { .. }
         | Fact::AttemptEnded(_)
         | Fact::VariantMade(_)

@@ -61,6 +61,7 @@ struct History {
     ended_runs: u32,
     attempts: u32,
     proposals: u32,
+    disclosed: u32,
     ended: u32,
     variants: Vec<VariantId>,
     judged: usize,
@@ -96,7 +97,17 @@ impl History {
                 }));
             }
             2 | 3 => self.decide(draft),
-            4 if self.proposals < self.attempts => self.propose(draft),
+            4 if self.proposals < self.attempts => {
+                if draft.flags[0] && self.disclosed < self.proposals + 1 {
+                    self.disclosed = self.proposals + 1;
+                    self.facts.push(Fact::Disclosed {
+                        attempt: VariantId(self.disclosed),
+                        run: RunId(self.runs),
+                        at_ms: draft.time,
+                    });
+                }
+                self.propose(draft);
+            }
             5 | 6 if self.ended < self.attempts => self.end(draft),
             7 => self.evaluate(draft),
             8 => self.facts.push(Fact::Faulted(Fault {
@@ -406,7 +417,7 @@ fn a_second_result_of_the_same_job_is_impossible() {
         let error = encode::insert(&db, seq, fact).expect_err(&encode::describe(fact));
         assert!(error.to_string().contains("UNIQUE"), "{error}");
     }
-    assert_eq!(facts.len(), 13, "every kind but faults, which may repeat");
+    assert_eq!(facts.len(), 14, "every kind but faults, which may repeat");
     for (table, _) in db::FACT_TABLES {
         for sql in [
             format!("UPDATE {table} SET seq = seq + 1000"),

@@ -51,6 +51,14 @@ CREATE TABLE proposal (
     exchange_blob             TEXT NOT NULL
 ) STRICT;
 
+-- Attempts whose diagnosis was shown hidden tests and reference solutions (`evidence = "paper"`).
+CREATE TABLE disclosure (
+    seq     INTEGER PRIMARY KEY,
+    attempt INTEGER NOT NULL UNIQUE REFERENCES attempt (attempt),
+    run     INTEGER NOT NULL REFERENCES run (run),
+    at_ms   INTEGER NOT NULL
+) STRICT;
+
 -- How an attempt ended: `failure` is null where there is a variant of that number.
 CREATE TABLE attempt_end (
     seq             INTEGER PRIMARY KEY,

@@ -2,12 +2,14 @@
 //!
 //! Invariant: hidden tests and reference solutions are [`Hidden`]: opaque outside this
 //! module, so that only the judge can place them into a sandbox, and only into a fresh one
-//! that no agent has been in. Nothing a verifier does not say is made up: no reward is a
+//! that no agent has been in. The one other door is [`Task::disclose`], which stays shut
+//! unless the configuration opens it. Nothing a verifier does not say is made up: no reward is a
 //! verifier error, never a zero.
 
 mod answer;
 mod check;
 mod digest;
+mod disclose;
 mod fault;
 #[cfg(test)]
 mod fixture;
@@ -18,11 +20,13 @@ mod manifest;
 pub mod polyglot;
 mod reader;
 mod reward;
+pub mod subset;
 mod suite;
 mod task;
 
 pub use answer::{AnswerFault, take_answer};
 pub use check::{CheckRow, Checked, check};
+pub use disclose::Disclosed;
 pub use fault::{LoadError, Spot};
 pub use folder::read_folder;
 pub use judge::{Judgement, judge};

@@ -64,6 +64,8 @@ pub struct Task {
     pub cpus: Option<f64>,
     /// Memory asked for, in bytes.
     pub memory: Option<u64>,
+    /// Reward that the untouched workspace gets, where it is known to get one.
+    pub nothing_done: f64,
     /// Whether a reward counts only if the verifier seals it: it is given a secret at
     /// `/tests/seal`, which it takes away before it starts anything else, and leaves at
     /// `/logs/verifier/seal` the HMAC-SHA256 of its reward file, made with that secret, in
@@ -139,12 +141,19 @@ impl Task {
             tests_expected: manifest.tests_expected,
             cpus: manifest.cpus,
             memory: manifest.memory,
+            nothing_done: manifest.nothing_done,
             sealed: manifest.sealed,
             tests: Hidden(Arc::new(tests)),
             solution: solution.map(|files| Hidden(Arc::new(files))),
             solution_env: manifest.solution_env,
             warnings: manifest.warnings,
         })
+    }
+
+    /// Returns whether solving it shows something: a task that passes untouched is run where it
+    /// is named, and never chosen for a score.
+    pub fn is_scored(&self) -> bool {
+        self.nothing_done < self.pass_mark
     }
 
     /// Returns why the task cannot run in this sandbox, if it cannot.

@@ -85,6 +85,14 @@ impl Args {
                 ui.talk(&out_of_budget(&finished, "the same command"));
                 Code::Budget
             }
+            EndCause::Provider => {
+                ui.talk(&format!(
+                    "stopped: {}\nwhat had ended is recorded: see to the provider (`dgm doctor \
+                     --models` asks each model), then try again",
+                    finished.reason
+                ));
+                Code::Unusable
+            }
             EndCause::Interrupted => {
                 ui.talk("interrupted; what had ended is recorded");
                 Code::Interrupted

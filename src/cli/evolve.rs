@@ -10,6 +10,7 @@ use super::{block_on, dry_run, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
+use crate::domain::Disclosure;
 use crate::evolve::{EndCause, Finished, ReplaySource, comparable};
 use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
@@ -118,6 +119,14 @@ impl Args {
                 ui.talk(&out_of_budget(&finished, &format!("`{again}`")));
                 Code::Budget
             }
+            EndCause::Provider => {
+                ui.talk(&format!(
+                    "stopped: {}\nnothing is lost: see to the provider (`dgm doctor --models` asks \
+                     each model), then go on with `{again}`",
+                    finished.reason
+                ));
+                Code::Unusable
+            }
             EndCause::Goal => {
                 let more = rounds + 4;
                 ui.status(&format!(
@@ -136,6 +145,12 @@ async fn evolve(
     settings: &Settings,
     replay: Option<ReplaySource>,
 ) -> anyhow::Result<(Finished, u32)> {
+    if settings.engine.disclosure == Disclosure::Paper {
+        ui.warn(
+            "`evidence = \"paper\"`: the diagnosing model is shown hidden tests and reference \
+             solutions; what is learned may be their answers",
+        );
+    }
     let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
     let writer = Writer::open(dir)?;
     let suite: Suite = workplace::load_suite(&settings.benchmark)?;

@@ -16,6 +16,7 @@ mod evolve;
 mod exit;
 mod export;
 mod fsck;
+mod gateway;
 mod init;
 mod logging;
 mod look;
@@ -76,6 +77,7 @@ enum Command {
     Checkout(checkout::Args),
     Cost(cost::Args),
     Export(export::Args),
+    Gateway(gateway::Args),
     Fsck(fsck::Args),
     Doctor(doctor::Args),
 }
@@ -93,6 +95,7 @@ impl Command {
             Self::Checkout(args) => args.run(ui),
             Self::Cost(args) => args.run(ui),
             Self::Export(args) => args.run(ui),
+            Self::Gateway(args) => args.run(ui),
             Self::Fsck(args) => args.run(ui),
             Self::Doctor(args) => args.run(ui),
         }

@@ -10,8 +10,9 @@ use crate::agent::Place;
 use crate::archive::{Layout, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings, parse};
+use crate::domain::Role;
 use crate::evolve::{Engine, Finished, Parts, ReplaySource, RoleModels};
-use crate::model::{Model, ModelSettings};
+use crate::model::Model;
 use crate::policy::Policy;
 use crate::sys::shutdown::Shutdown;
 use anyhow::Context as _;
@@ -146,18 +147,25 @@ fn replaying(settings: &Settings, source: &ReplaySource) -> RoleModels {
 
 /// Makes the models of all roles.
 fn models(settings: &Settings) -> anyhow::Result<RoleModels> {
-    let [diagnose, modify, solve] = settings.models.clone();
-    let model = |settings: ModelSettings, role: &str| {
-        Model::new(settings)
-            .and_then(|model| model.check().map(|()| Arc::new(model)))
-            .with_context(|| format!("the model of the role `{role}` cannot be asked"))
-            .wrong(format!(
-                "correct `models.{role}` in the archive's `dgm.toml`"
-            ))
-    };
     Ok(RoleModels {
-        diagnose: model(diagnose, "diagnose")?,
-        modify: model(modify, "modify")?,
-        solve: model(solve, "solve")?,
+        diagnose: model(settings, Role::Diagnose)?,
+        modify: model(settings, Role::Modify)?,
+        solve: model(settings, Role::Solve)?,
     })
+}
+
+/// Makes the model of a role.
+pub(super) fn model(settings: &Settings, role: Role) -> anyhow::Result<Arc<Model>> {
+    let [diagnose, modify, solve] = &settings.models;
+    let wanted = match role {
+        Role::Diagnose => diagnose,
+        Role::Modify => modify,
+        Role::Solve => solve,
+    };
+    Model::new(wanted.clone())
+        .and_then(|model| model.check().map(|()| Arc::new(model)))
+        .with_context(|| format!("the model of the role `{role}` cannot be asked"))
+        .wrong(format!(
+            "correct `models.{role}` in the archive's `dgm.toml`"
+        ))
 }

@@ -9,6 +9,7 @@ use crate::archive::Reader;
 use crate::domain::{Attempt, BlobId, Evaluation, VariantId};
 use crate::lineage::Lineage;
 use crate::model::transcript;
+use crate::propose::render_exchange;
 use crate::view::patch;
 use crate::view::show::{self, FileChange, Kept, Stored, Subject};
 
@@ -21,6 +22,8 @@ const SHAPE: Shape = Shape {
 
 /// Name of the record of model calls: lines of JSON, told to people as what the agent did.
 const TRAJECTORY: &str = "trajectory";
+/// Name of the stored exchange with the diagnosing model.
+const DIAGNOSIS: &str = "diagnosis";
 
 /// Explain a variant, an attempt or an evaluation
 ///
@@ -175,6 +178,7 @@ impl Look<'_> {
                     let lines = || String::from_utf8_lossy(&bytes).into_owned();
                     self.args.json.then(lines)
                 }
+                Ok(bytes) if *name == DIAGNOSIS && !self.args.json => Some(render_exchange(&bytes)),
                 Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
                 Err(error) => {
                     self.ui.warn(&format!("could not read the {name}: {error}"));
@@ -193,11 +197,17 @@ impl Look<'_> {
 
 fn attempt_blobs(attempt: &Attempt) -> [(&'static str, Option<&BlobId>); 5] {
     let end = attempt.end.as_ref();
+    let log = end.and_then(|end| end.log.as_ref());
+    // Without a proposal no agent got to work: what is kept is what the diagnosis said.
+    let (diagnosis, log) = match &attempt.proposal {
+        Some((_, exchange)) => (Some(exchange), log),
+        None => (log, None),
+    };
     [
-        ("diagnosis", attempt.proposal.as_ref().map(|(_, blob)| blob)),
+        (DIAGNOSIS, diagnosis),
         ("patch", end.and_then(|end| end.patch.as_ref())),
         (TRAJECTORY, end.and_then(|end| end.transcript.as_ref())),
-        ("agent log", end.and_then(|end| end.log.as_ref())),
+        ("agent log", log),
         ("gate log", end.and_then(|end| end.gate_log.as_ref())),
     ]
 }

@@ -1,8 +1,9 @@
 //! From the file to values: the one fallible step.
 
+use super::provider::{check_keys, server};
 use super::{ConfigError, Raw, RawBudget, RawModel, RawPrice, RawStage};
-use crate::benchmark::Suite;
-use crate::domain::{Role, TaskId, Usd};
+use crate::benchmark::{Suite, subset};
+use crate::domain::{Disclosure, Role, TaskId, Usd};
 use crate::evolve::{Budgets, EngineSettings};
 use crate::model::{Allowance, Model, ModelSettings, Price, Rates};
 use crate::policy::{Admission, DgmSettings, Selection, Stage, Stages};
@@ -110,6 +111,7 @@ impl Settings {
                 ));
             }
         };
+        check_keys(&raw.models)?;
         let model = |role: Role, model: &RawModel| resolve_model(role, model, dir);
         Ok(Self {
             benchmark: dir.join(&raw.benchmark.path),
@@ -241,6 +243,11 @@ fn check_numbers(raw: &Raw) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn disclosure(name: &str) -> Result<Disclosure, ConfigError> {
+    let names = Disclosure::ALL.map(Disclosure::name);
+    Disclosure::from_name(name).ok_or_else(|| unknown("evolve.evidence", name, &names))
+}
+
 fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
     let seconds = |key: &str, value: f64| {
         Duration::try_from_secs_f64(value)
@@ -251,7 +258,9 @@ fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
         modify_timeout: seconds("evolve.modify_timeout_sec", raw.evolve.modify_timeout_sec)?,
         agent_timeout: seconds("evolve.agent_timeout_sec", raw.evolve.agent_timeout_sec)?,
         grace: seconds("evolve.grace_sec", raw.evolve.grace_sec)?,
+        disclosure: disclosure(&raw.evolve.evidence)?,
         infra_retries: raw.evolve.infra_retries,
+        outage_limit: seconds("models.outage_hours", raw.models.outage_hours * 3600.0)?,
         budgets: budgets(&raw.budget)?,
         record: raw.models.record,
         agent_image: raw.sandbox.agent_image.clone(),
@@ -326,16 +335,13 @@ fn resolve_model(role: Role, raw: &RawModel, dir: &Path) -> Result<ModelSettings
         (None, false) => None,
         (Some(price), false) => Some(Price::PerMillion(rates(price, &raw.provider, &key)?)),
     };
-    let timeout = Duration::try_from_secs_f64(raw.timeout_sec)
-        .map_err(|error| ConfigError::value(&key("timeout_sec"), error.to_string()))?;
     Ok(ModelSettings {
         command: raw.command.clone(),
         dir: dir.to_owned(),
         pass_env: raw.pass_env.clone(),
         price,
         max_output_tokens: raw.max_output_tokens,
-        timeout,
-        ..ModelSettings::new(&raw.provider, &raw.model)
+        ..server(raw, &key)?
     })
 }
 
@@ -386,23 +392,26 @@ fn stage_tasks(
     suite: &Suite,
     taken: &BTreeSet<TaskId>,
 ) -> Result<Vec<TaskId>, ConfigError> {
-    match (&raw.tasks, raw.count) {
-        (Some(_), Some(_)) => Err(ConfigError::value(key, "has both `tasks` and `count`")),
-        (None, None) => Err(ConfigError::value(key, "needs `tasks` (names) or `count`")),
-        (Some(names), None) => names
-            .iter()
-            .map(|name| {
-                let task = TaskId::new(name.as_str());
-                match suite.get(&task) {
-                    Some(_) => Ok(task),
-                    None => Err(ConfigError::value(key, unusable_task(name, suite))),
-                }
-            })
-            .collect(),
-        (None, Some(count)) => {
+    let usable = |name: &str| {
+        let task = TaskId::new(name);
+        match suite.get(&task) {
+            Some(_) => Ok(task),
+            None => Err(ConfigError::value(key, unusable_task(name, suite))),
+        }
+    };
+    match (&raw.tasks, &raw.subset, raw.count) {
+        (Some(names), None, None) => names.iter().map(|name| usable(name)).collect(),
+        (None, Some(name), None) => {
+            let known: Vec<&str> = subset::names().collect();
+            let tasks = subset::tasks(name)
+                .ok_or_else(|| unknown(&format!("{key}.subset"), name, &known))?;
+            tasks.iter().map(|task| usable(task.as_str())).collect()
+        }
+        (None, None, Some(count)) => {
             let free: Vec<TaskId> = suite
                 .tasks
                 .iter()
+                .filter(|task| task.is_scored())
                 .map(|task| &task.id)
                 .filter(|task| !taken.contains(task))
                 .take(count)
@@ -416,6 +425,14 @@ fn stage_tasks(
                 return Err(ConfigError::value(key, what));
             }
             Ok(free)
+        }
+        (None, None, None) => {
+            let what = "needs `tasks` (names), `subset` (a published list) or `count`";
+            Err(ConfigError::value(key, what))
+        }
+        _ => {
+            let what = "has more than one of `tasks`, `subset` and `count`";
+            Err(ConfigError::value(key, what))
         }
     }
 }
@@ -439,7 +456,7 @@ fn unusable_task(name: &str, suite: &Suite) -> String {
     }
 }
 
-fn unknown(key: &str, value: &str, known: &[&str]) -> ConfigError {
+pub(super) fn unknown(key: &str, value: &str, known: &[&str]) -> ConfigError {
     let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     ConfigError::value(key, format!("is `{value}`; known are {}", known.join(", ")))
 }

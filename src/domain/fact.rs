@@ -44,6 +44,16 @@ pub enum Fact {
     RunEnded(RunEnd),
     /// A policy decided on an attempt.
     Decided(Decision),
+    /// The diagnosing model is shown hidden tests and reference solutions for an attempt,
+    /// because the configuration asks for it; durable before it is.
+    Disclosed {
+        /// The attempt.
+        attempt: VariantId,
+        /// Ordinal of the process.
+        run: RunId,
+        /// Unix time in milliseconds.
+        at_ms: i64,
+    },
     /// The diagnosing model answered an attempt.
     Proposed {
         /// The attempt.

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 /// Books kept by the dispatcher at the other end of the channel.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct ChannelBooks {
     events: mpsc::UnboundedSender<Event>,
     keeps_traffic: bool,

@@ -6,6 +6,7 @@ use super::budget::Exhausted;
 use super::ends::Ended;
 use super::event::{Event, JobEnd};
 use super::plan::{JobKey, Step, Volatile, plan};
+use super::providers::Providers;
 use super::record::Recorder;
 use super::replay::{self, ReplaySource};
 use super::start::{RoleModels, Starter};
@@ -13,7 +14,7 @@ use super::{EngineSettings, Progress};
 use crate::agent::Place;
 use crate::archive::Writer;
 use crate::benchmark::Suite;
-use crate::domain::{Decision, Fact, Purpose, RunEnd, RunId, RunStart};
+use crate::domain::{Decision, Disclosure, Fact, Purpose, RunEnd, RunId, RunStart, VariantId};
 use crate::policy::{Expansion, Policy};
 use crate::sys::clock::now_ms;
 use crate::sys::shutdown::{Level, Shutdown};
@@ -79,6 +80,8 @@ pub enum EndCause {
     Budget,
     /// It was stopped from outside.
     Interrupted,
+    /// A model's provider lets nobody in, or was out for too long.
+    Provider,
 }
 
 /// One run of the dispatcher.
@@ -98,6 +101,10 @@ pub struct Engine {
     ends_at: Option<Instant>,
     exhausted: Option<Exhausted>,
     replay: Option<ReplaySource>,
+    disclosure: Disclosure,
+    providers: Providers,
+    /// How the run ends as soon as its jobs are stopped.
+    ending: Option<Finished>,
 }
 
 impl Engine {
@@ -173,6 +180,9 @@ impl Engine {
                 .map(|limit| Instant::now() + limit.saturating_sub(earlier)),
             exhausted: None,
             replay: parts.replay,
+            providers: Providers::new(&parts.models, settings.outage_limit),
+            disclosure: settings.disclosure,
+            ending: None,
             starter: Starter::new(
                 parts.place,
                 parts.suite,
@@ -204,16 +214,20 @@ impl Engine {
         loop {
             self.check_replay()?;
             self.recorder.judge_finished()?;
+            self.heed_providers();
             if self.exhausted.is_none() && self.shutdown.level() == Level::Run {
                 self.exhausted = self.used_up();
                 if self.exhausted.is_some() {
                     self.shutdown.escalate();
                 }
             }
-            if self.shutdown.level() == Level::Run {
+            if self.shutdown.level() == Level::Run && self.ending.is_none() {
                 stopped = self.start_jobs()?;
             }
             if self.jobs.is_empty() && self.events.is_empty() {
+                if let Some(finished) = self.ending.take() {
+                    return Ok(finished);
+                }
                 if self.shutdown.level() > Level::Run {
                     return Ok(self.stopped());
                 }
@@ -256,6 +270,7 @@ impl Engine {
                     self.cancel.cancel();
                 }
                 () = sleep_until(self.ends_at), if !draining && self.ends_at.is_some() => {}
+                () = self.providers.changed() => {}
                 () = sleep_until(next_try), if !draining && next_try.is_some() => {
                     self.volatile.waiting.retain(|_, until| *until > Instant::now());
                 }
@@ -273,6 +288,21 @@ impl Engine {
         {
             Some(what) => Err(Unrecorded(what).into()),
             None => Ok(()),
+        }
+    }
+
+    /// Ends the run where the models' providers leave no other way: what goes on is stopped,
+    /// and is planned again when the run goes on.
+    fn heed_providers(&mut self) {
+        if self.ending.is_none()
+            && let Some(reason) = self.providers.heed(&self.recorder)
+        {
+            self.ending = Some(Finished {
+                reason,
+                cause: EndCause::Provider,
+                raise: None,
+            });
+            self.cancel.cancel();
         }
     }
 
@@ -303,7 +333,13 @@ impl Engine {
 
     /// Starts jobs while workers are free; returns why nothing will ever be started again.
     fn start_jobs(&mut self) -> anyhow::Result<Option<String>> {
-        while self.jobs.len() < self.workers {
+        // During an outage one job is enough to find out when it ends.
+        let width = if self.providers.is_out() {
+            1
+        } else {
+            self.workers
+        };
+        while self.jobs.len() < width {
             let lineage = self.recorder.lineage();
             match plan(
                 lineage,
@@ -313,6 +349,7 @@ impl Engine {
             ) {
                 Step::Decide(expansions) => self.decide(expansions)?,
                 Step::Improve(id) => {
+                    self.disclose(id)?;
                     let execution = self.recorder.next_execution(JobKey::Improve(id));
                     let job = self.starter.improve(&self.recorder, id, execution)?;
                     let handle = self.jobs.spawn(job);
@@ -347,6 +384,23 @@ impl Engine {
             }
         }
         Ok(None)
+    }
+
+    /// Puts on record that the diagnosis of an attempt will see what is hidden of the tasks,
+    /// before it does.
+    fn disclose(&mut self, attempt: VariantId) -> anyhow::Result<()> {
+        let lineage = self.recorder.lineage();
+        let is_proposed = lineage
+            .attempt(attempt)
+            .is_some_and(|found| found.proposal.is_some());
+        if self.disclosure == Disclosure::Visible || is_proposed || lineage.is_disclosed(attempt) {
+            return Ok(());
+        }
+        self.recorder.record(vec![Fact::Disclosed {
+            attempt,
+            run: self.run,
+            at_ms: now_ms(),
+        }])
     }
 
     fn started(&mut self, id: Id, started: Started) {

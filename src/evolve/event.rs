@@ -29,6 +29,9 @@ pub(super) struct JobEnd {
     pub execution: u32,
     pub transcript: Vec<u8>,
     pub overflow: bool,
+    /// Whether a model's provider was in trouble that was not this job's alone: then a
+    /// failure of the infrastructure says nothing about the job.
+    pub provider_in_trouble: bool,
     pub end: End,
 }
 

@@ -14,6 +14,7 @@ mod budget;
 mod comparable;
 #[cfg(test)]
 mod crowd;
+mod desk;
 mod dispatcher;
 mod ends;
 mod event;
@@ -24,6 +25,7 @@ mod improve;
 mod notes;
 mod plan;
 mod progress;
+mod providers;
 mod record;
 mod replay;
 mod settings;
@@ -33,6 +35,7 @@ mod traffic;
 
 pub use budget::Budgets;
 pub use comparable::{Incomparable, comparable, same_tasks};
+pub use desk::Desk;
 pub use dispatcher::{EndCause, Engine, Finished, Parts, Unrecorded};
 pub use forecast::{Count, Forecast, Kind, Spread, Work, forecast};
 pub use progress::Progress;

@@ -35,6 +35,8 @@ pub(super) struct Recorder {
     treasury: Treasury<Asker>,
     keeper: Keeper,
     pub(super) held: BTreeMap<VariantId, JobEnd>,
+    /// How often each job ended because a provider was in trouble, which does not count.
+    pub(super) excused: HashMap<CallSubject, usize>,
     calls: u64,
     pub(super) evaluations: u64,
 }
@@ -63,6 +65,7 @@ impl Recorder {
             treasury,
             keeper: Keeper::default(),
             held: BTreeMap::new(),
+            excused: HashMap::new(),
             calls: 0,
             evaluations: 0,
         }
@@ -150,6 +153,7 @@ impl Recorder {
                 score: self.lineage.score(*variant),
             },
             Fact::AttemptEnded(_)
+            | Fact::Disclosed { .. }
             | Fact::RunStarted(_)
             | Fact::RunEnded(_)
             | Fact::Faulted(_)

@@ -15,7 +15,7 @@ use crate::domain::{
     Attempt, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Outcome, Replay, RunEnd, RunId,
     RunStart, Standing, Tally, TaskId, Variant, VariantId, Verdict,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tallies::Tallies;
 
@@ -25,6 +25,7 @@ pub struct Lineage {
     variants: BTreeMap<VariantId, Variant>,
     verdicts: BTreeMap<VariantId, Verdict>,
     attempts: BTreeMap<VariantId, Attempt>,
+    disclosed: BTreeSet<VariantId>,
     evaluations: BTreeMap<EvaluationKey, Evaluation>,
     faults: Vec<Fault>,
     runs: Vec<(RunStart, Option<RunEnd>)>,
@@ -66,6 +67,9 @@ impl Lineage {
                 };
                 self.attempts.insert(decision.attempt, attempt);
                 self.tallies.open.insert(decision.attempt);
+            }
+            Fact::Disclosed { attempt, .. } => {
+                self.disclosed.insert(*attempt);
             }
             Fact::Proposed {
                 attempt,
@@ -121,6 +125,27 @@ impl Lineage {
         let mut tallies = std::mem::take(&mut self.tallies);
         tallies.recount(id, self.evaluations_of(id));
         self.tallies = tallies;
+    }
+
+    /// Returns whether hidden tests and reference solutions were shown to the diagnosing model
+    /// for the attempt of that number.
+    pub fn is_disclosed(&self, id: VariantId) -> bool {
+        self.disclosed.contains(&id)
+    }
+
+    /// Returns the attempts for which they were shown, in order of number.
+    pub fn disclosed(&self) -> impl Iterator<Item = VariantId> {
+        self.disclosed.iter().copied()
+    }
+
+    /// Returns the nearest of a variant and its ancestors for which they were shown: what was
+    /// learned from them may be in its source.
+    pub fn disclosed_ancestor(&self, id: VariantId) -> Option<VariantId> {
+        let parent = |id: &VariantId| match self.variants.get(id) {
+            Some(variant) => variant.parent,
+            None => self.attempts.get(id).map(|attempt| attempt.decision.parent),
+        };
+        std::iter::successors(Some(id), parent).find(|id| self.is_disclosed(*id))
     }
 
     /// Returns the parent of a variant that is in the pool of parents itself.
@@ -298,6 +323,7 @@ fn stamp(fact: &Fact) -> Option<(RunId, i64)> {
         Fact::RunStarted(start) => (start.run, start.at_ms),
         Fact::RunEnded(end) => (end.run, end.at_ms),
         Fact::Decided(decision) => (decision.run, decision.at_ms),
+        Fact::Disclosed { run, at_ms, .. } => (*run, *at_ms),
         Fact::AttemptEnded(end) => (end.run, end.at_ms),
         Fact::Evaluated(evaluation) => (evaluation.run, evaluation.at_ms),
         Fact::Faulted(fault) => (fault.run, fault.at_ms),

@@ -58,10 +58,10 @@ impl Metered {
     ) -> Self {
         Self {
             retry: model.retry(),
+            seen: Arc::new(Seen::new(model.pace().clone())),
             model,
             job: Arc::new(job),
             ledger: Arc::new(Ledger::new(books, allowance)),
-            seen: Arc::default(),
         }
     }
 
@@ -131,6 +131,16 @@ impl Metered {
     /// Returns what the provider failed with, if the last call that reached it failed so.
     pub fn provider_failure(&self) -> Option<String> {
         self.seen.provider_failure()
+    }
+
+    /// Returns whether a call was given up by its caller while nobody was answered.
+    pub fn has_met_outage(&self) -> bool {
+        self.seen.has_met_outage()
+    }
+
+    /// Returns for how long at least one call waited: for its turn, or for another try.
+    pub fn waited(&self) -> Duration {
+        self.seen.waited()
     }
 
     /// Returns how many requests were longer than the model's context.
@@ -237,6 +247,7 @@ impl Metered {
         };
         let mut turns = self.model.pace().call();
         let first = Instant::now();
+        let mut waiting = self.seen.wait();
         loop {
             let permit = turns.admit().await;
             *tries += 1;
@@ -246,6 +257,7 @@ impl Metered {
             let seed = call.id().0;
             call.leaves();
             let began = Instant::now();
+            drop(waiting);
             let result = once(tape.clone()).await;
             let advice = turns.hear(&permit, self.model.heard(&result));
             let error = match result {
@@ -261,6 +273,7 @@ impl Metered {
             };
             call.failed(&error);
             drop(permit);
+            waiting = self.seen.wait();
             let tried = Tried {
                 tries: *tries,
                 took: first.elapsed(),

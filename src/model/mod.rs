@@ -1,12 +1,13 @@
 //! Models: what answers a request, what it costs, and who keeps the books of it.
 //!
 //! Every request to a model, from an agent through the gateway or from the host itself, is
-//! made by [`Metered::complete`]; nothing else can reach a provider. Invariants:
+//! made by [`Metered`]; nothing else can reach a provider. Invariants:
 //! - a request leaves only after its intent is on the [`Books`], and each try that leaves is
 //!   booked on its own, so that nothing which may have been charged is repeated off the books;
-//! - every intent is settled, also when its caller goes away in the middle;
-//! - requests and replies are Chat Completions bodies, whatever the provider speaks: the
-//!   rest of the program knows one dialect.
+//! - every intent is settled once, also when its caller goes away in the middle of a stream;
+//! - Chat Completions are answered whatever the provider speaks, so the rest of the program
+//!   needs to know no other dialect; Messages pass where the provider speaks them;
+//! - what an agent asks for can make a provider do nothing but answer.
 //!
 //! Providers are a closed set that this module knows, so they are an enum and no trait:
 //! one more is one more variant, which the compiler then asks for wherever it matters.

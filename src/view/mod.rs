@@ -7,6 +7,7 @@
 
 pub mod bench;
 pub mod budget;
+pub mod by_hand;
 pub mod checks;
 pub mod cost;
 mod digest;
@@ -23,6 +24,6 @@ mod style;
 mod table;
 pub mod tree;
 
-pub use figure::size;
+pub use figure::{duration, moment, size};
 pub use line::{clean, clean_block};
 pub use style::{Ink, Style};

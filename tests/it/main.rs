@@ -7,6 +7,7 @@
 
 mod adversarial;
 mod agents;
+mod anthropic;
 mod archive;
 mod bad_input;
 mod cli_check;
@@ -16,9 +17,12 @@ mod docker_polyglot;
 mod docker_sandbox;
 mod evolve;
 mod first_run;
+mod gateway_limits;
 mod kill;
 mod local_benchmark;
 mod local_sandbox;
+mod outage;
+mod python_sdks;
 mod rehearsal;
 mod sandbox_suite;
 mod smoke_tasks;

@@ -22,13 +22,17 @@ const ONE: Plan = Plan {
 
 /// What Harbor's validator says about a file; empty where it accepts it.
 fn complaints(file: &Path) -> String {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/harbor/bin/python");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let packages = target.join("harbor");
     assert!(
-        python.exists(),
-        "Harbor's validator is missing: `tests/bring harbor` installs it"
+        packages.join("wanted.txt").exists(),
+        "{} is not there: `tests/bring harbor` makes it",
+        packages.display()
     );
-    let output = Command::new(python)
-        .args(["-I", "-m", "harbor.utils.trajectory_validator"])
+    let output = Command::new("/usr/bin/python3")
+        .args(["-s", "-m", "harbor.utils.trajectory_validator"])
+        .env_clear()
+        .env("PYTHONPATH", packages)
         .arg(file)
         .output()
         .unwrap();

@@ -73,6 +73,7 @@ impl Facts {
             Fact::Judged { .. }
             | Fact::RunStarted(_)
             | Fact::RunEnded(_)
+            | Fact::Disclosed { .. }
             | Fact::Proposed { .. }
             | Fact::Evaluated(_)
             | Fact::Faulted(_)

@@ -4,6 +4,7 @@ use super::trajectory_json::{self, TrajectoryShape};
 use super::variant::call_subject;
 use super::{FileChange, Kept, Stored, Subject, belongs};
 use crate::domain::{Attempt, BlobId, CallSubject, Evaluation, Purpose, Role};
+use crate::lineage::Lineage;
 use crate::view::figure;
 use crate::view::json::{self, Score, Spent, StageScore};
 use serde::Serialize;
@@ -26,6 +27,8 @@ struct VariantShape<'a> {
     best: bool,
     summary: &'a str,
     origin: Option<OriginShape<'a>>,
+    /// `paper` where its making, or that of an ancestor, was shown hidden tests.
+    evidence: &'static str,
     change: Vec<ChangeShape<'a>>,
     score: Score,
     stages: Vec<StageScore>,
@@ -49,6 +52,8 @@ struct OriginShape<'a> {
     policy: &'a str,
     weights: Vec<WeightShape>,
     proposal: Option<ProposalShape<'a>>,
+    /// `paper` where hidden tests were shown to the diagnosing model, else `visible`.
+    evidence: &'static str,
     failure: Option<String>,
     detail: Option<&'a str>,
     blobs: BTreeMap<&'static str, &'a str>,
@@ -140,7 +145,8 @@ pub(super) fn variant(subject: Subject<'_>, change: &[FileChange]) -> Option<Str
         reason: standing.reason().map(str::to_owned),
         best: lineage.best() == Some(id),
         summary: &variant.summary,
-        origin: lineage.attempt(id).map(origin),
+        origin: lineage.attempt(id).map(|made| origin(lineage, made)),
+        evidence: json::evidence(lineage.disclosed_ancestor(id).is_some()),
         change: change
             .iter()
             .map(|file| ChangeShape {
@@ -163,7 +169,7 @@ pub(super) fn variant(subject: Subject<'_>, change: &[FileChange]) -> Option<Str
     }))
 }
 
-fn origin(attempt: &Attempt) -> OriginShape<'_> {
+fn origin<'a>(lineage: &Lineage, attempt: &'a Attempt) -> OriginShape<'a> {
     let decision = &attempt.decision;
     let end = attempt.end.as_ref();
     let failure = end.and_then(|end| end.failure.as_ref());
@@ -194,6 +200,7 @@ fn origin(attempt: &Attempt) -> OriginShape<'_> {
                 implementation_suggestion: &proposal.implementation_suggestion,
                 problem_description: &proposal.problem_description,
             }),
+        evidence: json::evidence(lineage.is_disclosed(decision.attempt)),
         failure: failure.map(|(failure, _)| failure.encode()),
         detail: failure.map(|(_, detail)| detail.as_str()),
         blobs: blobs([
@@ -312,7 +319,7 @@ pub(super) fn attempt(subject: Subject<'_>, kept: &Kept) -> Option<String> {
         schema: SCHEMA,
         kind: "attempt",
         number: subject.id.0,
-        origin: origin(attempt),
+        origin: origin(subject.lineage, attempt),
         cost: cost(subject),
         faults: faults(subject),
         texts: texts(&kept.stored),

@@ -8,4 +8,4 @@ mod world;
 pub(crate) use grown::{Grown, made};
 pub(crate) use program::Program;
 pub(crate) use story::{assert_same, audit, story};
-pub(crate) use world::{Plan, Running, World, names};
+pub(crate) use world::{Plan, Running, SOON, World, names};

@@ -58,6 +58,7 @@ pub(crate) fn audit(dir: &Path, asked: usize, when: &str) {
             Fact::VariantMade(variant) => format!("variant {}", variant.id),
             Fact::Judged { variant, .. } => format!("verdict on {variant}"),
             Fact::Decided(decision) => format!("decision on {}", decision.attempt),
+            Fact::Disclosed { attempt, .. } => format!("disclosure for {attempt}"),
             Fact::Proposed { attempt, .. } => format!("proposal of {attempt}"),
             Fact::CallIntended(intent) => format!("intent {:?}", intent.id),
             Fact::CallSettled(settlement) => format!("settlement {:?}", settlement.id),

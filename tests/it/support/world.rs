@@ -13,12 +13,14 @@ use std::time::{Duration, Instant};
 pub(crate) const SOON: Duration = Duration::from_secs(120);
 
 /// The scripted model. Each of its starts is written down for the archive that it is started
-/// for; while there is a file `hold-<archive>` it gives no answer.
+/// for; while there is a file `hold-<archive>` it gives no answer, and while there is a file
+/// `out-<archive>` it fails.
 const MODEL: &str = r#"#!/bin/sh
 here=${0%/*}
 name=${PWD##*/}
 echo "$$" >>"$here/asked-$name"
 while [ -e "$here/hold-$name" ]; do sleep 0.05; done
+if [ -e "$here/out-$name" ]; then echo "no route to the model" >&2; exit 1; fi
 exec /usr/bin/python3 -I -S -E "$here/scripted-model/scripted.py" --tasks "$here/tasks"
 "#;
 
@@ -170,12 +172,34 @@ impl World {
 
     /// Keeps the model of an archive from answering, or lets it again.
     pub(crate) fn hold(&self, archive: &str, hold: bool) {
-        let file = self.path(&format!("hold-{archive}"));
-        if hold {
+        self.mark(&format!("hold-{archive}"), hold);
+    }
+
+    /// Makes the model of an archive fail whatever it is asked, or work again.
+    pub(crate) fn out(&self, archive: &str, out: bool) {
+        self.mark(&format!("out-{archive}"), out);
+    }
+
+    fn mark(&self, name: &str, is_there: bool) {
+        let file = self.path(name);
+        if is_there {
             durable::write(&file, b"").unwrap();
         } else {
             std::fs::remove_file(file).unwrap();
         }
+    }
+
+    /// Changes one place of the configuration.
+    pub(crate) fn configure(&self, old: &str, new: &str) {
+        self.edit("config.toml", old, new);
+    }
+
+    /// Changes one place of a file.
+    pub(crate) fn edit(&self, name: &str, old: &str, new: &str) {
+        let file = self.path(name);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(old), "{name} has no `{old}`:\n{text}");
+        durable::write(&file, text.replacen(old, new, 1).as_bytes()).unwrap();
     }
 
     /// Waits until no process of this world is left.
