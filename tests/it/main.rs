@@ -31,4 +31,5 @@ mod rehearsal;
 mod sandbox_suite;
 mod smoke_tasks;
 mod support;
+mod trajectory;
 mod view_order;
