@@ -5,8 +5,8 @@ use crate::domain::{FileTree, Role, TreePath};
 use crate::gateway::Gateway;
 use crate::model::Metered;
 use crate::sandbox::{
-    AGENT_DIR, AgentSource, Collected, Exit, Limits, Placed, SCRATCH_DIR, SOCKET_PATH, Sandbox,
-    SandboxError, Spec,
+    AGENT_DIR, AgentSource, Collected, Difference, Exit, Limits, Placed, Root, SCRATCH_DIR,
+    SOCKET_PATH, Sandbox, SandboxError, Spec, State,
 };
 use std::fs::Permissions;
 use std::io;
@@ -69,8 +69,10 @@ pub struct AgentJob {
     pub instruction: String,
     /// The files it starts with.
     pub workspace: Arc<FileTree>,
-    /// Where they lie.
-    pub workdir: String,
+    /// What the file system is made of.
+    pub root: Root,
+    /// Where they lie; none: where the image works.
+    pub workdir: Option<String>,
     /// Further environment.
     pub env: Vec<(String, String)>,
     /// Its time.
@@ -86,8 +88,12 @@ pub struct AgentEnd {
     pub exit: Exit,
     /// What it printed.
     pub log: Vec<u8>,
-    /// Its workspace afterwards.
+    /// Its workspace afterwards; nothing, where the root is the image's own.
     pub workspace: Collected,
+    /// What it changed, where the root is the image's own.
+    pub difference: Option<Difference>,
+    /// What it left, where that is kept.
+    pub state: Option<State>,
     /// Wall time of the sandbox.
     pub took: Duration,
 }
@@ -118,6 +124,8 @@ pub async fn run_agent(
         exit: ended.exit,
         log: ended.log,
         workspace,
+        difference: ended.difference,
+        state: ended.state,
         took: ended.took,
     })
 }
@@ -144,27 +152,29 @@ fn spec(job: &AgentJob, socket_dir: &Path) -> Spec {
         ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()),
     ];
     env.extend(job.env.iter().cloned());
+    let workspace = job.workdir.iter().map(|at| Placed {
+        at: at.clone(),
+        files: job.workspace.clone(),
+    });
+    let task = Placed {
+        at: TASK_DIR.to_owned(),
+        files: Arc::new(task),
+    };
+    let sealed = job.root == Root::Sealed;
     Spec {
         job: job.job.clone(),
         image: job.image.clone(),
         agent: Some(job.agent.clone()),
-        placed: vec![
-            Placed {
-                at: job.workdir.clone(),
-                files: job.workspace.clone(),
-            },
-            Placed {
-                at: TASK_DIR.to_owned(),
-                files: Arc::new(task),
-            },
-        ],
+        placed: workspace.chain([task]).collect(),
+        root: job.root.clone(),
         workdir: job.workdir.clone(),
         writable: vec![SCRATCH_DIR.to_owned()],
         command: job.manifest.command.clone(),
         env,
         socket_dir: Some(socket_dir.to_owned()),
         deadline: job.deadline,
-        collect: vec![job.workdir.clone()],
+        // Of an image's own root the difference is kept, or all of it.
+        collect: job.workdir.iter().filter(|_| sealed).cloned().collect(),
         limits: job.limits,
     }
 }

@@ -1,11 +1,10 @@
 //! Checks a benchmark before a cent is spent on it: doing nothing must fail, the reference
 //! solution must pass, and the verifier must give a reward both times.
 
-use super::answer::take_answer;
+use super::answer::{Answer, take_answer};
 use super::judge::{Judgement, judge, run_script, with_executable};
 use super::suite::Suite;
-use super::task::Task;
-use crate::domain::Change;
+use super::task::{Kind, Task};
 use crate::sandbox::{Exit, Limits, Placed, Sandbox, SandboxError, Spec};
 use futures_util::StreamExt as _;
 use std::sync::Arc;
@@ -130,6 +129,7 @@ fn limits(task: &Task) -> Limits {
     Limits {
         memory: task.memory.unwrap_or(default.memory),
         cpus: task.cpus.unwrap_or(default.cpus),
+        disk: task.disk.unwrap_or(default.disk),
         ..default
     }
 }
@@ -179,7 +179,7 @@ struct Place<'a> {
 
 impl Place<'_> {
     async fn nothing_done(&self) -> (Checked, String) {
-        self.judged(&Change::default(), "nothing").await
+        self.judged(&Answer::nothing(self.task), "nothing").await
     }
 
     /// Runs the reference solution as an agent would run, and judges what it left.
@@ -199,6 +199,7 @@ impl Place<'_> {
                 Exit::Code(code) => format!("ended with exit code {code}"),
                 Exit::TimedOut => "did not end in time".to_owned(),
                 Exit::OutOfMemory => "ran out of memory".to_owned(),
+                Exit::OutOfDisk => "wrote more than it may".to_owned(),
             };
             return (
                 Checked::NotRun(format!("the reference solution {how}")),
@@ -206,12 +207,12 @@ impl Place<'_> {
             );
         }
         let collected = ended.collected.first().cloned().unwrap_or_default();
-        match take_answer(self.task, &self.task.workspace, &collected) {
-            Ok(change) if change.is_empty() => {
+        match take_answer(self.task, &collected, ended.difference.as_ref()) {
+            Ok(answer) if answer.change.is_empty() => {
                 let why = "the reference solution changed nothing that counts as an answer";
                 (Checked::NotRun(why.to_owned()), log)
             }
-            Ok(change) => self.judged(&change, "reference").await,
+            Ok(answer) => self.judged(&answer, "reference").await,
             Err(fault) => (Checked::NotRun(fault.to_string()), log),
         }
     }
@@ -220,35 +221,38 @@ impl Place<'_> {
         let mut env = self.task.env.clone();
         env.push(("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned()));
         env.extend(self.task.solution_env.iter().cloned());
+        let workspace = self.task.workdir.iter().map(|at| Placed {
+            at: at.clone(),
+            files: self.task.workspace.clone(),
+        });
+        let solution = Placed {
+            at: "/solution".to_owned(),
+            files: Arc::new(solution.clone()),
+        };
         Spec {
             job: format!("check-{}-solve", self.task.id),
             image: self.task.image.clone(),
             agent: None,
-            placed: vec![
-                Placed {
-                    at: self.task.workdir.clone(),
-                    files: self.task.workspace.clone(),
-                },
-                Placed {
-                    at: "/solution".to_owned(),
-                    files: Arc::new(solution.clone()),
-                },
-            ],
+            placed: workspace.chain([solution]).collect(),
+            root: self.task.agent_root(),
             workdir: self.task.workdir.clone(),
             writable: Vec::new(),
             command: run_script("/solution/solve.sh"),
             env,
             socket_dir: None,
             deadline: self.task.agent_timeout.unwrap_or(DEFAULT_TIMEOUT),
-            collect: vec![self.task.workdir.clone()],
+            collect: match self.task.kind {
+                Kind::Workspace => self.task.workdir.iter().cloned().collect(),
+                Kind::Folder | Kind::Steps => Vec::new(),
+            },
             limits: self.limits,
         }
     }
 
-    async fn judged(&self, change: &Change, what: &str) -> (Checked, String) {
+    async fn judged(&self, answer: &Answer, what: &str) -> (Checked, String) {
         let job = format!("check-{}-{what}", self.task.id);
         let cancel = self.cancel.clone();
-        match judge(self.sandbox, self.task, change, &job, self.limits, cancel).await {
+        match judge(self.sandbox, self.task, answer, &job, self.limits, cancel).await {
             Ok(Judgement {
                 reward: Ok(reward),
                 log,

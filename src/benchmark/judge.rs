@@ -1,9 +1,12 @@
 //! Judges an answer in a sandbox that no agent has been in.
 
 use super::reward;
-use super::task::Task;
-use crate::domain::{Change, FileEntry, FileTree, TreePath};
-use crate::sandbox::{Ended, Exit, Limits, Placed, Sandbox, SandboxError, Spec};
+use super::answer::Answer;
+use super::task::{Kind, Task};
+use crate::domain::{FileEntry, FileTree, TreePath};
+use crate::sandbox::{
+    Ended, Exit, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec,
+};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::Read as _;
@@ -33,12 +36,12 @@ pub struct Judgement {
     pub took: Duration,
 }
 
-/// Judges a change of a task's workspace: lays it over a fresh workspace, places the hidden
-/// tests, runs the verifier and reads its reward from outside.
+/// Judges an answer: lays it over a fresh workspace, or over a fresh copy of the image's
+/// folder, places the hidden tests, runs the verifier and reads its reward from outside.
 pub async fn judge(
     sandbox: &dyn Sandbox,
     task: &Task,
-    change: &Change,
+    answer: &Answer,
     job: &str,
     limits: Limits,
     cancel: CancellationToken,
@@ -47,7 +50,7 @@ pub async fn judge(
         what: "could not make a seal for the verifier".to_owned(),
         source: source.into(),
     })?;
-    let spec = spec(task, change, job, limits, seal.as_deref());
+    let spec = spec(task, answer, job, limits, seal.as_deref());
     let ended = sandbox.run(spec, cancel).await?;
     let reward = read(&ended, task.verifier_timeout, seal.as_deref());
     Ok(Judgement {
@@ -72,28 +75,42 @@ fn seal(task: &Task) -> std::io::Result<Option<String>> {
     Ok(Some(digits.collect()))
 }
 
-fn spec(task: &Task, change: &Change, job: &str, limits: Limits, seal: Option<&str>) -> Spec {
+fn spec(task: &Task, answer: &Answer, job: &str, limits: Limits, seal: Option<&str>) -> Spec {
     let mut tests = with_executable(&task.tests.0, "test.sh");
     if let (Some(seal), Ok(path)) = (seal, TreePath::new("seal")) {
         tests.insert(path, seal.as_bytes(), false);
     }
     let mut env = task.env.clone();
     env.extend(task.verifier_env.iter().cloned());
+    let tests = Placed {
+        at: "/tests".to_owned(),
+        files: Arc::new(tests),
+    };
+    let (workdir, root, files) = match task.kind {
+        Kind::Workspace => (task.workdir.clone(), Root::Sealed, answer.after()),
+        Kind::Folder | Kind::Steps => {
+            let workdir = answer.folder.clone().or_else(|| task.workdir.clone());
+            let deleted = answer.change.deleted.iter();
+            let removed = deleted.zip(answer.folder.iter().cycle());
+            let root = ImageRoot {
+                user: task.verifier_user.clone(),
+                removed: removed.map(|(path, at)| format!("{at}/{path}")).collect(),
+                ..task.image_root(task.verifier_network)
+            };
+            (workdir, Root::Image(root), answer.change.written.clone())
+        }
+    };
+    let files = workdir.clone().into_iter().map(|at| Placed {
+        at,
+        files: Arc::new(files.clone()),
+    });
     Spec {
         job: job.to_owned(),
         image: task.image.clone(),
         agent: None,
-        placed: vec![
-            Placed {
-                at: task.workdir.clone(),
-                files: Arc::new(task.workspace.changed_by(change)),
-            },
-            Placed {
-                at: "/tests".to_owned(),
-                files: Arc::new(tests),
-            },
-        ],
-        workdir: task.workdir.clone(),
+        placed: files.chain([tests]).collect(),
+        root,
+        workdir,
         writable: vec![VERIFIER_LOGS.to_owned()],
         command: run_script("/tests/test.sh"),
         env,
@@ -139,6 +156,9 @@ fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<f64, Str
     reward.map(|reward| reward.value).map_err(|why| {
         if ended.exit == Exit::OutOfMemory {
             return format!("{why}; it ran out of memory");
+        }
+        if ended.exit == Exit::OutOfDisk {
+            return format!("{why}; it wrote more than it may");
         }
         match logs.refused.first() {
             Some(refused) => format!("{why}; {refused}"),
