@@ -5,8 +5,8 @@ use crate::domain::{FileTree, Role, TreePath};
 use crate::gateway::Gateway;
 use crate::model::Metered;
 use crate::sandbox::{
-    AGENT_DIR, AgentSource, Collected, Difference, Exit, Limits, Placed, Root, SCRATCH_DIR,
-    SOCKET_PATH, Sandbox, SandboxError, Spec, State,
+    AGENT_DIR, AgentSource, Collected, Difference, Exit, IN_WORKDIR, Limits, Placed, Root,
+    SCRATCH_DIR, SOCKET_PATH, Sandbox, SandboxError, Spec, State, Taken,
 };
 use std::fs::Permissions;
 use std::io;
@@ -73,6 +73,8 @@ pub struct AgentJob {
     pub root: Root,
     /// Where they lie; none: where the image works.
     pub workdir: Option<String>,
+    /// Further folders that must be there and writable.
+    pub writable: Vec<String>,
     /// Further environment.
     pub env: Vec<(String, String)>,
     /// Its time.
@@ -92,6 +94,8 @@ pub struct AgentEnd {
     pub workspace: Collected,
     /// What it changed, where the root is the image's own.
     pub difference: Option<Difference>,
+    /// What was taken out of what it left.
+    pub taken: Vec<Taken>,
     /// What it left, where that is kept.
     pub state: Option<State>,
     /// Wall time of the sandbox.
@@ -125,6 +129,7 @@ pub async fn run_agent(
         log: ended.log,
         workspace,
         difference: ended.difference,
+        taken: ended.taken,
         state: ended.state,
         took: ended.took,
     })
@@ -152,23 +157,29 @@ fn spec(job: &AgentJob, socket_dir: &Path) -> Spec {
         ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()),
     ];
     env.extend(job.env.iter().cloned());
-    let workspace = job.workdir.iter().map(|at| Placed {
-        at: at.clone(),
+    let sealed = job.root == Root::Sealed;
+    let at = match sealed {
+        true => job.workdir.clone(),
+        false => Some(IN_WORKDIR.to_owned()),
+    };
+    let workspace = at.map(|at| Placed {
+        at,
         files: job.workspace.clone(),
     });
     let task = Placed {
         at: TASK_DIR.to_owned(),
         files: Arc::new(task),
     };
-    let sealed = job.root == Root::Sealed;
+    let mut writable = job.writable.clone();
+    writable.push(SCRATCH_DIR.to_owned());
     Spec {
         job: job.job.clone(),
         image: job.image.clone(),
         agent: Some(job.agent.clone()),
-        placed: workspace.chain([task]).collect(),
+        placed: workspace.into_iter().chain([task]).collect(),
         root: job.root.clone(),
         workdir: job.workdir.clone(),
-        writable: vec![SCRATCH_DIR.to_owned()],
+        writable,
         command: job.manifest.command.clone(),
         env,
         socket_dir: Some(socket_dir.to_owned()),

@@ -5,8 +5,10 @@ use super::answer::{Answer, take_answer};
 use super::judge::{Judgement, judge, run_script, with_executable};
 use super::suite::Suite;
 use super::task::{Kind, Task};
+use super::trial::{Played, Player, Trial, Turn};
 use crate::sandbox::{Exit, Limits, Placed, Sandbox, SandboxError, Spec};
-use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -179,6 +181,9 @@ struct Place<'a> {
 
 impl Place<'_> {
     async fn nothing_done(&self) -> (Checked, String) {
+        if self.task.kind == Kind::Steps {
+            return self.trial("nothing", &Nobody(self)).await;
+        }
         self.judged(&Answer::nothing(self.task), "nothing").await
     }
 
@@ -188,19 +193,16 @@ impl Place<'_> {
             let why = "the task has no `solution/solve.sh`: nothing shows that it can be solved";
             return (Checked::NotRun(why.to_owned()), String::new());
         };
+        if self.task.kind == Kind::Steps {
+            return self.trial("reference", &Solver(self)).await;
+        }
         let spec = self.solve(&with_executable(&solution.0, "solve.sh"));
         let ended = match self.sandbox.run(spec, self.cancel.clone()).await {
             Ok(ended) => ended,
             Err(error) => return (Checked::NotRun(sentence(&error)), String::new()),
         };
         let log = tail(&ended.log);
-        if ended.exit != Exit::Code(0) {
-            let how = match ended.exit {
-                Exit::Code(code) => format!("ended with exit code {code}"),
-                Exit::TimedOut => "did not end in time".to_owned(),
-                Exit::OutOfMemory => "ran out of memory".to_owned(),
-                Exit::OutOfDisk => "wrote more than it may".to_owned(),
-            };
+        if let Some(how) = badly(ended.exit) {
             return (
                 Checked::NotRun(format!("the reference solution {how}")),
                 log,
@@ -214,6 +216,34 @@ impl Place<'_> {
             }
             Ok(answer) => self.judged(&answer, "reference").await,
             Err(fault) => (Checked::NotRun(fault.to_string()), log),
+        }
+    }
+
+    /// Runs a trial of a task as Harbor means it.
+    async fn trial(&self, what: &str, player: &dyn Player) -> (Checked, String) {
+        let job = format!("check-{}-{what}", self.task.id);
+        let trial = Trial {
+            sandbox: self.sandbox,
+            task: self.task,
+            job: &job,
+            limits: self.limits,
+            cancel: self.cancel,
+            judge_nothing: true,
+        };
+        let end = match trial.run(player).await {
+            Ok(end) => end,
+            Err(error) => return (Checked::NotRun(sentence(&error)), String::new()),
+        };
+        if let Some(how) = badly(end.exit) {
+            let why = Checked::NotRun(format!("the {} {how}", whose(what)));
+            return (why, tail(&end.log));
+        }
+        let log = tail(&end.verifier_log);
+        match (end.fault, end.reward) {
+            (Some(why), _) => (Checked::NotRun(why), tail(&end.log)),
+            (None, Some(Ok(reward))) => (Checked::Reward(reward), log),
+            (None, Some(Err(why))) => (Checked::NoReward(why), log),
+            (None, None) => (Checked::NoReward("nothing was judged".to_owned()), log),
         }
     }
 
@@ -265,6 +295,64 @@ impl Place<'_> {
             }) => (Checked::NoReward(why), tail(&log)),
             Err(error) => (Checked::NotRun(sentence(&error)), String::new()),
         }
+    }
+}
+
+/// Does nothing in its turns.
+struct Nobody<'a>(&'a Place<'a>);
+
+impl Player for Nobody<'_> {
+    fn play(&self, turn: Turn) -> BoxFuture<'_, Result<Played, SandboxError>> {
+        let Place {
+            sandbox,
+            limits,
+            cancel,
+            ..
+        } = self.0;
+        let run = sandbox.run(turn.idle(*limits), (*cancel).clone());
+        run.map(|ended| ended.map(Played::of)).boxed()
+    }
+}
+
+/// Runs the reference solution in each turn.
+struct Solver<'a>(&'a Place<'a>);
+
+impl Player for Solver<'_> {
+    fn play(&self, turn: Turn) -> BoxFuture<'_, Result<Played, SandboxError>> {
+        let Place {
+            sandbox,
+            task,
+            limits,
+            cancel,
+        } = self.0;
+        let job = turn.job.clone();
+        let Some(spec) = turn.solve(&task.solution_env, DEFAULT_TIMEOUT, *limits) else {
+            let error = SandboxError::Failed {
+                what: format!("could not solve `{job}`"),
+                source: anyhow::anyhow!("a step has no `solution/solve.sh`"),
+            };
+            return std::future::ready(Err(error)).boxed();
+        };
+        let run = sandbox.run(spec, (*cancel).clone());
+        run.map(|ended| ended.map(Played::of)).boxed()
+    }
+}
+
+fn whose(what: &str) -> &str {
+    match what {
+        "reference" => "reference solution",
+        what => what,
+    }
+}
+
+/// Returns how a run ended, if not well.
+fn badly(exit: Exit) -> Option<String> {
+    match exit {
+        Exit::Code(0) => None,
+        Exit::Code(code) => Some(format!("ended with exit code {code}")),
+        Exit::TimedOut => Some("did not end in time".to_owned()),
+        Exit::OutOfMemory => Some("ran out of memory".to_owned()),
+        Exit::OutOfDisk => Some("wrote more than it may".to_owned()),
     }
 }
 

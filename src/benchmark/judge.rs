@@ -1,11 +1,11 @@
 //! Judges an answer in a sandbox that no agent has been in.
 
-use super::reward;
+use super::reward::{self, Reward, Rewards};
 use super::answer::Answer;
 use super::task::{Kind, Task};
 use crate::domain::{FileEntry, FileTree, TreePath};
 use crate::sandbox::{
-    Ended, Exit, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec,
+    Ended, Exit, IN_WORKDIR, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec,
 };
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Where a verifier leaves its reward.
-const VERIFIER_LOGS: &str = "/logs/verifier";
+pub(super) const VERIFIER_LOGS: &str = "/logs/verifier";
 
 /// Returns the command that runs a script as Harbor does: through bash, because a script
 /// without `#!` is allowed. An image without bash has sh.
@@ -53,6 +53,7 @@ pub async fn judge(
     let spec = spec(task, answer, job, limits, seal.as_deref());
     let ended = sandbox.run(spec, cancel).await?;
     let reward = read(&ended, task.verifier_timeout, seal.as_deref());
+    let reward = reward.and_then(|reward| reward.value());
     Ok(Judgement {
         reward,
         log: ended.log,
@@ -86,10 +87,9 @@ fn spec(task: &Task, answer: &Answer, job: &str, limits: Limits, seal: Option<&s
         at: "/tests".to_owned(),
         files: Arc::new(tests),
     };
-    let (workdir, root, files) = match task.kind {
+    let (at, root, files) = match task.kind {
         Kind::Workspace => (task.workdir.clone(), Root::Sealed, answer.after()),
         Kind::Folder | Kind::Steps => {
-            let workdir = answer.folder.clone().or_else(|| task.workdir.clone());
             let deleted = answer.change.deleted.iter();
             let removed = deleted.zip(answer.folder.iter().cycle());
             let root = ImageRoot {
@@ -97,20 +97,21 @@ fn spec(task: &Task, answer: &Answer, job: &str, limits: Limits, seal: Option<&s
                 removed: removed.map(|(path, at)| format!("{at}/{path}")).collect(),
                 ..task.image_root(task.verifier_network)
             };
-            (workdir, Root::Image(root), answer.change.written.clone())
+            let at = Some(IN_WORKDIR.to_owned());
+            (at, Root::Image(root), answer.change.written.clone())
         }
     };
-    let files = workdir.clone().into_iter().map(|at| Placed {
+    let files = at.map(|at| Placed {
         at,
-        files: Arc::new(files.clone()),
+        files: Arc::new(files),
     });
     Spec {
         job: job.to_owned(),
         image: task.image.clone(),
         agent: None,
-        placed: files.chain([tests]).collect(),
+        placed: files.into_iter().chain([tests]).collect(),
         root,
-        workdir,
+        workdir: task.workdir.clone(),
         writable: vec![VERIFIER_LOGS.to_owned()],
         command: run_script("/tests/test.sh"),
         env,
@@ -134,7 +135,15 @@ pub(super) fn with_executable(files: &FileTree, name: &str) -> FileTree {
     files
 }
 
-fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<f64, String> {
+/// Returns what a verifier gave, by name.
+pub(super) fn rewards(ended: &Ended, timeout: Duration) -> Result<Rewards, String> {
+    let reward = read(ended, timeout, None)?;
+    // That it has one that counts belongs to its being usable.
+    reward.value()?;
+    Ok(reward.values)
+}
+
+fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<Reward, String> {
     if ended.exit == Exit::TimedOut {
         return Err(format!(
             "the verifier did not end within {} s",
@@ -153,7 +162,7 @@ fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<f64, Str
             );
         }
     }
-    reward.map(|reward| reward.value).map_err(|why| {
+    reward.map_err(|why| {
         if ended.exit == Exit::OutOfMemory {
             return format!("{why}; it ran out of memory");
         }

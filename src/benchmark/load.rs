@@ -8,7 +8,7 @@ use super::fault::{LoadError, Spot};
 use super::folder;
 use super::manifest::Manifest;
 use super::step;
-use super::task::{Hidden, Kind, Permits, Recipe, Task};
+use super::task::{Hidden, Kind, Permits, Recipe, Steps, Task};
 use crate::domain::{FileTree, TaskId};
 use crate::sandbox::Network;
 use crate::sandbox::docker::image::recipe_digest;
@@ -125,8 +125,10 @@ fn assemble(
         tests: first.tests.clone(),
         solution: first.solution.clone(),
         solution_env: manifest.solution_env,
-        strategy: manifest.strategy,
-        steps,
+        steps: Steps {
+            all: steps,
+            strategy: manifest.strategy,
+        },
         recipes,
         warnings: manifest.warnings,
         id,

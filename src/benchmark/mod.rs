@@ -22,6 +22,7 @@ mod reward;
 mod step;
 mod suite;
 mod task;
+mod trial;
 
 pub use answer::{Answer, AnswerFault, take_answer};
 pub use check::{CheckRow, Checked, check};
@@ -29,4 +30,5 @@ pub use fault::{LoadError, Spot};
 pub use folder::read_folder;
 pub use judge::{Judgement, judge};
 pub use suite::{SelectError, Suite, SuiteError};
-pub use task::{Hidden, Kind, Permits, Recipe, Task};
+pub use task::{Hidden, Kind, Permits, Recipe, Steps, Task};
+pub use trial::{Played, Player, Trial, TrialEnd, Turn};

@@ -28,6 +28,14 @@ pub enum Kind {
     Steps,
 }
 
+/// The steps of a task, with what only the judge may see.
+#[derive(Clone, Debug)]
+pub struct Steps {
+    pub(super) all: Vec<Step>,
+    /// How their rewards become the task's.
+    pub(super) strategy: Strategy,
+}
+
 /// An image that is built from files of a task.
 #[derive(Clone, Debug)]
 pub struct Recipe {
@@ -77,10 +85,8 @@ pub struct Task {
     pub verifier_timeout: Duration,
     /// Images that must be built before the task can run.
     pub recipes: Vec<Recipe>,
-    /// The steps, where [`Kind`] says so.
-    pub(super) steps: Vec<Step>,
-    /// How the steps' rewards become the task's.
-    pub(super) strategy: Strategy,
+    /// The steps: more than the task itself says only where [`Kind`] says so.
+    pub steps: Steps,
     /// User of the agent, where the files are the image's; none: the image's own.
     pub agent_user: Option<String>,
     /// User of the verifier, likewise.

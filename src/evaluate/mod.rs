@@ -5,9 +5,10 @@
 //! keeps the verifier from giving a reward counts as what it is, not as nothing.
 
 mod outcome;
+mod steps;
 
 use crate::agent::{AgentEnd, AgentJob, Manifest, Place, run_agent};
-use crate::benchmark::{Answer, Judgement, Task, judge, take_answer};
+use crate::benchmark::{Answer, Judgement, Kind, Task, judge, take_answer};
 use crate::domain::{EvaluationKey, FileTree, Outcome, Purpose, Role, Timing};
 use crate::model::Metered;
 use crate::sandbox::{AgentSource, Limits, SandboxError};
@@ -98,6 +99,16 @@ async fn run(
         Err(error) => return EvaluateEnd::without_answer(Outcome::AgentError, error.to_string()),
     };
     let name = job_name(&job.key);
+    if job.task.kind == Kind::Steps {
+        let player = steps::AgentPlayer {
+            place,
+            job,
+            manifest: &manifest,
+            metered: &metered,
+            cancel: &cancel,
+        };
+        return steps::run(&player, &name).await;
+    }
     let agent_job = AgentJob {
         job: name.clone(),
         image: job.task.image.clone(),
@@ -107,6 +118,7 @@ async fn run(
         instruction: job.task.instruction.clone(),
         workspace: job.task.workspace.clone(),
         root: job.task.agent_root(),
+        writable: Vec::new(),
         workdir: job.task.workdir.clone(),
         env: job.task.env.clone(),
         deadline: job.task.agent_timeout.unwrap_or(job.default_timeout),

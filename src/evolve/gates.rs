@@ -79,6 +79,7 @@ pub(super) async fn try_out(
         instruction: TRIVIAL_INSTRUCTION.to_owned(),
         workspace: Arc::new(FileTree::new()),
         root: Root::Sealed,
+        writable: Vec::new(),
         workdir: Some("/workspace".to_owned()),
         env: Vec::new(),
         deadline: TRIVIAL_DEADLINE,

@@ -79,6 +79,7 @@ pub(super) async fn improve(
         instruction: instruction(&proposal, CONVENTIONS),
         workspace: job.parent.files.clone(),
         root: Root::Sealed,
+        writable: Vec::new(),
         workdir: Some(WORKDIR.to_owned()),
         env: Vec::new(),
         deadline: workshop.modify_timeout,

@@ -24,7 +24,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub use archive::Collected;
-pub use root::{Difference, Health, ImageRoot, Keep, Network, Root, State};
+pub use root::{
+    Difference, Found, Health, IN_WORKDIR, ImageRoot, Keep, Network, Root, State, Taken,
+};
 
 /// Place of the agent's own source inside a sandbox, read-only.
 pub const AGENT_DIR: &str = "/agent";
@@ -66,7 +68,7 @@ impl AgentSource {
 /// Files to put at a place before the command starts.
 #[derive(Clone, Debug)]
 pub struct Placed {
-    /// Absolute folder inside the sandbox.
+    /// Absolute folder inside the sandbox, or [`IN_WORKDIR`] where the root is the image's.
     pub at: String,
     /// The files.
     pub files: Arc<FileTree>,
@@ -167,6 +169,8 @@ pub struct Ended {
     pub collected: Vec<Collected>,
     /// What differs below the working directory from the image, if [`Keep`] asks for it.
     pub difference: Option<Difference>,
+    /// What [`ImageRoot::take`] asks for, in that order.
+    pub taken: Vec<Taken>,
     /// The whole file system as it was left, if [`Keep`] asks for it. Whoever gets one gives
     /// it back to [`Sandbox::discard`].
     pub state: Option<State>,

@@ -49,6 +49,8 @@ pub struct ImageRoot {
     pub setup: Duration,
     /// What is kept.
     pub keep: Keep,
+    /// Absolute paths of files and folders that are taken out, see [`Taken`].
+    pub take: Vec<String>,
 }
 
 impl Default for ImageRoot {
@@ -63,9 +65,13 @@ impl Default for ImageRoot {
             network: Network::None,
             setup: Duration::from_mins(10),
             keep: Keep::default(),
+            take: Vec::new(),
         }
     }
 }
+
+/// Place of files that go into the working directory, wherever an image has it.
+pub const IN_WORKDIR: &str = ".";
 
 /// What is kept of an image's file system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,6 +120,27 @@ pub struct Difference {
     pub after: Collected,
     /// Whether anything at all was changed, outside of the working directory included.
     pub anything: bool,
+}
+
+/// A file or folder that was taken out of an image's file system.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// What stood at the path.
+    pub found: Found,
+    /// The file, or those of the folder, relative to the folder around it.
+    pub files: Collected,
+}
+
+/// What stands at a path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A file.
+    File,
+    /// A folder.
+    Folder,
 }
 
 /// A file system that a run left, to start another one from.

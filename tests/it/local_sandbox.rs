@@ -659,7 +659,7 @@ async fn what_cannot_run_is_said_before() {
         )
     };
     let mut spec = shell("true");
-    spec.workdir = "/usr/src".to_owned();
+    spec.workdir = Some("/usr/src".to_owned());
     assert_eq!(
         fault(spec).await,
         "could not start the sandbox of `test`: the local sandbox cannot make `/usr/src` \

@@ -69,7 +69,7 @@ impl Life<'_> {
     async fn live(&self, id: &str) -> Result<Ended, SandboxError> {
         let Self { engine, spec, .. } = self;
         let user = container::user(self.root, self.setting.user);
-        layer::put(engine, id, spec, user).await?;
+        layer::put(engine, id, spec, self.workdir, user).await?;
         let streams = run::start(engine, spec, id).await?;
         let mut intake = Intake::new(spec, flow::GRACE);
         let mut seen = Seen::default();
@@ -133,6 +133,7 @@ impl Life<'_> {
                 Some(found)
             }
         };
+        let taken = layer::take(engine, id, &self.root.take, &spec.limits).await?;
         let state = match keep.state {
             false => None,
             true => Some(layer::commit(engine, id, spec, self.setting.archive).await?),
@@ -140,6 +141,7 @@ impl Life<'_> {
         Ok(Ended {
             collected,
             difference,
+            taken,
             state,
             ..ended
         })

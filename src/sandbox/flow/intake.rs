@@ -141,6 +141,7 @@ impl Intake {
             log_total,
             collected,
             difference: None,
+            taken: Vec::new(),
             state: None,
             took,
         })

@@ -22,7 +22,7 @@
 mod image;
 mod intake;
 
-use super::{Root, SCRATCH_DIR, SandboxError, Spec, archive};
+use super::{IN_WORKDIR, Root, SCRATCH_DIR, SandboxError, Spec, archive};
 use anyhow::{bail, ensure};
 use std::time::Duration;
 
@@ -100,7 +100,8 @@ fn faults(spec: &Spec) -> anyhow::Result<()> {
         (Root::Sealed, Some(_)) | (Root::Image(_), _) => {}
     }
     // An image may work in its root; a sealed root has no place for that.
-    let image_root = |folder: &str| spec.root.image().is_some() && folder == "/";
+    let of_image = spec.root.image().is_some();
+    let image_root = |folder: &str| of_image && (folder == "/" || folder == IN_WORKDIR);
     for folder in folders(spec).chain(&spec.collect) {
         ensure!(
             is_folder(folder) || image_root(folder),

@@ -11,5 +11,5 @@ mod watch;
 
 pub(super) use put::put;
 pub(super) use state::{commit, discard, reap};
-pub(super) use take::{collect, difference};
+pub(super) use take::{collect, difference, take};
 pub(super) use watch::overflows;

@@ -2,7 +2,7 @@
 
 use super::take::download;
 use crate::sandbox::docker::engine::{Engine, failed};
-use crate::sandbox::{SCRATCH_DIR, SandboxError, Spec};
+use crate::sandbox::{IN_WORKDIR, SCRATCH_DIR, SandboxError, Spec};
 use bollard::query_parameters::UploadToContainerOptionsBuilder;
 use std::io::Read as _;
 use tar::{Builder, EntryType, Header};
@@ -23,10 +23,11 @@ pub(in crate::sandbox::docker) async fn put(
     engine: &Engine,
     id: &str,
     spec: &Spec,
+    workdir: &str,
     user: &str,
 ) -> Result<(), SandboxError> {
     let owner = owner(engine, id, user).await?;
-    let tar = pack(spec, owner).map_err(|source| SandboxError::Failed {
+    let tar = pack(spec, workdir, owner).map_err(|source| SandboxError::Failed {
         what: format!("could not pack the files of `{}`", spec.job),
         source: source.into(),
     })?;
@@ -41,7 +42,7 @@ pub(in crate::sandbox::docker) async fn put(
         )))
 }
 
-fn pack(spec: &Spec, owner: Owner) -> std::io::Result<Vec<u8>> {
+fn pack(spec: &Spec, workdir: &str, owner: Owner) -> std::io::Result<Vec<u8>> {
     let mut tar = Builder::new(Vec::new());
     let mut fresh: Vec<&str> = spec.writable.iter().map(String::as_str).collect();
     fresh.push(SCRATCH_DIR);
@@ -54,7 +55,11 @@ fn pack(spec: &Spec, owner: Owner) -> std::io::Result<Vec<u8>> {
         tar.append_data(&mut header(EntryType::Directory, 0, 0o755, owner), name, &[][..])?;
     }
     for placed in &spec.placed {
-        let folder = placed.at.trim_matches('/');
+        let folder = match placed.at.as_str() {
+            IN_WORKDIR => workdir,
+            folder => folder,
+        };
+        let folder = folder.trim_matches('/');
         for (path, file) in placed.files.iter() {
             let mode = if file.executable { 0o755 } else { 0o644 };
             let size = file.bytes.len() as u64;

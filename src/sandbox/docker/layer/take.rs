@@ -4,7 +4,8 @@ use crate::sandbox::archive::{self, Gather, is_noise_path};
 use crate::sandbox::docker::engine::{Engine, failed, is_missing};
 use crate::sandbox::docker::reap;
 use crate::sandbox::{
-    AGENT_DIR, Collected, Difference, Limits, SCRATCH_DIR, SOCKET_PATH, SandboxError, Spec,
+    AGENT_DIR, Collected, Difference, Found, IN_WORKDIR, Limits, SCRATCH_DIR, SOCKET_PATH,
+    SandboxError, Spec, Taken,
 };
 use bollard::models::{ChangeType, FilesystemChange};
 use bollard::query_parameters::DownloadFromContainerOptionsBuilder;
@@ -38,6 +39,38 @@ pub(in crate::sandbox::docker) async fn collect(
     Ok(all)
 }
 
+/// Returns what stands at some paths; together they keep to the limits.
+pub(in crate::sandbox::docker) async fn take(
+    engine: &Engine,
+    id: &str,
+    paths: &[String],
+    limits: &Limits,
+) -> Result<Vec<Taken>, SandboxError> {
+    let mut left = *limits;
+    let mut all = Vec::with_capacity(paths.len());
+    for path in paths {
+        let most = left.collect.saturating_add(overhead(&left));
+        let taken = match download(engine, id, path, most).await? {
+            None => Taken::default(),
+            Some(Archive { bytes, whole }) => {
+                let mut gather = Gather::new(&left);
+                gather.add(&bytes, whole, "");
+                let files = gather.finish();
+                let found = match is_folder(&bytes) {
+                    true => Found::Folder,
+                    false if files.files.is_empty() => Found::Nothing,
+                    false => Found::File,
+                };
+                Taken { found, files }
+            }
+        };
+        left.collect = left.collect.saturating_sub(taken.files.files.size());
+        left.collect_files = left.collect_files.saturating_sub(taken.files.files.len());
+        all.push(taken);
+    }
+    Ok(all)
+}
+
 fn overhead(limits: &Limits) -> u64 {
     (limits.collect_files as u64)
         .saturating_mul(1536)
@@ -66,6 +99,10 @@ pub(in crate::sandbox::docker) async fn difference(
         anything: anything(&changes, spec),
         ..Difference::default()
     };
+    // The whole file system is no answer that could be shown.
+    if workdir == "/" {
+        return Ok(difference);
+    }
     difference.after = gather(engine, id, workdir, &plan.after, &spec.limits).await?;
     if !plan.before.is_empty() {
         let pristine = pristine().await?;
@@ -229,7 +266,7 @@ fn anything(changes: &[FilesystemChange], spec: &Spec) -> bool {
         .into_iter()
         .chain(more)
         .chain([SOCKET_PATH])
-        .chain(placed.filter(|at| *at != workdir))
+        .chain(placed.filter(|at| *at != workdir && *at != IN_WORKDIR))
         .chain(writable)
         .collect();
     let lies_in = |path: &str, other: &str| {
