@@ -112,6 +112,7 @@ fn assemble(
         verifier_user: first.verifier.user.clone(),
         agent_network: first.agent_network,
         verifier_network: first.verifier.network,
+        file_rights: permits.file_rights,
         health: first.health.clone(),
         build_timeout: manifest.environment.build_timeout,
         verifier_env: first.verifier.env.clone(),

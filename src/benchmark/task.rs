@@ -54,6 +54,8 @@ pub struct Permits {
     pub network: Network,
     /// Variables of this machine that a task may name.
     pub variables: BTreeMap<String, String>,
+    /// Whether root in a task's image may do with its files and users what root may.
+    pub file_rights: bool,
 }
 
 /// One task, ready to run.
@@ -95,6 +97,8 @@ pub struct Task {
     pub agent_network: Network,
     /// Network of the verifier.
     pub verifier_network: Network,
+    /// Whether root may do with files and users of the image what root may.
+    pub file_rights: bool,
     /// What must succeed before anything starts in the task's image.
     pub health: Vec<Health>,
     /// Time for building or pulling the image, and for a start in it.
@@ -159,6 +163,7 @@ impl Task {
         ImageRoot {
             health: self.health.clone(),
             network,
+            file_rights: self.file_rights,
             setup: self.build_timeout,
             ..ImageRoot::default()
         }

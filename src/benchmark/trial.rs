@@ -260,6 +260,7 @@ impl Trial<'_> {
                 prepare,
                 health: step.health.clone(),
                 network: step.agent_network,
+                file_rights: self.task.file_rights,
                 setup: self.task.build_timeout,
                 keep: Keep {
                     difference: true,
@@ -306,6 +307,7 @@ impl Trial<'_> {
                 user: hook.user.clone(),
                 from: states.last().cloned(),
                 network: step.agent_network,
+                file_rights: self.task.file_rights || step.agent_user != hook.user,
                 setup: self.task.build_timeout,
                 keep: Keep {
                     difference: false,
@@ -354,6 +356,8 @@ impl Trial<'_> {
             user: verifier.user.clone(),
             from: state.cloned(),
             network: verifier.network,
+            // Root must be able to read what another user left.
+            file_rights: self.task.file_rights || step.agent_user != verifier.user,
             setup: self.task.build_timeout,
             ..ImageRoot::default()
         };
@@ -370,6 +374,7 @@ impl Trial<'_> {
         let root = ImageRoot {
             user: verifier.user.clone(),
             network: verifier.network,
+            file_rights: self.task.file_rights,
             health: fresh.health.clone(),
             setup: fresh.setup,
             ..ImageRoot::default()

@@ -45,6 +45,9 @@ pub struct ImageRoot {
     pub health: Vec<Health>,
     /// What can be reached.
     pub network: Network,
+    /// Whether root, if that is the user, may do with files and users of the sandbox what
+    /// root may: read and write what others own, give it away, become another user.
+    pub file_rights: bool,
     /// Time within which the command must have been started.
     pub setup: Duration,
     /// What is kept.
@@ -63,6 +66,7 @@ impl Default for ImageRoot {
             prepare: None,
             health: Vec::new(),
             network: Network::None,
+            file_rights: false,
             setup: Duration::from_mins(10),
             keep: Keep::default(),
             take: Vec::new(),

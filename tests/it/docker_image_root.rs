@@ -38,7 +38,7 @@ impl World {
         let dockerfile = folder.path().join("Dockerfile");
         dgm::sys::durable::write(&dockerfile, DOCKERFILE.as_bytes()).unwrap();
         let path = folder.path().to_string_lossy().into_owned();
-        let image = format!("dgm-test-root:{}", std::process::id());
+        let image = "dgm-test-root".to_owned();
         docker(&["build", "--quiet", "--tag", &image, &path]);
         let sandbox = DockerSandbox::connect(label.clone(), runtime.path().to_owned()).await;
         Self {
@@ -76,14 +76,7 @@ impl World {
     }
 
     async fn difference(&self, script: &str) -> Difference {
-        let root = ImageRoot {
-            keep: Keep {
-                difference: true,
-                state: false,
-            },
-            ..ImageRoot::default()
-        };
-        let ended = self.run(self.spec(root, script)).await;
+        let ended = self.run(self.spec(solver(), script)).await;
         assert_eq!(ended.exit, Exit::Code(0), "{}", text(&ended));
         ended.difference.unwrap()
     }
@@ -96,10 +89,26 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        // Only where a test has failed: what should have been gone.
         for id in self.left(&["ps"]).lines() {
-            docker(&["rm", "--force", "--volumes", id]);
+            drop(Command::new("docker").args(["rm", "--force", "--volumes", id]).output());
         }
-        docker(&["rmi", "--no-prune", &self.image]);
+        for id in self.left(&["images"]).lines() {
+            drop(Command::new("docker").args(["rmi", "--force", id]).output());
+        }
+    }
+}
+
+/// Works as the user who owns the folder; what it changes is kept.
+fn solver() -> ImageRoot {
+    ImageRoot {
+        user: Some("solver".to_owned()),
+        services: false,
+        keep: Keep {
+            difference: true,
+            state: false,
+        },
+        ..ImageRoot::default()
     }
 }
 
@@ -128,17 +137,10 @@ async fn the_change_of_the_image_s_folder_is_taken_from_outside() {
 
     let script = "echo 1 >> a.txt; rm b.txt; mkdir -p new/deep; echo n > new/deep/f; \
                   chmod +x lib/x; rm -r lib/deep; echo other > .git/config; \
-                  mkdir __pycache__; echo c > __pycache__/c; echo out > /srv/outside; \
+                  mkdir __pycache__; echo c > __pycache__/c; echo out > /tmp/outside; \
                   mkfifo pipe; ln -s /etc/passwd link; kill -9 $PPID";
-    let root = ImageRoot {
-        keep: Keep {
-            difference: true,
-            state: false,
-        },
-        ..ImageRoot::default()
-    };
     // The runner is killed, too: that keeps nothing back.
-    let ended = world.run(world.spec(root, script)).await;
+    let ended = world.run(world.spec(solver(), script)).await;
     let change = ended.difference.unwrap();
     assert_eq!(
         names(&change.after.files),
@@ -178,10 +180,9 @@ async fn users_environment_and_services_are_the_image_s_or_the_task_s() {
     let say = "echo $(id -un) $PWD $FROM_IMAGE $GIVEN $(cat /tmp/service) $(pwd -P)";
     let ended = world.run(world.spec(ImageRoot::default(), say)).await;
     assert_eq!(text(&ended), "root /srv/repo yes too up /srv/repo\n");
-    let solver = |name: &str| ImageRoot {
+    let named = |name: &str| ImageRoot {
         user: Some(name.to_owned()),
-        services: false,
-        ..ImageRoot::default()
+        ..solver()
     };
     let say = "id -un; echo mine > a.txt && test ! -e /tmp/service && touch /out/x && cat /in/f; \
                grep CapEff /proc/self/status; grep NoNewPrivs /proc/self/status; \
@@ -193,7 +194,7 @@ async fn users_environment_and_services_are_the_image_s_or_the_task_s() {
                 files: tree(&[("f", "given\n", false)]),
             }],
             writable: vec!["/out".to_owned()],
-            ..world.spec(solver(name), say)
+            ..world.spec(named(name), say)
         };
         let said = text(&world.run(spec).await);
         assert!(
@@ -202,7 +203,7 @@ async fn users_environment_and_services_are_the_image_s_or_the_task_s() {
         );
         assert_eq!(said.matches("Permission denied").count(), 2, "{said}");
     }
-    let nobody = world.spec(solver("nobody-of-that-name"), "true");
+    let nobody = world.spec(named("nobody-of-that-name"), "true");
     let error = world.sandbox.run(nobody, CancellationToken::new()).await;
     assert!(matches!(error, Err(SandboxError::Failed { .. })), "{error:?}");
     // Root has no capability either, and the network is as far away as ever.
@@ -210,6 +211,18 @@ async fn users_environment_and_services_are_the_image_s_or_the_task_s() {
     let said = text(&world.run(world.spec(ImageRoot::default(), say)).await);
     assert!(said.starts_with("CapEff:\t0000000000000000\nlo\n"), "{said}");
     assert!(!said.ends_with("\n0\n"), "{said}");
+    // So it cannot touch what others own, unless that was asked for, and for files alone.
+    let say = "echo x >> a.txt; chown 7 b.txt && stat -c %u b.txt; mount -t tmpfs x /mnt; echo $?; \
+               grep CapEff /proc/self/status";
+    let plain = text(&world.run(world.spec(ImageRoot::default(), say)).await);
+    assert!(plain.contains("a.txt: Permission denied"), "{plain}");
+    let root = ImageRoot {
+        file_rights: true,
+        ..ImageRoot::default()
+    };
+    let with = text(&world.run(world.spec(root, say)).await);
+    assert!(with.starts_with("7\n"), "{with}");
+    assert!(with.ends_with("\nCapEff:\t00000000000000fb\n") && !with.contains("\n0\n"), "{with}");
 }
 
 #[tokio::test]
@@ -222,7 +235,7 @@ async fn a_state_is_gone_on_from_and_given_back() {
                 difference: true,
                 state: true,
             },
-            ..ImageRoot::default()
+            ..solver()
         };
         Spec {
             writable: vec!["/logs/verifier".to_owned()],
@@ -230,13 +243,13 @@ async fn a_state_is_gone_on_from_and_given_back() {
             ..world.spec(root, script)
         }
     };
-    let first = "echo 1 > /logs/verifier/reward.txt; echo kept > /opt/state; rm b.txt; \
-                 (sleep 300; echo late > /opt/state) & exit 0";
+    let first = "echo 1 > /logs/verifier/reward.txt; echo kept > /tmp/state; rm b.txt; \
+                 (sleep 300; echo late > /tmp/state) & exit 0";
     let first = world.run(keep(None, first)).await;
     assert_eq!(names(&first.collected[0].files), ["reward.txt=1"]);
     let state = first.state.unwrap();
     // What is to be writable is made anew: nothing that an earlier run left there counts.
-    let script = "cat /opt/state; ls /logs/verifier; ls; ps -e 2>/dev/null | grep -c sleep; \
+    let script = "cat /tmp/state; ls /logs/verifier; ls; ps -e 2>/dev/null | grep -c sleep; \
                   echo more > c.txt";
     let second = world.run(keep(Some(state.clone()), script)).await;
     assert!(text(&second).starts_with("kept\na.txt\nlib\n"), "{}", text(&second));
@@ -249,8 +262,8 @@ async fn a_state_is_gone_on_from_and_given_back() {
     world.sandbox.discard(state).await;
     assert_eq!(world.left(filter), "");
     // What is not given back is reaped, states of states too.
-    let first = world.run(keep(None, "echo 1 > /opt/x")).await;
-    let second = world.run(keep(first.state, "echo 2 > /opt/x")).await;
+    let first = world.run(keep(None, "echo 1 > x")).await;
+    let second = world.run(keep(first.state, "echo 2 > x")).await;
     assert!(second.state.is_some());
     world.sandbox.reap().await.unwrap();
     assert_eq!(world.left(filter), "");
@@ -317,13 +330,7 @@ async fn a_deadline_and_a_cancelled_run_leave_nothing() {
     let late = Spec {
         deadline: Duration::from_secs(1),
         ..world.spec(
-            ImageRoot {
-                keep: Keep {
-                    difference: true,
-                    state: false,
-                },
-                ..ImageRoot::default()
-            },
+            solver(),
             "echo begun > a.txt; trap '' TERM INT; sleep 600",
         )
     };

@@ -1,6 +1,7 @@
 //! What a container of ours may do: the policy, as one value for the engine.
 //!
-//! Invariant: no capabilities, no new privileges, and of this machine only the agent's folder,
+//! Invariant: no capabilities (but those over its own files, where a run on an image's own root
+//! asks for them), no new privileges, and of this machine only the agent's folder,
 //! the folder of the job's own socket and a constant `/etc/hosts`, all read-only. None of these
 //! is an option. A sealed root has no network, never root as its user, and nothing writable but
 //! sized file systems in memory. Where the root is the image's own, it is writable, its user is
@@ -24,6 +25,16 @@ const LEAST_MEMORY: u64 = 6 << 20;
 const OWN_PROCESSES: u32 = 8;
 /// Open files of one process.
 const OPEN_FILES: i64 = 4096;
+/// Capabilities that reach no further than the container's own files, users and processes.
+const FILE_RIGHTS: [&str; 7] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+];
 /// Folders of the image that must stay what they are.
 const KEPT: [&str; 7] = ["/bin", "/dev", "/etc", "/lib", "/proc", "/sys", "/usr"];
 
@@ -121,6 +132,11 @@ fn host_config(spec: &Spec, setting: &Setting<'_>) -> Result<HostConfig, String>
         dns: offline.then(|| vec!["127.0.0.1".to_owned()]),
         dns_search: offline.then(|| vec![".".to_owned()]),
         cap_drop: Some(vec!["ALL".to_owned()]),
+        cap_add: spec
+            .root
+            .image()
+            .filter(|root| root.file_rights)
+            .map(|_| FILE_RIGHTS.map(str::to_owned).into()),
         security_opt: Some(vec![
             "no-new-privileges:true".to_owned(),
             format!("seccomp={}", profile::json()),
