@@ -19,7 +19,11 @@ mod manifest;
 pub mod polyglot;
 mod reader;
 mod reward;
+<<<<<<< HEAD
 mod step;
+=======
+pub mod subset;
+>>>>>>> main
 mod suite;
 mod task;
 mod trial;

@@ -213,14 +213,12 @@ impl Machine {
 
 fn metered(subject: CallSubject, dir: &Path) -> Arc<Metered> {
     let model = Model::new(ModelSettings {
-        provider: "command".to_owned(),
-        model: "none".to_owned(),
         command: vec!["false".to_owned()],
         dir: dir.to_owned(),
-        pass_env: Vec::new(),
         price: Some(Price::Free),
         max_output_tokens: Some(1),
         timeout: Duration::from_secs(1),
+        ..ModelSettings::new("command", "none")
     });
     let job = JobSubject {
         subject,
