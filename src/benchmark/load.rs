@@ -122,6 +122,7 @@ fn assemble(
         cpus: manifest.environment.cpus,
         memory: manifest.environment.memory,
         disk: manifest.environment.storage,
+        nothing_done: manifest.own.nothing_done,
         sealed: manifest.own.sealed,
         tests: first.tests.clone(),
         solution: first.solution.clone(),

@@ -13,17 +13,15 @@ mod fault;
 mod fixture;
 mod folder;
 mod glob;
+pub mod images;
 mod judge;
 mod load;
 mod manifest;
 pub mod polyglot;
 mod reader;
 mod reward;
-<<<<<<< HEAD
 mod step;
-=======
 pub mod subset;
->>>>>>> main
 mod suite;
 mod task;
 mod trial;

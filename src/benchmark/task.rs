@@ -115,13 +115,10 @@ pub struct Task {
     pub cpus: Option<f64>,
     /// Memory asked for, in bytes.
     pub memory: Option<u64>,
-<<<<<<< HEAD
     /// Disk asked for, in bytes.
     pub disk: Option<u64>,
-=======
     /// Reward that the untouched workspace gets, where it is known to get one.
     pub nothing_done: f64,
->>>>>>> main
     /// Whether a reward counts only if the verifier seals it: it is given a secret at
     /// `/tests/seal`, which it takes away before it starts anything else, and leaves at
     /// `/logs/verifier/seal` the HMAC-SHA256 of its reward file, made with that secret, in
@@ -172,43 +169,19 @@ impl Task {
             setup: self.build_timeout,
             ..ImageRoot::default()
         }
-<<<<<<< HEAD
-=======
-        let solution = folder::below(&files, "solution");
-        let solution = solution.get("solve.sh").is_some().then_some(solution);
-        Ok(Self {
-            id,
-            name: manifest.name,
-            digest: digest::of(&files),
-            instruction,
-            image: manifest.image,
-            local: manifest.local,
-            workdir: manifest.workdir,
-            workspace: Arc::new(workspace),
-            answer: manifest.answer,
-            agent_timeout: manifest.agent_timeout,
-            verifier_timeout: manifest.verifier_timeout,
-            verifier_mode: VerifierMode::Separate,
-            verifier_env: manifest.verifier_env,
-            env: manifest.env,
-            pass_mark: manifest.pass_mark,
-            tests_expected: manifest.tests_expected,
-            cpus: manifest.cpus,
-            memory: manifest.memory,
-            nothing_done: manifest.nothing_done,
-            sealed: manifest.sealed,
-            tests: Hidden(Arc::new(tests)),
-            solution: solution.map(|files| Hidden(Arc::new(files))),
-            solution_env: manifest.solution_env,
-            warnings: manifest.warnings,
-        })
->>>>>>> main
     }
 
     /// Returns whether solving it shows something: a task that passes untouched is run where it
     /// is named, and never chosen for a score.
     pub fn is_scored(&self) -> bool {
         self.nothing_done < self.pass_mark
+    }
+
+    /// Returns the images that only its verifiers need.
+    pub fn verifier_images(&self) -> impl Iterator<Item = &String> {
+        let fresh = self.steps.all.iter().filter_map(|step| step.verifier.fresh.as_ref());
+        let images = fresh.filter_map(|fresh| fresh.image.as_ref());
+        images.filter(|image| Some(*image) != self.image.as_ref())
     }
 
     /// Returns why the task cannot run in this sandbox, if it cannot.

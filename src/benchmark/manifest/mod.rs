@@ -24,26 +24,10 @@ pub(super) use step::{Step, Strategy};
 #[derive(Debug)]
 pub(super) struct Manifest {
     pub name: Option<String>,
-<<<<<<< HEAD
     pub own: Own,
     pub environment: Environment,
     pub agent: Agent,
     pub verifier: Verifier,
-=======
-    pub workspace: String,
-    pub image: Option<String>,
-    pub local: bool,
-    pub workdir: String,
-    pub answer: Vec<String>,
-    pub pass_mark: f64,
-    pub tests_expected: Option<u64>,
-    pub nothing_done: f64,
-    pub sealed: bool,
-    pub agent_timeout: Option<Duration>,
-    pub verifier_timeout: Duration,
-    pub env: Vec<(String, String)>,
-    pub verifier_env: Vec<(String, String)>,
->>>>>>> main
     pub solution_env: Vec<(String, String)>,
     pub artifacts: Vec<Artifact>,
     pub steps: Vec<Step>,
@@ -78,26 +62,10 @@ impl Manifest {
         root.warn_of_unknown(&mut warnings);
         let read = Self {
             name,
-<<<<<<< HEAD
             own,
             environment,
             agent,
             verifier,
-=======
-            workspace: own.workspace,
-            image: own.image.or(environment.image),
-            local: own.local,
-            workdir: environment.workdir,
-            answer: own.answer,
-            pass_mark: own.pass_mark,
-            tests_expected: own.tests_expected,
-            nothing_done: own.nothing_done,
-            sealed: own.sealed,
-            agent_timeout,
-            verifier_timeout: verifier.timeout,
-            env: environment.env,
-            verifier_env: verifier.env,
->>>>>>> main
             solution_env,
             artifacts,
             steps,

@@ -229,10 +229,14 @@ fn build_failure(lines: &VecDeque<String>, error: &str) -> anyhow::Error {
 /// Packs a recipe, the same bytes for the same files, so the engine's own cache works.
 fn context(recipe: &FileTree, certificates: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
+    // Only to those that ask: in a task's image it would be a file too many.
+    let dockerfile = recipe.get("Dockerfile").map(|file| &*file.bytes);
+    let dockerfile = String::from_utf8_lossy(dockerfile.unwrap_or_default());
+    let asks = dockerfile.contains(CERTIFICATES) && recipe.get(CERTIFICATES).is_none();
     let files = recipe
         .iter()
         .map(|(path, file)| (path.as_str(), &file.bytes[..], file.executable))
-        .chain([(CERTIFICATES, certificates, false)]);
+        .chain(asks.then_some((CERTIFICATES, certificates, false)));
     for (path, bytes, executable) in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);

@@ -16,6 +16,7 @@ mod life;
 mod profile;
 mod reap;
 mod run;
+pub mod store;
 mod survey;
 
 use super::{Ended, Root, Sandbox, SandboxError, Spec, State, flow};

@@ -12,7 +12,7 @@ use bollard::query_parameters::{
 use std::collections::HashMap;
 
 /// Label of an image that holds a state.
-pub(super) const STATE_LABEL: &str = "dgm.state";
+pub(in crate::sandbox::docker) const STATE_LABEL: &str = "dgm.state";
 
 /// Keeps what a stopped container left.
 pub(in crate::sandbox::docker) async fn commit(
