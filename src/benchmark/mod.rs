@@ -19,6 +19,7 @@ pub mod polyglot;
 mod reader;
 mod reward;
 mod suite;
+pub mod swebench;
 mod task;
 
 pub use answer::{AnswerFault, take_answer};

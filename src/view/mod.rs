@@ -10,6 +10,7 @@ pub mod checks;
 pub mod cost;
 mod digest;
 mod figure;
+pub mod grade;
 mod json;
 mod line;
 mod page;
