@@ -61,5 +61,10 @@ pub fn line(graded: &Graded<'_>) -> String {
     };
     let json = serde_json::to_string(&document)
         .expect("invariant: shapes have string keys and finite numbers");
+    // Some readers take these for ends of lines.
+    let json = json
+        .replace('\u{85}', "\\u0085")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029");
     format!("{json}\n")
 }
