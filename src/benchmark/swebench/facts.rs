@@ -1,5 +1,6 @@
 //! What a grader needs of a row, read leniently.
 
+use super::classic;
 use super::grade::{EvalType, GradeFacts, Parser};
 use serde_json::{Map, Value};
 
@@ -31,7 +32,14 @@ pub enum FactsError {
 /// Reads the facts that decide a grade from a row, whose keys may be written in small letters.
 pub fn facts(row: &Value) -> Result<GradeFacts, FactsError> {
     let row = object(row)?;
-    let parser = required(row, "log_parser")?;
+    // Older rows name neither; their repository tells.
+    let known = text(row, "repo")?.and_then(classic::parser);
+    let given = |key, known: Option<&'static str>| match (text(row, key)?, known) {
+        (None, Some(known)) => Ok(known),
+        _ => required(row, key),
+    };
+    let parser = given("log_parser", known.map(|(parser, _)| parser))?;
+    let eval_type = given("eval_type", known.map(|(_, eval_type)| eval_type))?;
     let parser = Parser::named(parser).ok_or_else(|| FactsError::Wrong {
         key: "log_parser",
         why: format!(
@@ -39,7 +47,6 @@ pub fn facts(row: &Value) -> Result<GradeFacts, FactsError> {
             parser.escape_debug()
         ),
     })?;
-    let eval_type = required(row, "eval_type")?;
     let eval_type = EvalType::named(eval_type).ok_or_else(|| FactsError::Wrong {
         key: "eval_type",
         why: format!(
