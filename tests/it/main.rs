@@ -23,4 +23,5 @@ mod rehearsal;
 mod sandbox_suite;
 mod smoke_tasks;
 mod support;
+mod swebench;
 mod view_order;

@@ -316,7 +316,7 @@ mod tests {
         assert!(
             script
                 .eval_script
-                .contains("nest::nesting_router_at_root) | cat\n")
+                .contains("nest::nesting_router_at_root --exact) | cat\n")
         );
         let patch = "diff --git a/client/x/__snapshots__/a.js.snap b/client/x/__snapshots__/a.js.snap\n\
                      diff --git a/test/e2e/specs/a.js b/test/e2e/specs/a.js\n";

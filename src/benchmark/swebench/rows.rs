@@ -74,16 +74,13 @@ pub(super) fn read(path: &Path) -> Result<Vec<Found>, RowsError> {
         return from_parquet(path);
     }
     let text = String::from_utf8(bytes).map_err(|_| format(path, "is not UTF-8"))?;
-    // A single value is JSON, whatever the file is called; several in a row are lines.
+    let ending = path.extension().unwrap_or_default().to_string_lossy();
+    if ["jsonl", "ndjson"].contains(&&*ending) {
+        return from_lines(path, &text);
+    }
     match serde_json::from_str(&text) {
         Ok(value) => from_json(path, value),
-        Err(error)
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "json") =>
-        {
-            Err(format(path, &format!("is no JSON: {error}")))
-        }
+        Err(error) if ending == "json" => Err(format(path, &format!("is no JSON: {error}"))),
         Err(_) => from_lines(path, &text),
     }
 }

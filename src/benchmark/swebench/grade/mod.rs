@@ -8,6 +8,8 @@
 mod infra;
 mod parser;
 mod status;
+#[cfg(test)]
+mod tests;
 mod text;
 mod verdict;
 

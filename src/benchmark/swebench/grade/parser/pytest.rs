@@ -2,7 +2,7 @@
 
 use super::{About, Parsed};
 use crate::benchmark::swebench::grade::status::{ALL, FAILED, PASSED, SKIPPED, StatusMap};
-use crate::benchmark::swebench::grade::text::{is_digit, joined, words};
+use crate::benchmark::swebench::grade::text::{is_digit, is_space, joined, words};
 use std::borrow::Cow;
 
 /// A line that starts with a status names a test in its second word.
@@ -72,7 +72,7 @@ fn whole<'a>(line: &'a str, tests: &mut StatusMap<'a>) {
             true => line.split_once(" - ").map_or(line, |(first, _)| first),
             false => line,
         };
-        let line = line.trim_start_matches(super::super::text::is_space);
+        let line = line.trim_start_matches(is_space);
         let Some((status, rest)) = split_word(line) else {
             return;
         };
