@@ -12,6 +12,7 @@ mod bad_input;
 mod cli_check;
 mod cli_help;
 mod cli_read;
+mod docker_image_root;
 mod docker_polyglot;
 mod docker_sandbox;
 mod evolve;

@@ -28,6 +28,43 @@ pub enum Built {
     Built,
 }
 
+/// What a run needs to know of its image.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    /// Its id (`sha256:…`): the name may be given to another one meanwhile.
+    pub(super) id: String,
+    /// Folders that it declares as volumes.
+    pub(super) volumes: Vec<String>,
+    /// Its user; empty: root.
+    pub(super) user: String,
+    /// Its working directory.
+    pub(super) workdir: String,
+    /// Its entry point.
+    pub(super) entry: Vec<String>,
+}
+
+impl Facts {
+    /// Returns them, if the image is there.
+    pub(super) async fn of(engine: &Engine, tag: &str) -> Result<Option<Self>, SandboxError> {
+        let Some(image) = inspect(engine, tag).await? else {
+            return Ok(None);
+        };
+        let config = image.config.unwrap_or_default();
+        let workdir = config.working_dir.filter(|dir| dir.starts_with('/'));
+        let workdir = workdir.unwrap_or_default();
+        Ok(Some(Self {
+            id: image.id.unwrap_or_else(|| tag.to_owned()),
+            volumes: config.volumes.into_iter().flatten().collect(),
+            user: config.user.unwrap_or_default(),
+            workdir: match workdir.trim_end_matches('/') {
+                "" => "/".to_owned(),
+                workdir => workdir.to_owned(),
+            },
+            entry: config.entrypoint.unwrap_or_default(),
+        }))
+    }
+}
+
 /// Builds an image from a recipe (a folder with a `Dockerfile`), unless it is up to date.
 ///
 /// With `network_host` the build uses this machine's network, for where the engine has no
