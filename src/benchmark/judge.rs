@@ -1,8 +1,9 @@
 //! Judges an answer in a sandbox that no agent has been in.
 
-use super::reward::{self, Reward, Rewards};
 use super::answer::Answer;
-use super::task::{Kind, Task};
+use super::reward::{self, Reward, Rewards};
+use super::swebench;
+use super::task::{Grader, Kind, Task};
 use crate::domain::{FileEntry, FileTree, TreePath};
 use crate::sandbox::{
     Ended, Exit, IN_WORKDIR, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec,
@@ -36,7 +37,7 @@ pub struct Judgement {
     pub took: Duration,
 }
 
-/// Judges an answer: lays it over a fresh workspace, or over a fresh copy of the image's
+/// Judges an answer, as the task's grader does. A verifier: lays it over a fresh workspace, or over a fresh copy of the image's
 /// folder, places the hidden tests, runs the verifier and reads its reward from outside.
 pub async fn judge(
     sandbox: &dyn Sandbox,
@@ -46,6 +47,9 @@ pub async fn judge(
     limits: Limits,
     cancel: CancellationToken,
 ) -> Result<Judgement, SandboxError> {
+    if let Grader::Swebench(facts) = &task.grader {
+        return swebench::judge(sandbox, task, facts, answer, job, limits, cancel).await;
+    }
     let seal = seal(task).map_err(|source| SandboxError::Failed {
         what: "could not make a seal for the verifier".to_owned(),
         source: source.into(),

@@ -13,6 +13,7 @@ mod facts;
 mod grade;
 mod import;
 mod instance;
+mod judge;
 mod render;
 mod rows;
 
@@ -21,5 +22,7 @@ pub use grade::{
     EvalType, Grade, GradeFacts, Infra, Log, Parser, Resolution, Split, StatusMap, TestsStatus,
     Tier, grade,
 };
+pub(super) use judge::{HISTORY, judge};
+
 pub use import::{ImportError, Imported, Selection, import};
 pub use rows::RowsError;

@@ -7,6 +7,9 @@ log=/logs/verifier/apply.log
 patch=/tests/patch.diff
 git config --global --add safe.directory /testbed >"$log" 2>&1
 
+# What is patched in must not find its solution in a later commit.
+if [ -f /tests/history.sh ]; then sh /tests/history.sh past >>"$log" 2>&1; fi
+
 again() {
     git checkout -- . >>"$log" 2>&1
     git clean -fd >>"$log" 2>&1
