@@ -27,7 +27,7 @@ use dgm::agent::Place;
 use dgm::archive::Writer;
 use dgm::benchmark::Suite;
 use dgm::domain::{Fact, FileTree, Outcome, TreePath, Variant, VariantId};
-use dgm::evolve::{Engine, EngineSettings, Parts, Progress, RoleModels};
+use dgm::evolve::{Budgets, Engine, EngineSettings, Parts, Progress, RoleModels};
 use dgm::model::{Model, ModelSettings, Price};
 use dgm::policy::EvalPolicy;
 use dgm::sandbox::docker::DockerSandbox;
@@ -212,7 +212,7 @@ impl Bench {
             agent: None,
             placed: Vec::new(),
             root: dgm::sandbox::Root::Sealed,
-            workdir: Some("/workspace".to_owned()),
+        workdir: Some("/workspace".to_owned()),
             writable: Vec::new(),
             command: vec!["true".to_owned()],
             env: Vec::new(),
@@ -383,14 +383,11 @@ fn seed(archive: &Path) -> anyhow::Result<()> {
 
 fn models() -> anyhow::Result<RoleModels> {
     let model = Arc::new(Model::new(ModelSettings {
-        provider: "command".to_owned(),
-        model: "none".to_owned(),
         command: vec!["false".to_owned()],
         dir: "/".into(),
-        pass_env: Vec::new(),
         price: Some(Price::Free),
-        max_output_tokens: None,
         timeout: Duration::from_secs(1),
+        ..ModelSettings::new("command", "none")
     })?);
     Ok(RoleModels {
         diagnose: model.clone(),
@@ -406,8 +403,7 @@ fn settings(workers: usize) -> EngineSettings {
         agent_timeout: Duration::from_secs(60),
         grace: Duration::from_secs(5),
         infra_retries: 0,
-        calls_per_job: 1,
-        time_limit: None,
+        budgets: Budgets::default(),
         agent_image: bare::IMAGE.to_owned(),
         limits: Limits::default(),
     }

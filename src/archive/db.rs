@@ -12,19 +12,19 @@ use std::time::Duration;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// The tables of facts, in an order in which folding works.
-pub(super) const FACT_TABLES: [&str; 11] = [
-    "run",
-    "run_end",
-    "variant",
-    "attempt",
-    "proposal",
-    "attempt_end",
-    "evaluation",
-    "fault",
-    "verdict",
-    "call",
-    "call_settlement",
+/// The tables of facts with the format that added each, in an order in which folding works.
+pub(super) const FACT_TABLES: [(&str, u32); 11] = [
+    ("run", 1),
+    ("run_end", 1),
+    ("variant", 1),
+    ("attempt", 1),
+    ("proposal", 1),
+    ("attempt_end", 1),
+    ("evaluation", 1),
+    ("fault", 1),
+    ("verdict", 1),
+    ("call", 1),
+    ("call_settlement", 1),
 ];
 
 /// How far the creation of an archive came.
@@ -113,8 +113,12 @@ pub(super) fn create(layout: &Layout, id: &str, now_ms: i64) -> Result<()> {
 
 /// Returns the whole schema: the tables, and the triggers that keep facts from changing.
 pub(super) fn schema() -> String {
-    let triggers = FACT_TABLES
-        .into_iter()
+    with_triggers(SCHEMA, FACT_TABLES.into_iter().map(|(table, _)| table))
+}
+
+/// Returns tables with the triggers that keep these, and `meta`, from changing.
+pub(super) fn with_triggers(schema: &str, tables: impl Iterator<Item = &'static str>) -> String {
+    let triggers = tables
         .chain(["meta"])
         .flat_map(|table| [(table, "UPDATE", "update"), (table, "DELETE", "delete")])
         .map(|(table, verb, name)| {
@@ -123,7 +127,7 @@ pub(super) fn schema() -> String {
                  BEGIN SELECT RAISE(ABORT, 'facts are only appended'); END;"
             )
         });
-    let parts: Vec<String> = [SCHEMA.to_owned()].into_iter().chain(triggers).collect();
+    let parts: Vec<String> = [schema.to_owned()].into_iter().chain(triggers).collect();
     parts.join("\n")
 }
 
@@ -285,7 +289,7 @@ fn escape_uri(path: &Path) -> String {
 /// Returns the position of the next fact.
 pub(super) fn next_seq(connection: &Connection) -> rusqlite::Result<i64> {
     let mut next = 1;
-    for table in FACT_TABLES {
+    for (table, _) in FACT_TABLES {
         let sql = format!("SELECT coalesce(max(seq), 0) + 1 FROM {table}");
         next = next.max(connection.query_row(&sql, [], |row| row.get(0))?);
     }

@@ -19,6 +19,13 @@ type Table = (&'static [&'static str], fn(&mut Columns<'_>) -> Read<Fact>);
 
 type Read<T> = rusqlite::Result<T>;
 
+/// Columns that a later format than the first added: table, column, that format, and what
+/// stands in their place where they are not there.
+const ADDED: [(&str, &str, u32, &str); 2] = [
+    ("call_settlement", "cache_written_long_tokens", 2, "0"),
+    ("call_settlement", "estimated", 2, "0"),
+];
+
 /// The tables of [`FACT_TABLES`]. Named columns, so that a newer format may add some.
 const TABLES: [Table; 11] = [
     (
@@ -136,8 +143,10 @@ const TABLES: [Table; 11] = [
             "input_tokens",
             "cached_tokens",
             "cache_written_tokens",
+            "cache_written_long_tokens",
             "output_tokens",
             "reasoning_tokens",
+            "estimated",
             "cost_usd_micros",
             "latency_ms",
         ],
@@ -145,11 +154,18 @@ const TABLES: [Table; 11] = [
     ),
 ];
 
-/// Hands every fact with its position to a function: table by table in an order in which
-/// folding works, and within a table in the order of recording.
-pub(super) fn each(db: &Connection, take: &mut dyn FnMut(i64, Fact)) -> Read<()> {
-    for (table, (columns, decode)) in FACT_TABLES.into_iter().zip(TABLES) {
-        let list = columns.join(", ");
+/// Hands every fact of a database of that format, with its position, to a function: table by
+/// table in an order in which folding works, and within a table in the order of recording.
+pub(super) fn each(db: &Connection, format: u32, take: &mut dyn FnMut(i64, Fact)) -> Read<()> {
+    for ((table, since), (columns, decode)) in FACT_TABLES.into_iter().zip(TABLES) {
+        if since > format {
+            continue;
+        }
+        let list: Vec<&str> = columns
+            .iter()
+            .map(|column| or_default(table, column, format))
+            .collect();
+        let list = list.join(", ");
         let mut statement = db.prepare(&format!("SELECT seq, {list} FROM {table} ORDER BY seq"))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -164,6 +180,14 @@ pub(super) fn each(db: &Connection, take: &mut dyn FnMut(i64, Fact)) -> Read<()>
         }
     }
     Ok(())
+}
+
+/// Returns what to select for a column in a database of that format.
+fn or_default(table: &str, column: &'static str, format: u32) -> &'static str {
+    ADDED
+        .into_iter()
+        .find(|(of, name, since, _)| *of == table && *name == column && *since > format)
+        .map_or(column, |(_, _, _, default)| default)
 }
 
 /// A row whose columns are taken one after the other. By position, because looking for a
@@ -232,6 +256,7 @@ impl Columns<'_> {
                 TaskId::new(task),
                 repeat,
             )),
+            (None, (None, None, None)) => Ok(CallSubject::Manual),
             _ => Err(self.unreadable("neither an attempt nor an evaluation")),
         }
     }
@@ -430,9 +455,11 @@ fn call_settlement(row: &mut Columns<'_>) -> Read<Fact> {
             input: row.count()?,
             cached: row.count()?,
             cache_written: row.count()?,
+            cache_written_long: row.count()?,
             output: row.count()?,
             reasoning: row.count()?,
         },
+        estimated: row.take()?,
         cost: Usd(row.take()?),
         latency_ms: row.count()?,
     }))

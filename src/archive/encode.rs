@@ -64,6 +64,7 @@ pub(super) fn describe(fact: &Fact) -> String {
             CallSubject::Evaluation(variant, task, repeat) => {
                 format!("a fault of the evaluation of {variant} on `{task}`, repeat {repeat}")
             }
+            CallSubject::Manual => "a fault of nothing".to_owned(),
         },
         Fact::Judged { variant, .. } => format!("the verdict on {variant}"),
         Fact::CallIntended(intent) => format!("the intent of model call {}", intent.id.0),
@@ -299,6 +300,8 @@ fn subject(subject: &CallSubject) -> Subject<'_> {
         CallSubject::Evaluation(variant, task, repeat) => {
             (None, Some(variant.0), Some(task.as_str()), Some(*repeat))
         }
+        // The table of faults refuses it: only calls are made by hand.
+        CallSubject::Manual => (None, None, None, None),
     }
 }
 
@@ -357,8 +360,10 @@ fn call_settlement(db: &Connection, seq: i64, settlement: &CallSettlement) -> ru
             count(tokens.input)?,
             count(tokens.cached)?,
             count(tokens.cache_written)?,
+            count(tokens.cache_written_long)?,
             count(tokens.output)?,
             count(tokens.reasoning)?,
+            settlement.estimated,
             settlement.cost.0,
             count(settlement.latency_ms)?
         ],

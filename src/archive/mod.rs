@@ -24,6 +24,7 @@ mod error;
 mod git;
 mod layout;
 mod lock;
+mod migrate;
 mod reader;
 mod reap;
 mod resolve;

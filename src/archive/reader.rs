@@ -114,7 +114,7 @@ impl Reader {
         };
         // One transaction, so that all tables are read in the same state.
         let transaction = self.connection.unchecked_transaction().map_err(fault)?;
-        decode::each(&transaction, take).map_err(fault)?;
+        decode::each(&transaction, self.format, take).map_err(fault)?;
         transaction.commit().map_err(fault)
     }
 

@@ -4,6 +4,7 @@ use super::blob::digest;
 use super::db;
 use super::decode;
 use super::encode;
+use super::layout::FORMAT;
 use crate::domain::{
     AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, CommitId,
     Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Gate, Outcome, Pattern,
@@ -255,7 +256,7 @@ impl History {
             id: CallId(self.calls),
             run: RunId(self.runs),
             execution: draft.small[1],
-            subject: self.subject(draft),
+            subject: self.call_subject(draft),
             role: Role::ALL[draft.small[2] as usize % Role::ALL.len()],
             model: draft.texts[1].clone(),
             at_most: Usd(draft.time),
@@ -279,9 +280,11 @@ impl History {
                 input,
                 cached,
                 cache_written,
+                cache_written_long: cached,
                 output,
                 reasoning,
             },
+            estimated: draft.flags[1],
             cost: Usd(draft.time),
             latency_ms: input,
         }));
@@ -297,6 +300,14 @@ impl History {
         } else {
             let task = TaskId::new(draft.texts[2].clone());
             CallSubject::Evaluation(self.any_variant(draft), task, draft.small[3])
+        }
+    }
+
+    fn call_subject(&self, draft: &Draft) -> CallSubject {
+        if draft.flags[2] {
+            CallSubject::Manual
+        } else {
+            self.subject(draft)
         }
     }
 }
@@ -325,7 +336,7 @@ proptest! {
         }
         let mut rows = Vec::new();
         let mut by_table = Lineage::default();
-        decode::each(&db, &mut |seq, fact| {
+        decode::each(&db, FORMAT, &mut |seq, fact| {
             by_table.apply(&fact);
             rows.push((seq, fact));
         })
@@ -368,7 +379,7 @@ fn a_second_result_of_the_same_job_is_impossible() {
         assert!(error.to_string().contains("UNIQUE"), "{error}");
     }
     assert_eq!(facts.len(), 11, "every kind but faults, which may repeat");
-    for table in db::FACT_TABLES {
+    for (table, _) in db::FACT_TABLES {
         for sql in [
             format!("UPDATE {table} SET seq = seq + 1000"),
             format!("DELETE FROM {table}"),

@@ -131,8 +131,9 @@ CREATE TABLE verdict (
     CHECK ((verdict = 'admitted') = (reason IS NULL))
 ) STRICT;
 
--- A model call's intent, durable before the request leaves. It belongs to an attempt, or to an
--- evaluation. Without a row in `call_settlement` it has cost at most `at_most_usd_micros`.
+-- A model call's intent, durable before the request leaves. It belongs to an attempt, to an
+-- evaluation, or to neither (made by hand). Without a row in `call_settlement` it has cost at
+-- most `at_most_usd_micros`.
 CREATE TABLE call (
     seq                INTEGER PRIMARY KEY,
     call               INTEGER NOT NULL UNIQUE,
@@ -147,19 +148,24 @@ CREATE TABLE call (
     at_most_usd_micros INTEGER NOT NULL,
     at_most_tokens     INTEGER NOT NULL,
     at_ms              INTEGER NOT NULL,
-    CHECK ((attempt IS NULL) = (variant IS NOT NULL)),
+    CHECK (attempt IS NULL OR variant IS NULL),
     CHECK ((variant IS NULL) = (task IS NULL) AND (variant IS NULL) = (repeat IS NULL))
 ) STRICT;
 
+-- `estimated` is 1 where the provider did not say how many tokens it used. Of the input tokens,
+-- `cached_tokens` were read from the provider's cache and `cache_written_tokens` written to it,
+-- of which `cache_written_long_tokens` for an hour.
 CREATE TABLE call_settlement (
-    seq                  INTEGER PRIMARY KEY,
-    call                 INTEGER NOT NULL UNIQUE REFERENCES call (call),
-    status               TEXT NOT NULL,
-    input_tokens         INTEGER NOT NULL,
-    cached_tokens        INTEGER NOT NULL,
-    cache_written_tokens INTEGER NOT NULL,
-    output_tokens        INTEGER NOT NULL,
-    reasoning_tokens     INTEGER NOT NULL,
-    cost_usd_micros      INTEGER NOT NULL,
-    latency_ms           INTEGER NOT NULL
+    seq                       INTEGER PRIMARY KEY,
+    call                      INTEGER NOT NULL UNIQUE REFERENCES call (call),
+    status                    TEXT NOT NULL,
+    input_tokens              INTEGER NOT NULL,
+    cached_tokens             INTEGER NOT NULL,
+    cache_written_tokens      INTEGER NOT NULL,
+    cache_written_long_tokens INTEGER NOT NULL,
+    output_tokens             INTEGER NOT NULL,
+    reasoning_tokens          INTEGER NOT NULL,
+    estimated                 INTEGER NOT NULL CHECK (estimated IN (0, 1)),
+    cost_usd_micros           INTEGER NOT NULL,
+    latency_ms                INTEGER NOT NULL
 ) STRICT;

@@ -7,6 +7,7 @@ use super::error::{ArchiveError, Result};
 use super::git::Git;
 use super::layout::{FORMAT, Layout};
 use super::lock;
+use super::migrate::migrate;
 use super::reader::{Reader, complete};
 use super::reap;
 use crate::domain::{BlobId, CommitId, Fact, FileTree, TreeId, Variant, VariantId};
@@ -70,13 +71,14 @@ impl Writer {
 
     fn with_lock(layout: Layout, lock: WriterLock) -> Result<Self> {
         let format = writable(&layout)?;
-        let connection = db::open_writer(&layout)?;
+        let mut connection = db::open_writer(&layout)?;
+        migrate(&layout, &mut connection, format)?;
         let next_seq = db::next_seq(&connection)
             .map_err(|error| ArchiveError::read(&layout.database(), error))?;
         reap::stale_files(&layout)?;
         let git = Git::open_writer(&layout)?;
         let writer = Self {
-            reader: Reader::of(layout, connection, git, format)?,
+            reader: Reader::of(layout, connection, git, FORMAT)?,
             next_seq,
             _lock: lock,
         };
@@ -349,7 +351,7 @@ mod tests {
         drop(writer);
         change(
             dir,
-            "UPDATE meta SET value = '2' WHERE key = 'format';
+            "UPDATE meta SET value = '3' WHERE key = 'format';
              ALTER TABLE run ADD COLUMN host TEXT;
              CREATE TABLE prophecy (seq INTEGER PRIMARY KEY, text TEXT) STRICT;",
         );
@@ -361,7 +363,7 @@ mod tests {
         assert_eq!(fsck(dir, false).unwrap(), []);
         drop(reader);
         let text = format!(
-            "the archive in `{}` has format 2, but this program knows formats up to 1",
+            "the archive in `{}` has format 3, but this program knows formats up to 2",
             dir.display()
         );
         for result in [

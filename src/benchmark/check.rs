@@ -147,7 +147,14 @@ fn fault(task: &Task, nothing: &Checked, reference: &Checked) -> Option<(String,
             return Some((format!("with nothing done: {why}"), Side::Nothing));
         }
         Checked::NotRun(why) => return Some((why.clone(), Side::Nothing)),
-        Checked::Reward(reward) if *reward >= task.pass_mark => {
+        Checked::Reward(reward) if !task.is_scored() && *reward < task.nothing_done => {
+            let detail = format!(
+                "doing nothing gets {reward}, but the task says that it gets {}",
+                task.nothing_done
+            );
+            return Some((detail, Side::Nothing));
+        }
+        Checked::Reward(reward) if *reward >= task.pass_mark && task.is_scored() => {
             let detail = format!(
                 "doing nothing gets {reward} and passes: solving this task would show nothing"
             );

@@ -127,6 +127,7 @@ fn assemble(
         cpus: manifest.environment.cpus,
         memory: manifest.environment.memory,
         disk: manifest.environment.storage,
+        nothing_done: manifest.own.nothing_done,
         sealed: manifest.own.sealed,
         grader,
         tests: first.tests.clone(),

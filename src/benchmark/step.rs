@@ -107,7 +107,11 @@ impl Common<'_> {
         })
     }
 
-    fn step(&self, step: &manifest::Step, recipes: &mut Vec<Recipe>) -> Result<Step, LoadError> {
+    fn step(
+        &self,
+        step: &manifest::Step,
+        recipes: &mut Vec<Recipe>,
+    ) -> Result<Step, LoadError> {
         let Manifest {
             agent,
             environment,

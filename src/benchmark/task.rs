@@ -127,6 +127,8 @@ pub struct Task {
     pub memory: Option<u64>,
     /// Disk asked for, in bytes.
     pub disk: Option<u64>,
+    /// Reward that the untouched workspace gets, where it is known to get one.
+    pub nothing_done: f64,
     /// Whether a reward counts only if the verifier seals it: it is given a secret at
     /// `/tests/seal`, which it takes away before it starts anything else, and leaves at
     /// `/logs/verifier/seal` the HMAC-SHA256 of its reward file, made with that secret, in
@@ -184,6 +186,23 @@ impl Task {
             setup: self.build_timeout,
             ..ImageRoot::default()
         }
+    }
+
+    /// Returns whether solving it shows something: a task that passes untouched is run where it
+    /// is named, and never chosen for a score.
+    pub fn is_scored(&self) -> bool {
+        self.nothing_done < self.pass_mark
+    }
+
+    /// Returns the images that only its verifiers need.
+    pub fn verifier_images(&self) -> impl Iterator<Item = &String> {
+        let fresh = self
+            .steps
+            .all
+            .iter()
+            .filter_map(|step| step.verifier.fresh.as_ref());
+        let images = fresh.filter_map(|fresh| fresh.image.as_ref());
+        images.filter(|image| Some(*image) != self.image.as_ref())
     }
 
     /// Returns why the task cannot run in this sandbox, if it cannot.

@@ -32,15 +32,27 @@ pub(super) fn benchmarks(folder: &str) -> FileTree {
 
 /// Returns the recipe of an image, or nothing where there is none of that name.
 pub(super) fn recipe(name: &str) -> Option<FileTree> {
-    let files = collect::<Recipes>(&format!("{name}/"));
-    files.get("Dockerfile").is_some().then_some(files)
+    let folder = folders().find(|folder| image_of(folder) == name)?;
+    Some(collect::<Recipes>(&format!("{folder}/")))
 }
 
-/// Returns the names of all recipes.
+/// Returns the names of the images that there are recipes for.
 pub(super) fn recipes() -> Vec<String> {
-    Recipes::iter()
-        .filter_map(|path| path.strip_suffix("/Dockerfile").map(str::to_owned))
-        .collect()
+    folders().map(|folder| image_of(&folder)).collect()
+}
+
+fn folders() -> impl Iterator<Item = String> {
+    Recipes::iter().filter_map(|path| path.strip_suffix("/Dockerfile").map(str::to_owned))
+}
+
+/// Returns the name of the image that a folder of `sandbox/` is the recipe of.
+fn image_of(folder: &str) -> String {
+    let name = folder.replace('/', "-");
+    if name.starts_with("dgm-") {
+        name
+    } else {
+        format!("dgm-{name}")
+    }
 }
 
 fn collect<A: RustEmbed>(prefix: &str) -> FileTree {

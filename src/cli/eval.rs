@@ -3,7 +3,7 @@
 use super::error::Hint as _;
 use super::exit::Code;
 use super::place::{Shape, split};
-use super::run::{KEEP, Run, settings};
+use super::run::{Budget, KEEP, Run, out_of_budget, settings};
 use super::ui::Ui;
 use super::{block_on, show, workplace};
 use crate::archive::{Reader, Writer};
@@ -44,6 +44,8 @@ pub(super) struct Args {
     /// Where untrusted code runs: `docker` or `local`
     #[arg(long, value_name = "BACKEND")]
     sandbox: Option<String>,
+    #[command(flatten)]
+    budget: Budget,
     /// Print the variant as JSON (`dgm.show/1`) at the end
     #[arg(long)]
     json: bool,
@@ -60,20 +62,18 @@ impl Args {
         let (place, rest) = split(&self.words, &shape)?;
         let variant = Reader::open(&place.dir)?.resolve(&rest[0])?;
         let overrides = Overrides {
-            generations: None,
             workers: self.workers,
             sandbox: self.sandbox.clone(),
+            ..Overrides::default()
         };
+        let overrides = self.budget.with(overrides);
         let settings = settings(&place.dir, &overrides)?;
         let finished = block_on(self.evaluate(ui, &place.dir, &settings, variant))?;
         show::Args::of(self.words.clone(), self.json).run(ui)?;
         Ok(match finished.cause {
             EndCause::Goal => Code::Done,
             EndCause::Budget => {
-                ui.talk(&format!(
-                    "stopped: {}; what had ended is recorded",
-                    finished.reason
-                ));
+                ui.talk(&out_of_budget(&finished, "the same command"));
                 Code::Budget
             }
             EndCause::Interrupted => {

@@ -3,7 +3,7 @@
 use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::init::{self, Source, config_error};
-use super::run::{KEEP, Run, settings};
+use super::run::{Budget, KEEP, Run, out_of_budget, settings};
 use super::ui::Ui;
 use super::{block_on, workplace};
 use crate::archive::{Layout, Writer, exists};
@@ -44,6 +44,8 @@ pub(super) struct Args {
     /// Where untrusted code runs: `docker` or `local`
     #[arg(long, value_name = "BACKEND")]
     sandbox: Option<String>,
+    #[command(flatten)]
+    budget: Budget,
     /// Print the tree as JSON (`dgm.tree/1`) at the end
     #[arg(long)]
     json: bool,
@@ -68,7 +70,9 @@ impl Args {
             generations: self.generations,
             workers: self.workers,
             sandbox: self.sandbox.clone(),
+            ..Overrides::default()
         };
+        let overrides = self.budget.with(overrides);
         let settings = settings(&dir, &overrides)?;
         let (finished, rounds) = block_on(evolve(ui, &dir, &settings))?;
         let lineage = crate::archive::Reader::open(&dir)?.lineage()?;
@@ -91,10 +95,7 @@ impl Args {
                 Code::Interrupted
             }
             EndCause::Budget => {
-                ui.talk(&format!(
-                    "stopped: {}; go on with `{again}`",
-                    finished.reason
-                ));
+                ui.talk(&out_of_budget(&finished, &format!("`{again}`")));
                 Code::Budget
             }
             EndCause::Goal => {

@@ -21,6 +21,49 @@ use std::sync::Arc;
 pub(super) const KEEP: &str =
     "put it back as it was to go on, or make a new archive for what has changed";
 
+/// What the archive may use, in the place of what its configuration says.
+#[derive(clap::Args, Clone, Copy, Default)]
+#[command(next_help_heading = "Budget of the archive, over all its runs")]
+pub(super) struct Budget {
+    /// US dollars that model calls may cost
+    #[arg(long, value_name = "USD")]
+    budget_usd: Option<f64>,
+    /// Input and output tokens
+    #[arg(long, value_name = "N")]
+    budget_tokens: Option<u64>,
+    /// Model calls
+    #[arg(long, value_name = "N")]
+    budget_calls: Option<u64>,
+    /// Hours of work
+    #[arg(long, value_name = "HOURS")]
+    budget_hours: Option<f64>,
+}
+
+impl Budget {
+    /// Adds it to what the command line says.
+    pub(super) fn with(self, overrides: Overrides) -> Overrides {
+        Overrides {
+            budget_usd: self.budget_usd,
+            budget_tokens: self.budget_tokens,
+            budget_calls: self.budget_calls,
+            budget_hours: self.budget_hours,
+            ..overrides
+        }
+    }
+}
+
+/// Says why a run ended early, and how to go on with that command.
+pub(super) fn out_of_budget(finished: &Finished, again: &str) -> String {
+    let how = finished.raise.as_ref().map_or_else(String::new, |key| {
+        let option = key.replace('.', "-");
+        format!("raise `{key}` in the archive's `dgm.toml`, or say `--{option}`, and ")
+    });
+    format!(
+        "stopped: {}; what had ended is recorded, the rest is planned again: {how}go on with {again}",
+        finished.reason
+    )
+}
+
 /// A run that is ready to begin.
 pub(super) struct Run {
     pub(super) writer: Writer,

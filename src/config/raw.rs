@@ -38,13 +38,16 @@ pub struct RawBenchmark {
     pub path: PathBuf,
 }
 
-/// `[[stages]]`: either `tasks`, or `count` for the next tasks in order of name.
+/// `[[stages]]`: `tasks`, `subset`, or `count` for the next tasks in order of name.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawStage {
     /// Names of tasks.
     #[serde(default)]
     pub tasks: Option<Vec<String>>,
+    /// Name of a published list of tasks, such as `polyglot-small`.
+    #[serde(default)]
+    pub subset: Option<String>,
     /// Number of tasks to take that no stage has taken before.
     #[serde(default)]
     pub count: Option<usize>,
@@ -159,21 +162,46 @@ impl Default for RawSandbox {
     }
 }
 
-/// `[budget]`.
+/// `[budget]`: without a key there is no such limit, but for `calls_per_job`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawBudget {
-    /// Model calls that one job (an evaluation, or each role of an attempt) may make.
-    pub calls_per_job: u64,
-    /// Hours that one run may last; then it ends as after one Ctrl-C, with exit code 3.
+    /// US dollars that the archive may cost, over all its runs.
+    pub usd: Option<f64>,
+    /// Input and output tokens that the archive may use.
+    pub tokens: Option<u64>,
+    /// Model calls that the archive may make.
+    pub calls: Option<u64>,
+    /// Hours that the archive's runs may last together; then the run ends as after one
+    /// Ctrl-C, with exit code 3.
     pub hours: Option<f64>,
+    /// US dollars that one attempt may cost, over all its executions.
+    pub usd_per_attempt: Option<f64>,
+    /// Tokens that one attempt may use.
+    pub tokens_per_attempt: Option<u64>,
+    /// Model calls that one attempt may make.
+    pub calls_per_attempt: Option<u64>,
+    /// US dollars that one job (an evaluation, or each role of an attempt) may cost.
+    pub usd_per_job: Option<f64>,
+    /// Tokens that one job may use.
+    pub tokens_per_job: Option<u64>,
+    /// Model calls that one job may make.
+    pub calls_per_job: u64,
 }
 
 impl Default for RawBudget {
     fn default() -> Self {
         Self {
-            calls_per_job: 200,
+            usd: None,
+            tokens: None,
+            calls: None,
             hours: None,
+            usd_per_attempt: None,
+            tokens_per_attempt: None,
+            calls_per_attempt: None,
+            usd_per_job: None,
+            tokens_per_job: None,
+            calls_per_job: 200,
         }
     }
 }
@@ -207,7 +235,7 @@ pub struct RawModel {
     /// Whether calls cost nothing.
     #[serde(default)]
     pub free: bool,
-    /// US dollars per million tokens: `{ input = …, output = … }`.
+    /// US dollars per million tokens: `{ input = …, output = …, cached_input = … }`.
     #[serde(default)]
     pub price: Option<RawPrice>,
     /// Most tokens of one answer.
@@ -226,6 +254,15 @@ pub struct RawPrice {
     pub input: f64,
     /// Completion tokens, reasoning included.
     pub output: f64,
+    /// Prompt tokens read from the provider's cache.
+    #[serde(default)]
+    pub cached_input: Option<f64>,
+    /// Prompt tokens written to the provider's cache.
+    #[serde(default)]
+    pub cache_write: Option<f64>,
+    /// Prompt tokens written to the provider's cache for its longer time.
+    #[serde(default)]
+    pub cache_write_long: Option<f64>,
 }
 
 fn call_timeout() -> f64 {

@@ -1,10 +1,10 @@
 //! From the file to values: the one fallible step.
 
-use super::{ConfigError, Raw, RawModel, RawStage};
-use crate::benchmark::Suite;
+use super::{ConfigError, Raw, RawBudget, RawModel, RawPrice, RawStage};
+use crate::benchmark::{Suite, subset};
 use crate::domain::{Role, TaskId, Usd};
-use crate::evolve::EngineSettings;
-use crate::model::{Model, ModelSettings, Price};
+use crate::evolve::{Budgets, EngineSettings};
+use crate::model::{Allowance, Model, ModelSettings, Price, Rates};
 use crate::policy::{Admission, DgmSettings, Selection, Stage, Stages};
 use crate::sandbox::Limits;
 use std::collections::BTreeSet;
@@ -20,6 +20,14 @@ pub struct Overrides {
     pub workers: Option<usize>,
     /// Name of the sandbox backend.
     pub sandbox: Option<String>,
+    /// US dollars that the archive may cost.
+    pub budget_usd: Option<f64>,
+    /// Input and output tokens that the archive may use.
+    pub budget_tokens: Option<u64>,
+    /// Model calls that the archive may make.
+    pub budget_calls: Option<u64>,
+    /// Hours that the archive's runs may last together.
+    pub budget_hours: Option<f64>,
 }
 
 /// Which sandbox backend.
@@ -59,6 +67,11 @@ impl Settings {
         if let Some(sandbox) = &overrides.sandbox {
             raw.sandbox.backend.clone_from(sandbox);
         }
+        let budget = &mut raw.budget;
+        budget.usd = overrides.budget_usd.or(budget.usd);
+        budget.tokens = overrides.budget_tokens.or(budget.tokens);
+        budget.calls = overrides.budget_calls.or(budget.calls);
+        budget.hours = overrides.budget_hours.or(budget.hours);
         check_numbers(&raw)?;
         let backend = match raw.sandbox.backend.as_str() {
             "docker" => Backend::Docker,
@@ -201,7 +214,6 @@ fn check_numbers(raw: &Raw) -> Result<(), ConfigError> {
         ("sandbox.memory_mb", raw.sandbox.memory_mb),
         ("sandbox.disk_mb", raw.sandbox.disk_mb),
         ("sandbox.processes", u64::from(raw.sandbox.processes)),
-        ("budget.calls_per_job", raw.budget.calls_per_job),
     ] {
         if value == 0 {
             return Err(ConfigError::value(key, "is 0, but must be at least 1"));
@@ -227,12 +239,7 @@ fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
         agent_timeout: seconds("evolve.agent_timeout_sec", raw.evolve.agent_timeout_sec)?,
         grace: seconds("evolve.grace_sec", raw.evolve.grace_sec)?,
         infra_retries: raw.evolve.infra_retries,
-        calls_per_job: raw.budget.calls_per_job,
-        time_limit: raw
-            .budget
-            .hours
-            .map(|hours| seconds("budget.hours", hours * 3600.0))
-            .transpose()?,
+        budgets: budgets(&raw.budget)?,
         agent_image: raw.sandbox.agent_image.clone(),
         limits: Limits {
             memory: raw.sandbox.memory_mb.saturating_mul(1 << 20),
@@ -242,6 +249,53 @@ fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
             log: raw.sandbox.log_kb.saturating_mul(1 << 10),
             ..Limits::default()
         },
+    })
+}
+
+/// Returns the budgets that a configuration sets.
+pub fn budgets(raw: &RawBudget) -> Result<Budgets, ConfigError> {
+    let allowance = |scope: &str, usd: Option<f64>, tokens: Option<u64>, calls: Option<u64>| {
+        let key = |name: &str| format!("budget.{name}{scope}");
+        for (name, limit) in [("tokens", tokens), ("calls", calls)] {
+            if limit == Some(0) {
+                let what = "is 0, but must be at least 1";
+                return Err(ConfigError::value(&key(name), what));
+            }
+        }
+        let cost = usd.map(|usd| dollars(usd, &key("usd"))).transpose()?;
+        if cost == Some(Usd(0)) {
+            let what = "is 0, but must be at least a millionth of a dollar";
+            return Err(ConfigError::value(&key("usd"), what));
+        }
+        Ok(Allowance {
+            calls,
+            tokens,
+            cost,
+        })
+    };
+    let hours = |hours: f64| match Duration::try_from_secs_f64(hours * 3600.0) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        Ok(_) | Err(_) => {
+            let what = format!("is {hours}, but must be more than 0");
+            Err(ConfigError::value("budget.hours", what))
+        }
+    };
+    let (job, attempt) = ("_per_job", "_per_attempt");
+    Ok(Budgets {
+        run: allowance("", raw.usd, raw.tokens, raw.calls)?,
+        attempt: allowance(
+            attempt,
+            raw.usd_per_attempt,
+            raw.tokens_per_attempt,
+            raw.calls_per_attempt,
+        )?,
+        job: allowance(
+            job,
+            raw.usd_per_job,
+            raw.tokens_per_job,
+            Some(raw.calls_per_job),
+        )?,
+        time: raw.hours.map(hours).transpose()?,
     })
 }
 
@@ -256,22 +310,44 @@ fn resolve_model(role: Role, raw: &RawModel, dir: &Path) -> Result<ModelSettings
         }
         (None, true) => Some(Price::Free),
         (None, false) => None,
-        (Some(price), false) => Some(Price::PerMillion {
-            input: dollars(price.input, &key("price.input"))?,
-            output: dollars(price.output, &key("price.output"))?,
-        }),
+        (Some(price), false) => Some(Price::PerMillion(rates(price, &raw.provider, &key)?)),
     };
     let timeout = Duration::try_from_secs_f64(raw.timeout_sec)
         .map_err(|error| ConfigError::value(&key("timeout_sec"), error.to_string()))?;
     Ok(ModelSettings {
-        provider: raw.provider.clone(),
-        model: raw.model.clone(),
         command: raw.command.clone(),
         dir: dir.to_owned(),
         pass_env: raw.pass_env.clone(),
         price,
         max_output_tokens: raw.max_output_tokens,
         timeout,
+        ..ModelSettings::new(&raw.provider, &raw.model)
+    })
+}
+
+/// Returns the rates as written. What is left out is never guessed too low: reading a cache
+/// costs what input does, and writing one costs what it does at providers that charge for it.
+fn rates(
+    raw: &RawPrice,
+    provider: &str,
+    key: &dyn Fn(&str) -> String,
+) -> Result<Rates, ConfigError> {
+    let rate = |name: &str, value: f64| dollars(value, &key(&format!("price.{name}")));
+    let input = rate("input", raw.input)?;
+    let (write, long) = match provider {
+        "anthropic" => (raw.input * 1.25, raw.input * 2.0),
+        _ => (raw.input, raw.input),
+    };
+    let cache_write = rate("cache_write", raw.cache_write.unwrap_or(write))?;
+    Ok(Rates {
+        input,
+        cached_input: rate("cached_input", raw.cached_input.unwrap_or(raw.input))?,
+        cache_write,
+        cache_write_long: match raw.cache_write_long {
+            Some(value) => rate("cache_write_long", value)?,
+            None => rate("cache_write_long", long)?.max(cache_write),
+        },
+        output: rate("output", raw.output)?,
     })
 }
 
@@ -296,23 +372,26 @@ fn stage_tasks(
     suite: &Suite,
     taken: &BTreeSet<TaskId>,
 ) -> Result<Vec<TaskId>, ConfigError> {
-    match (&raw.tasks, raw.count) {
-        (Some(_), Some(_)) => Err(ConfigError::value(key, "has both `tasks` and `count`")),
-        (None, None) => Err(ConfigError::value(key, "needs `tasks` (names) or `count`")),
-        (Some(names), None) => names
-            .iter()
-            .map(|name| {
-                let task = TaskId::new(name.as_str());
-                match suite.get(&task) {
-                    Some(_) => Ok(task),
-                    None => Err(ConfigError::value(key, unusable_task(name, suite))),
-                }
-            })
-            .collect(),
-        (None, Some(count)) => {
+    let usable = |name: &str| {
+        let task = TaskId::new(name);
+        match suite.get(&task) {
+            Some(_) => Ok(task),
+            None => Err(ConfigError::value(key, unusable_task(name, suite))),
+        }
+    };
+    match (&raw.tasks, &raw.subset, raw.count) {
+        (Some(names), None, None) => names.iter().map(|name| usable(name)).collect(),
+        (None, Some(name), None) => {
+            let known: Vec<&str> = subset::names().collect();
+            let tasks = subset::tasks(name)
+                .ok_or_else(|| unknown(&format!("{key}.subset"), name, &known))?;
+            tasks.iter().map(|task| usable(task.as_str())).collect()
+        }
+        (None, None, Some(count)) => {
             let free: Vec<TaskId> = suite
                 .tasks
                 .iter()
+                .filter(|task| task.is_scored())
                 .map(|task| &task.id)
                 .filter(|task| !taken.contains(task))
                 .take(count)
@@ -326,6 +405,14 @@ fn stage_tasks(
                 return Err(ConfigError::value(key, what));
             }
             Ok(free)
+        }
+        (None, None, None) => {
+            let what = "needs `tasks` (names), `subset` (a published list) or `count`";
+            Err(ConfigError::value(key, what))
+        }
+        _ => {
+            let what = "has more than one of `tasks`, `subset` and `count`";
+            Err(ConfigError::value(key, what))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A model call on the books: its intent before the request leaves, its settlement after.
 
-use super::{Role, RunId, TaskId, Tokens, Usd, VariantId};
+use super::{Amount, Role, RunId, TaskId, Tokens, Usd, VariantId};
 
 /// Ordinal of a model call in the archive, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,6 +13,8 @@ pub enum CallSubject {
     Attempt(VariantId),
     /// An evaluation of a variant on a task, repeat k (role solve).
     Evaluation(VariantId, TaskId, u32),
+    /// Something that a person asked for by hand: it belongs to no attempt and no evaluation.
+    Manual,
 }
 
 /// A call that may leave: durable before the request is sent.
@@ -36,6 +38,17 @@ pub struct CallIntent {
     pub at_most_tokens: u64,
     /// Unix time in milliseconds.
     pub at_ms: i64,
+}
+
+impl CallIntent {
+    /// Returns what is reserved for it.
+    pub fn reserved(&self) -> Amount {
+        Amount {
+            calls: 1,
+            tokens: self.at_most_tokens,
+            cost: self.at_most,
+        }
+    }
 }
 
 /// How a call ended.
@@ -79,8 +92,27 @@ pub struct CallSettlement {
     pub status: CallStatus,
     /// Tokens used.
     pub tokens: Tokens,
+    /// Whether the provider said nothing, or nothing complete, about tokens, so that tokens
+    /// and cost are a guess on the high side.
+    pub estimated: bool,
     /// Money spent.
     pub cost: Usd,
     /// From request to the end of the answer.
     pub latency_ms: u64,
+}
+
+impl CallSettlement {
+    /// Returns what budgets count of it. A call that never reached a model, or that failed
+    /// without using anything, is nobody's call; it stays on the books all the same.
+    pub fn used(&self) -> Amount {
+        let is_nothing = match self.status {
+            CallStatus::Failed | CallStatus::Abandoned => self.tokens == Tokens::default(),
+            CallStatus::Answered | CallStatus::Refused => false,
+        };
+        Amount {
+            calls: u64::from(!is_nothing),
+            tokens: self.tokens.total(),
+            cost: self.cost,
+        }
+    }
 }

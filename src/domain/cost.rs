@@ -45,8 +45,43 @@ impl fmt::Display for Usd {
     }
 }
 
-/// Tokens of model calls. `input` includes `cached` and `cache_written`; `output` includes
-/// `reasoning`.
+/// What budgets count, summed over calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Amount {
+    /// Model calls.
+    pub calls: u64,
+    /// Input and output tokens together.
+    pub tokens: u64,
+    /// Money.
+    pub cost: Usd,
+}
+
+impl Amount {
+    /// Returns what is left without another amount, never less than nothing.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_sub(other.calls),
+            tokens: self.tokens.saturating_sub(other.tokens),
+            cost: Usd(self.cost.0.saturating_sub(other.cost.0).max(0)),
+        }
+    }
+}
+
+impl Add for Amount {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_add(other.calls),
+            tokens: self.tokens.saturating_add(other.tokens),
+            cost: self.cost + other.cost,
+        }
+    }
+}
+
+/// Tokens of model calls. `input` includes `cached` and `cache_written`, which includes
+/// `cache_written_long`; `output` includes `reasoning`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tokens {
     /// Prompt tokens, cached ones included.
@@ -55,6 +90,8 @@ pub struct Tokens {
     pub cached: u64,
     /// Prompt tokens written to the provider's cache.
     pub cache_written: u64,
+    /// Those of them that the cache keeps for an hour, which some providers charge more for.
+    pub cache_written_long: u64,
     /// Completion tokens, reasoning included.
     pub output: u64,
     /// Completion tokens spent on reasoning.
@@ -76,6 +113,9 @@ impl Add for Tokens {
             input: self.input.saturating_add(other.input),
             cached: self.cached.saturating_add(other.cached),
             cache_written: self.cache_written.saturating_add(other.cache_written),
+            cache_written_long: self
+                .cache_written_long
+                .saturating_add(other.cache_written_long),
             output: self.output.saturating_add(other.output),
             reasoning: self.reasoning.saturating_add(other.reasoning),
         }

@@ -21,7 +21,7 @@ mod variant;
 pub use attempt::{Attempt, AttemptEnd, Decision, Failure, Gate};
 pub use blob::BlobId;
 pub use call::{CallId, CallIntent, CallSettlement, CallStatus, CallSubject};
-pub use cost::{Tokens, Usd};
+pub use cost::{Amount, Tokens, Usd};
 pub use entry::{Entry, Pattern};
 pub use evaluation::{Evaluation, EvaluationKey, Fault, Purpose, Timing};
 pub use fact::{Fact, RunEnd, RunStart};

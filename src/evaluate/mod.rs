@@ -202,6 +202,7 @@ fn finish(
         verifier: judgement.map(|judgement| judgement.reward),
         pass_mark: job.task.pass_mark,
         out_of_budget: metered.is_out_of_budget(),
+        cut_by_run: metered.is_cut_by_run(),
         provider_failed: metered.provider_failure(),
     });
     end.outcome = verdict.outcome;

@@ -16,6 +16,8 @@ pub(super) struct Facts {
     pub pass_mark: f64,
     /// Whether the job's allowance ran out.
     pub out_of_budget: bool,
+    /// Whether the run's budget ran out while the agent worked.
+    pub cut_by_run: bool,
     /// What the model provider failed with at the end, if it did.
     pub provider_failed: Option<String>,
 }
@@ -29,7 +31,8 @@ pub(super) struct Verdict {
     pub detail: String,
 }
 
-/// Decides. Whose doing it is comes first: a failed provider is nobody's measurement, unless
+/// Decides. Whose doing it is comes first: an agent that the run's budget cut short was not
+/// measured; a failed provider is nobody's measurement, unless
 /// what the agent had done by then passes; an unusable answer is the agent's; then time and
 /// budget, whose answers still count as a pass if they pass; then the reward.
 pub(super) fn decide(facts: &Facts) -> Verdict {
@@ -44,6 +47,10 @@ pub(super) fn decide(facts: &Facts) -> Verdict {
         .verifier
         .as_ref()
         .and_then(|reward| reward.as_ref().ok().copied());
+    if facts.cut_by_run {
+        let detail = "the run's budget ran out while the agent worked".to_owned();
+        return verdict(Outcome::Cancelled, false, None, detail);
+    }
     if let Some(what) = &facts.provider_failed
         && !passed
     {
@@ -112,6 +119,7 @@ mod tests {
             verifier: None,
             pass_mark: 1.0,
             out_of_budget: false,
+            cut_by_run: false,
             provider_failed: None,
         }
     }
@@ -243,6 +251,16 @@ mod tests {
                 },
                 Outcome::Budget,
                 true,
+            ),
+            // What the agent would have done with the rest of the budget, nobody knows.
+            (
+                Facts {
+                    cut_by_run: true,
+                    verifier: ok(),
+                    ..facts()
+                },
+                Outcome::Cancelled,
+                false,
             ),
             (
                 Facts {

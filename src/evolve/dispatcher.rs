@@ -2,6 +2,7 @@
 //! start is [`plan`]'s, what an end means is [`settle`](super::settle)'s and the
 //! [`Recorder`]'s.
 
+use super::budget::Exhausted;
 use super::ends::Ended;
 use super::event::{Event, JobEnd};
 use super::plan::{JobKey, Step, Volatile, plan};
@@ -22,6 +23,9 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// Events that are recorded in one transaction at most: each transaction waits for the disk.
+const MOST_EVENTS: usize = 1024;
 
 /// Everything an engine is made of.
 pub struct Parts {
@@ -54,6 +58,8 @@ pub struct Finished {
     pub reason: String,
     /// What brought the end.
     pub cause: EndCause,
+    /// The key of the configuration that can be raised to go on, where a budget ended it.
+    pub raise: Option<String>,
 }
 
 /// What brought a run's end.
@@ -61,7 +67,7 @@ pub struct Finished {
 pub enum EndCause {
     /// The policy has nothing more to do.
     Goal,
-    /// The time that a run may last is over.
+    /// A budget of the archive is used up: money, tokens, calls or hours.
     Budget,
     /// It was stopped from outside.
     Interrupted,
@@ -82,7 +88,7 @@ pub struct Engine {
     cancel: CancellationToken,
     run: RunId,
     ends_at: Option<Instant>,
-    time_is_up: bool,
+    exhausted: Option<Exhausted>,
 }
 
 impl Engine {
@@ -128,8 +134,10 @@ impl Engine {
             run,
             parts.policy.clone(),
             settings.infra_retries,
+            &settings.budgets,
             parts.progress,
         );
+        let earlier = recorder.lineage().run_time();
         recorder.record(vec![Fact::RunStarted(start)])?;
         let mut engine = Self {
             recorder,
@@ -143,8 +151,11 @@ impl Engine {
             job_of: HashMap::new(),
             cancel: cancel.clone(),
             run,
-            ends_at: settings.time_limit.map(|limit| Instant::now() + limit),
-            time_is_up: false,
+            ends_at: settings
+                .budgets
+                .time
+                .map(|limit| Instant::now() + limit.saturating_sub(earlier)),
+            exhausted: None,
             starter: Starter::new(
                 parts.place,
                 parts.suite,
@@ -175,6 +186,12 @@ impl Engine {
         let mut killed_at: Option<Instant> = None;
         loop {
             self.recorder.judge_finished()?;
+            if self.exhausted.is_none() && self.shutdown.level() == Level::Run {
+                self.exhausted = self.used_up();
+                if self.exhausted.is_some() {
+                    self.shutdown.escalate();
+                }
+            }
             if self.shutdown.level() == Level::Run {
                 stopped = self.start_jobs()?;
             }
@@ -186,6 +203,7 @@ impl Engine {
                     return Ok(Finished {
                         reason,
                         cause: EndCause::Goal,
+                        raise: None,
                     });
                 }
                 // Without this a defect of a policy would look like a run that takes long.
@@ -196,7 +214,7 @@ impl Engine {
             let next_try = self.volatile.waiting.values().min().copied();
             let draining = self.shutdown.level() > Level::Run;
             tokio::select! {
-                _ = self.events.recv_many(&mut batch, 64) => {
+                _ = self.events.recv_many(&mut batch, MOST_EVENTS) => {
                     self.recorder.handle(std::mem::take(&mut batch))?;
                 }
                 Some(ended) = self.jobs.join_next_with_id() => {
@@ -217,10 +235,7 @@ impl Engine {
                 () = sleep_until(killed_at), if draining && !self.cancel.is_cancelled() => {
                     self.cancel.cancel();
                 }
-                () = sleep_until(self.ends_at), if !draining && self.ends_at.is_some() => {
-                    self.time_is_up = true;
-                    self.shutdown.escalate();
-                }
+                () = sleep_until(self.ends_at), if !draining && self.ends_at.is_some() => {}
                 () = sleep_until(next_try), if !draining && next_try.is_some() => {
                     self.volatile.waiting.retain(|_, until| *until > Instant::now());
                 }
@@ -229,17 +244,28 @@ impl Engine {
     }
 
     fn stopped(&self) -> Finished {
-        if self.time_is_up {
-            let reason = "the time that a run may last is over".to_owned();
+        if let Some(Exhausted { what, key }) = &self.exhausted {
             return Finished {
-                reason,
+                reason: what.clone(),
                 cause: EndCause::Budget,
+                raise: Some(key.clone()),
             };
         }
         Finished {
             reason: "interrupted".to_owned(),
             cause: EndCause::Interrupted,
+            raise: None,
         }
+    }
+
+    /// Returns the budget of the archive that is used up, if one is.
+    fn used_up(&self) -> Option<Exhausted> {
+        let is_late = self.ends_at.is_some_and(|end| Instant::now() >= end);
+        let late = || Exhausted {
+            what: "the time that the archive's runs may last is over".to_owned(),
+            key: "budget.hours".to_owned(),
+        };
+        self.recorder.exhausted().or_else(|| is_late.then(late))
     }
 
     /// Starts jobs while workers are free; returns why nothing will ever be started again.

@@ -107,6 +107,9 @@ fn judge(end: &AgentEnd, metered: &Metered) -> Option<GateEnd> {
     if right && end.exit == Exit::Code(0) {
         return None;
     }
+    if metered.is_cut_by_run() {
+        return Some(GateEnd::Cancelled);
+    }
     if let Some(what) = metered.provider_failure() {
         return Some(GateEnd::Infra(format!("model provider: {what}")));
     }

@@ -4,7 +4,7 @@ use super::event::{Event, ImproveEnd};
 use super::gates::{GateEnd, inspect, try_out};
 use crate::agent::{AgentJob, Manifest, Place, run_agent};
 use crate::domain::{Failure, FileTree, Proposal, Role, VariantId};
-use crate::model::{CallError, Denied, Metered, ModelError};
+use crate::model::{CallError, Denied, Metered, ModelError, Scope};
 use crate::propose::{CONVENTIONS, Evidence, ProposeError, diagnose, instruction};
 use crate::sandbox::{AgentSource, Limits, Root, SandboxError};
 use std::sync::Arc;
@@ -100,6 +100,9 @@ pub(super) async fn improve(
         gate_log: Vec::new(),
         result: GateEnd::Cancelled,
     };
+    if models.modify.is_cut_by_run() {
+        return end;
+    }
     if let Some(what) = models.modify.provider_failure() {
         end.result = GateEnd::Infra(format!("model provider: {what}"));
         return end;
@@ -147,13 +150,22 @@ async fn propose(
 
 fn why_not(error: &ProposeError) -> GateEnd {
     match error {
-        ProposeError::Call(CallError::Denied(Denied::Stopping)) => GateEnd::Cancelled,
-        ProposeError::Call(CallError::Model(ModelError::Failed { .. })) => {
-            GateEnd::Infra(format!("model provider: {error}"))
-        }
+        ProposeError::Call(CallError::Denied(
+            Denied::Stopping
+            | Denied::Budget {
+                scope: Scope::Run, ..
+            },
+        )) => GateEnd::Cancelled,
+        ProposeError::Call(CallError::Model(
+            ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. },
+        )) => GateEnd::Infra(format!("model provider: {error}")),
         ProposeError::Unusable { .. }
         | ProposeError::Call(
-            CallError::Denied(Denied::Budget { .. }) | CallError::Model(ModelError::Refused { .. }),
+            CallError::Denied(Denied::Budget {
+                scope: Scope::Job | Scope::Attempt,
+                ..
+            })
+            | CallError::Model(ModelError::Refused { .. }),
         ) => GateEnd::Failed(Failure::NoProposal, error.to_string()),
     }
 }

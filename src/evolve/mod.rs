@@ -10,7 +10,10 @@
 //! - a job's end is recorded in one transaction, after everything it names is durable.
 
 mod books;
+mod budget;
 mod comparable;
+#[cfg(test)]
+mod crowd;
 mod dispatcher;
 mod ends;
 mod event;
@@ -25,6 +28,7 @@ mod settings;
 mod settle;
 mod start;
 
+pub use budget::Budgets;
 pub use comparable::{Incomparable, comparable, same_tasks};
 pub use dispatcher::{EndCause, Engine, Finished, Parts};
 pub use progress::Progress;

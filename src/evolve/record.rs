@@ -3,19 +3,23 @@
 //! Invariant: blobs, then commits and notes, then one transaction that names them; the
 //! in-memory lineage is changed only by facts that are durable.
 
-use super::Progress;
+use super::budget::{Exhausted, Granted, Treasury};
 use super::event::{Event, JobEnd};
 use super::notes;
 use super::plan::JobKey;
+use super::{Budgets, Progress};
 use crate::archive::{Reader, Writer};
 use crate::domain::{AttemptEnd, CallId, CallIntent, Fact, RunId, VariantId, Verdict};
 use crate::lineage::Lineage;
-use crate::model::Intent;
+use crate::model::{Denied, Intent};
 use crate::policy::{Next, Policy, admit};
 use crate::sys::clock::now_ms;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Where a job that wants to make a call waits.
+type Asker = oneshot::Sender<Result<CallId, Denied>>;
 
 /// The writer with the state it has written.
 pub(super) struct Recorder {
@@ -27,6 +31,7 @@ pub(super) struct Recorder {
     progress: mpsc::UnboundedSender<Progress>,
     executions: HashMap<JobKey, u32>,
     next_call: CallId,
+    treasury: Treasury<Asker>,
     pub(super) held: BTreeMap<VariantId, JobEnd>,
     calls: u64,
     pub(super) evaluations: u64,
@@ -39,9 +44,11 @@ impl Recorder {
         run: RunId,
         policy: Arc<dyn Policy>,
         infra_retries: u32,
+        budgets: &Budgets,
         progress: mpsc::UnboundedSender<Progress>,
     ) -> Self {
         let next_call = lineage.spend().next_id();
+        let treasury = Treasury::new(budgets, &lineage);
         Self {
             writer,
             lineage,
@@ -51,6 +58,7 @@ impl Recorder {
             progress,
             executions: HashMap::new(),
             next_call,
+            treasury,
             held: BTreeMap::new(),
             calls: 0,
             evaluations: 0,
@@ -148,21 +156,21 @@ impl Recorder {
         self.tell(progress);
     }
 
-    /// Handles what jobs sent, all in one transaction; answers go out after it.
+    /// Returns the budget of the archive that is used up, if one is.
+    pub(super) fn exhausted(&self) -> Option<Exhausted> {
+        self.treasury.exhausted()
+    }
+
+    /// Handles what jobs sent, all in one transaction; answers go out after it. Settlements
+    /// make room first, then calls are let go in the order in which they asked.
     pub(super) fn handle(&mut self, events: Vec<Event>) -> anyhow::Result<()> {
         let mut facts = Vec::new();
         let mut answers: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
         for event in events {
             match event {
-                Event::Intend(intent, done) => {
-                    let id = self.next_call;
-                    self.next_call = CallId(id.0 + 1);
-                    self.calls += 1;
-                    facts.push(Fact::CallIntended(self.intent(id, intent)));
-                    // A receiver that is gone has given the call up: it stays unsettled.
-                    answers.push(Box::new(move || drop(done.send(Ok(id)))));
-                }
+                Event::Intend(intent, done) => self.treasury.ask(intent, done),
                 Event::Settle(settlement, done) => {
+                    self.treasury.settle(&settlement);
                     facts.push(Fact::CallSettled(settlement));
                     answers.push(Box::new(move || done.send(()).unwrap_or_default()));
                 }
@@ -181,6 +189,18 @@ impl Recorder {
                     answers.push(Box::new(move || done.send(()).unwrap_or_default()));
                 }
             }
+        }
+        let mut id = self.next_call;
+        let Granted { granted, denied } = self.treasury.grant(&mut self.next_call);
+        for (intent, done) in granted {
+            self.calls += 1;
+            facts.push(Fact::CallIntended(self.intent(id, intent)));
+            // A receiver that is gone has given the call up: it stays unsettled.
+            answers.push(Box::new(move || drop(done.send(Ok(id)))));
+            id = CallId(id.0 + 1);
+        }
+        for (denied, done) in denied {
+            answers.push(Box::new(move || drop(done.send(Err(denied)))));
         }
         self.record(facts)?;
         for answer in answers {

@@ -1,5 +1,6 @@
 //! What the engine is told about time, width and patience.
 
+use super::Budgets;
 use crate::sandbox::Limits;
 use std::time::Duration;
 
@@ -16,10 +17,8 @@ pub struct EngineSettings {
     pub grace: Duration,
     /// Further tries of a job whose infrastructure failed.
     pub infra_retries: u32,
-    /// Model calls one job may make.
-    pub calls_per_job: u64,
-    /// Time that a run may last.
-    pub time_limit: Option<Duration>,
+    /// What may be used.
+    pub budgets: Budgets,
     /// Image in which agents change themselves.
     pub agent_image: String,
     /// Limits where a task asks for nothing else.

@@ -11,7 +11,7 @@ use crate::agent::Place;
 use crate::benchmark::Suite;
 use crate::domain::{CallSubject, EvaluationKey, Purpose, Role, VariantId};
 use crate::evaluate::{EvaluateJob, evaluate};
-use crate::model::{Allowance, JobSubject, Metered, Model};
+use crate::model::{JobSubject, Metered, Model};
 use crate::sandbox::AgentSource;
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -166,17 +166,18 @@ impl Starter {
     }
 
     fn metered(&self, subject: CallSubject, execution: u32, role: Role) -> Arc<Metered> {
-        let allowance = Allowance {
-            calls: Some(self.settings.calls_per_job),
-            ..Allowance::default()
-        };
         let job = JobSubject {
             subject,
             execution,
             role,
         };
         let books = Arc::new(self.books.clone());
-        Arc::new(Metered::new(self.models.of(role), books, job, allowance))
+        Arc::new(Metered::new(
+            self.models.of(role),
+            books,
+            job,
+            self.settings.budgets.job,
+        ))
     }
 }
 

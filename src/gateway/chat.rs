@@ -2,13 +2,13 @@
 
 use super::protocol::{BODY_LIMIT, answer, error};
 use super::stream;
-use crate::model::{CallError, Denied, Metered, ModelError};
+use crate::model::{CallError, Dialect, Metered};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Answers one request. Dropped when the client goes away, which abandons the call.
@@ -72,13 +72,6 @@ fn too_large() -> (StatusCode, String) {
 }
 
 fn refuse(error: &CallError) -> Response {
-    let status = match error {
-        CallError::Denied(Denied::Budget { .. }) => StatusCode::PAYMENT_REQUIRED,
-        CallError::Denied(Denied::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
-        CallError::Model(ModelError::Refused { status, .. }) => {
-            StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST)
-        }
-        CallError::Model(ModelError::Failed { .. }) => StatusCode::BAD_GATEWAY,
-    };
-    answer(status, &json!({"error": error.to_object()}))
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+    answer(status, &error.to_body(Dialect::Chat))
 }

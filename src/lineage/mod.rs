@@ -12,10 +12,11 @@ pub use spend::{Spend, SubjectSpend};
 pub use tree::{Row, walk};
 
 use crate::domain::{
-    Attempt, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Outcome, RunEnd, RunStart,
+    Attempt, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Outcome, RunEnd, RunId, RunStart,
     Standing, Tally, TaskId, Variant, VariantId, Verdict,
 };
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tallies::Tallies;
 
 /// Everything a decision can depend on.
@@ -27,6 +28,8 @@ pub struct Lineage {
     evaluations: BTreeMap<EvaluationKey, Evaluation>,
     faults: Vec<Fault>,
     runs: Vec<(RunStart, Option<RunEnd>)>,
+    /// The last moment of each process that any of its facts tells.
+    last_seen: BTreeMap<RunId, i64>,
     spend: Spend,
     tallies: Tallies,
 }
@@ -43,6 +46,10 @@ impl Lineage {
 
     /// Adds one fact.
     pub fn apply(&mut self, fact: &Fact) {
+        if let Some((run, at_ms)) = stamp(fact) {
+            let last = self.last_seen.entry(run).or_insert(at_ms);
+            *last = at_ms.max(*last);
+        }
         match fact {
             Fact::RunStarted(start) => self.runs.push((start.clone(), None)),
             Fact::RunEnded(end) => {
@@ -234,6 +241,18 @@ impl Lineage {
         &self.runs
     }
 
+    /// Returns how long the processes that wrote were at work together. One that died is
+    /// taken to have ended with the last fact that it recorded.
+    pub fn run_time(&self) -> Duration {
+        let times = self.runs.iter().map(|(start, end)| {
+            let last = self.last_seen.get(&start.run).copied();
+            let end = end.as_ref().map(|end| end.at_ms).or(last);
+            end.unwrap_or(start.at_ms).saturating_sub(start.at_ms)
+        });
+        let total: u64 = times.map(|time| u64::try_from(time).unwrap_or(0)).sum();
+        Duration::from_millis(total)
+    }
+
     /// Returns the books.
     pub fn spend(&self) -> &Spend {
         &self.spend
@@ -254,4 +273,21 @@ impl Lineage {
                     .then(b.cmp(a))
             })
     }
+}
+
+/// Returns which process recorded a fact and when, where the fact tells.
+fn stamp(fact: &Fact) -> Option<(RunId, i64)> {
+    Some(match fact {
+        Fact::RunStarted(start) => (start.run, start.at_ms),
+        Fact::RunEnded(end) => (end.run, end.at_ms),
+        Fact::Decided(decision) => (decision.run, decision.at_ms),
+        Fact::AttemptEnded(end) => (end.run, end.at_ms),
+        Fact::Evaluated(evaluation) => (evaluation.run, evaluation.at_ms),
+        Fact::Faulted(fault) => (fault.run, fault.at_ms),
+        Fact::CallIntended(intent) => (intent.run, intent.at_ms),
+        Fact::Proposed { .. }
+        | Fact::VariantMade(_)
+        | Fact::Judged { .. }
+        | Fact::CallSettled(_) => return None,
+    })
 }

@@ -1,6 +1,8 @@
 //! The books as a value: what calls cost, for what, and what is still open.
 
-use crate::domain::{CallId, CallIntent, CallSettlement, CallSubject, Role, RunId, Tokens, Usd};
+use crate::domain::{
+    Amount, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Role, RunId, Tokens, Usd,
+};
 use std::collections::BTreeMap;
 
 /// All calls of an archive.
@@ -14,14 +16,63 @@ pub struct Spend {
 pub struct SubjectSpend {
     /// Calls in all.
     pub calls: u64,
-    /// Settled cost: exact.
+    /// Calls that the provider refused.
+    pub refused: u64,
+    /// Calls that the provider failed at.
+    pub failed: u64,
+    /// Calls whose caller went away before the answer came.
+    pub abandoned: u64,
+    /// Settled cost; exact but for what is estimated.
     pub cost: Usd,
     /// Settled tokens.
     pub tokens: Tokens,
+    /// Settled calls whose tokens the provider did not tell.
+    pub estimated: u64,
+    /// What those cost, on the high side; part of the settled cost.
+    pub estimated_cost: Usd,
     /// Calls whose end is not known.
     pub unsettled: u64,
     /// What those can have cost at most.
     pub unsettled_at_most: Usd,
+    /// Tokens that those can have used at most.
+    pub unsettled_at_most_tokens: u64,
+}
+
+impl SubjectSpend {
+    /// Adds one call.
+    pub fn add(&mut self, intent: &CallIntent, settlement: Option<&CallSettlement>) {
+        self.calls += 1;
+        let Some(settlement) = settlement else {
+            self.unsettled += 1;
+            self.unsettled_at_most += intent.at_most;
+            self.unsettled_at_most_tokens = self
+                .unsettled_at_most_tokens
+                .saturating_add(intent.at_most_tokens);
+            return;
+        };
+        match settlement.status {
+            CallStatus::Answered => {}
+            CallStatus::Refused => self.refused += 1,
+            CallStatus::Failed => self.failed += 1,
+            CallStatus::Abandoned => self.abandoned += 1,
+        }
+        self.cost += settlement.cost;
+        self.tokens += settlement.tokens;
+        if settlement.estimated {
+            self.estimated += 1;
+            self.estimated_cost += settlement.cost;
+        }
+    }
+
+    /// Returns the calls that ended without an answer.
+    pub fn unanswered(&self) -> u64 {
+        self.refused + self.failed + self.abandoned
+    }
+
+    /// Returns what the calls can have cost at most.
+    pub fn at_most(&self) -> Usd {
+        self.cost + self.unsettled_at_most
+    }
 }
 
 impl Spend {
@@ -49,19 +100,21 @@ impl Spend {
     pub fn total(&self, keep: impl Fn(&CallIntent) -> bool) -> SubjectSpend {
         let mut total = SubjectSpend::default();
         for (intent, settlement) in self.calls.values().filter(|(intent, _)| keep(intent)) {
-            total.calls += 1;
-            match settlement {
-                Some(settlement) => {
-                    total.cost += settlement.cost;
-                    total.tokens += settlement.tokens;
-                }
-                None => {
-                    total.unsettled += 1;
-                    total.unsettled_at_most += intent.at_most;
-                }
-            }
+            total.add(intent, settlement.as_ref());
         }
         total
+    }
+
+    /// Returns what budgets count: what is settled, and what unsettled calls can use at most.
+    pub fn used(&self) -> (Amount, Amount) {
+        let (mut settled, mut unsettled) = (Amount::default(), Amount::default());
+        for (intent, settlement) in self.calls.values() {
+            match settlement {
+                Some(settlement) => settled = settled + settlement.used(),
+                None => unsettled = unsettled + intent.reserved(),
+            }
+        }
+        (settled, unsettled)
     }
 
     /// Returns the totals of everything done for a subject.

@@ -1,6 +1,6 @@
 //! What the books are to whoever makes calls: ask before, report after.
 
-use crate::domain::{CallId, CallSettlement, CallSubject, Role, Usd};
+use crate::domain::{Amount, CallId, CallSettlement, CallSubject, Role, Usd};
 use futures_util::future::BoxFuture;
 
 /// The books of an archive, kept by its one writer.
@@ -30,13 +30,37 @@ pub struct Intent {
     pub at_most_tokens: u64,
 }
 
+impl Intent {
+    /// Returns what is reserved for it.
+    pub fn reserved(&self) -> Amount {
+        Amount {
+            calls: 1,
+            tokens: self.at_most_tokens,
+            cost: self.at_most,
+        }
+    }
+}
+
+/// What a budget belongs to. It decides whose doing it is that a call may not leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One execution of a job: the agent used up its allowance.
+    Job,
+    /// An attempt over all its executions.
+    Attempt,
+    /// The archive: nobody's doing; the run ends and can go on with a larger budget.
+    Run,
+}
+
 /// Why a call may not leave.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// A budget would be exceeded.
     #[error("{what}")]
     Budget {
-        /// Which budget, and how large it is.
+        /// Whose budget.
+        scope: Scope,
+        /// Which budget, how large it is, and how much of it is used.
         what: String,
     },
     /// The run is ending; nothing new may start.

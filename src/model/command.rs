@@ -151,6 +151,7 @@ impl CommandModel {
                 ),
                 retryable: false,
                 may_be_charged: false,
+                retry_after: None,
             })
     }
 }
@@ -247,6 +248,7 @@ fn failed(what: String, retryable: bool) -> ModelError {
         what,
         retryable,
         may_be_charged: true,
+        retry_after: None,
     }
 }
 
@@ -269,7 +271,7 @@ fn with_stderr(what: String, stderr: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::fixture::{HELLO, Program, request};
+    use crate::model::fixture::{HELLO, Program, asked, request};
     use crate::model::{Model, ModelError, ModelSettings};
     use serde_json::Value;
     use std::path::Path;
@@ -277,7 +279,7 @@ mod tests {
 
     async fn ask(script: &str) -> Result<String, ModelError> {
         let program = Program::new(script);
-        let reply = program.model().complete(&request("hi")).await?;
+        let reply = asked(&program.model(), &request("hi")).await?;
         Ok(reply.text())
     }
 
@@ -287,8 +289,9 @@ mod tests {
                 what,
                 retryable,
                 may_be_charged,
+                retry_after: None,
             } => (what, retryable, may_be_charged),
-            other @ ModelError::Refused { .. } => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -301,7 +304,7 @@ mod tests {
         )
         .expect("the reply can be written");
         let sent = request("h\u{e9}llo\n");
-        let reply = program.model().complete(&sent).await.expect("a reply");
+        let reply = asked(&program.model(), &sent).await.expect("a reply");
         assert_eq!((reply.text().as_str(), reply.estimated), ("yes", true));
         let got = std::fs::read(program.path("request.json")).expect("it was written");
         let got: Value = serde_json::from_slice(&got).expect("it is JSON");
@@ -317,7 +320,7 @@ mod tests {
             cat > /dev/null"#;
         let program = Program::new(script);
         let sent = request(&"y".repeat(3_000_000));
-        let reply = program.model().complete(&sent).await.expect("a reply");
+        let reply = asked(&program.model(), &sent).await.expect("a reply");
         assert_eq!(reply.text().len(), 3_000_000);
     }
 
@@ -326,7 +329,7 @@ mod tests {
         let script = HELLO.replace("cat > /dev/null", "exec < /dev/null");
         let program = Program::new(&script);
         let sent = request(&"y".repeat(3_000_000));
-        let reply = program.model().complete(&sent).await.expect("a reply");
+        let reply = asked(&program.model(), &sent).await.expect("a reply");
         assert_eq!(reply.text(), "hello");
     }
 
@@ -372,13 +375,13 @@ mod tests {
         let error = ask(script).await.expect_err("an error");
         assert!(error.is_context_overflow(), "{error:?}");
         let script = r#"echo '{"error":{"message":"slow down","type":"rate_limit_error"}}'"#;
+        let error = ask(script).await.expect_err("an error");
         assert_eq!(
-            failure(script).await,
-            (
-                "the model's provider reports rate_limit_error: slow down".to_owned(),
-                true,
-                false
-            )
+            error,
+            ModelError::Busy {
+                what: "the model's provider reports rate_limit_error: slow down".to_owned(),
+                retry_after: None,
+            }
         );
     }
 
@@ -390,11 +393,12 @@ mod tests {
             ..program.settings()
         };
         let model = Model::new(settings).expect("the settings are right");
-        let error = model.complete(&request("hi")).await.expect_err("an error");
+        let error = asked(&model, &request("hi")).await.expect_err("an error");
         let ModelError::Failed {
             what,
             retryable: false,
             may_be_charged: false,
+            ..
         } = error
         else {
             panic!("{error:?}")
@@ -411,7 +415,7 @@ mod tests {
             printf '{"choices":[{"message":{"content":"%s"}}]}' "$(env | cut -d= -f1 | tr '\n' ' ')""#;
         let program = Program::new(script);
         let names = |model: Model| async move {
-            let reply = model.complete(&request("hi")).await.expect("a reply");
+            let reply = asked(&model, &request("hi")).await.expect("a reply");
             reply.text()
         };
         // Cargo sets variables in plenty for a test.
@@ -460,7 +464,7 @@ mod tests {
                 ..program.settings()
             };
             let model = Model::new(settings).expect("the settings are right");
-            let error = model.complete(&request("hi")).await.expect_err("an error");
+            let error = asked(&model, &request("hi")).await.expect_err("an error");
             let said = format!("`/bin/sh` did not end within {seconds} s");
             assert_eq!(error.to_string(), said);
             if program.path("pids").exists() {
@@ -476,7 +480,7 @@ mod tests {
         let model = program.model();
         let (sent, pids) = (request("hi"), program.path("pids"));
         let pid = tokio::select! {
-            _ = model.complete(&sent) => panic!("it hangs"),
+            _ = asked(&model, &sent) => panic!("it hangs"),
             pid = started(&pids) => pid,
         };
         ended(pid).await;
@@ -486,9 +490,7 @@ mod tests {
     async fn what_a_program_leaves_running_is_killed_and_not_waited_for() {
         let script = format!("sleep 300 & echo $! > pids\n{HELLO}");
         let program = Program::new(&script);
-        let reply = program
-            .model()
-            .complete(&request("hi"))
+        let reply = asked(&program.model(), &request("hi"))
             .await
             .expect("a reply");
         assert_eq!(reply.text(), "hello");

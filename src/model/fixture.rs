@@ -1,7 +1,8 @@
 //! What tests of models need: small real programs as models, and books that remember.
 
 use super::{
-    Allowance, Books, Denied, Intent, JobSubject, Metered, Model, ModelSettings, Price, Retry,
+    Allowance, Books, Denied, Dialect, Intent, JobSubject, Metered, Model, ModelError,
+    ModelSettings, Price, Reply, Retry,
 };
 use crate::domain::{CallId, CallSettlement, CallStatus, CallSubject, Role, VariantId};
 use crate::sys::durable;
@@ -139,15 +140,13 @@ impl Program {
 
 fn settings(folder: &Path) -> ModelSettings {
     ModelSettings {
-        provider: "command".to_owned(),
-        model: "test-model".to_owned(),
         // Through the shell: a file that was just written cannot always be executed itself.
         command: vec!["/bin/sh".to_owned(), "model.sh".to_owned()],
         dir: folder.to_owned(),
-        pass_env: Vec::new(),
         price: Some(Price::Free),
         max_output_tokens: Some(1000),
         timeout: Duration::from_secs(60),
+        ..ModelSettings::new("command", "test-model")
     }
 }
 
@@ -159,10 +158,16 @@ pub(crate) fn metered(model: Model, books: Arc<Remembered>, allowance: Allowance
         role: Role::Modify,
     };
     let retry = Retry {
+        tries: 3,
         first_pause: Duration::from_millis(1),
         ..Retry::default()
     };
     Metered::new(Arc::new(model), books, job, allowance).with_retry(retry)
+}
+
+/// Asks a model once, off the books.
+pub(crate) async fn asked(model: &Model, request: &serde_json::Value) -> Result<Reply, ModelError> {
+    model.whole(Dialect::Chat, request).await
 }
 
 /// Returns a request with one message.

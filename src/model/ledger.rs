@@ -1,33 +1,27 @@
 //! The account of one job: what it may use, and the calls that are open.
 //!
-//! Invariant: a call that is on the books is settled exactly once, by [`OpenCall::settle`]
-//! or by its drop; and what a job has used plus what its open calls can use at most never
-//! exceeds its allowance when a call is opened.
+//! Invariant: a call that is on the books is settled exactly once, by one of [`OpenCall`]'s
+//! ends or by its drop; and what a job has used plus what its open calls can use at most never
+//! exceeds its allowance. A call that fits beside what is settled, but not beside the open
+//! calls, waits for them, in the order in which calls came.
 
-use super::{Allowance, Books, Denied, Intent};
-use crate::domain::{CallId, CallSettlement, CallStatus, Tokens, Usd};
+use super::{Account, Allowance, Books, Denied, Intent, ModelError, Reply, Room, Scope};
+use crate::domain::{Amount, CallId, CallSettlement, CallStatus, Tokens, Usd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// The account of one job.
 pub(super) struct Ledger {
     books: Arc<dyn Books>,
-    allowance: Allowance,
-    taken: Mutex<Amount>,
+    account: Mutex<Account>,
+    /// Whose turn it is to wait for room; held by one call at a time, in order of arrival.
+    turn: tokio::sync::Mutex<()>,
+    freed: Notify,
     settling: TaskTracker,
-}
-
-/// What calls use, or may use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Amount {
-    calls: u64,
-    tokens: u64,
-    cost: Usd,
 }
 
 /// What one call can use at most.
@@ -41,8 +35,9 @@ impl Ledger {
     pub(super) fn new(books: Arc<dyn Books>, allowance: Allowance) -> Self {
         Self {
             books,
-            allowance,
-            taken: Mutex::default(),
+            account: Mutex::new(Account::new(allowance, Amount::default())),
+            turn: tokio::sync::Mutex::default(),
+            freed: Notify::new(),
             settling: TaskTracker::new(),
         }
     }
@@ -56,12 +51,8 @@ impl Ledger {
         intent: Intent,
         bound: Bound,
     ) -> Result<OpenCall, Denied> {
-        let reserved = Amount {
-            calls: 1,
-            tokens: bound.tokens.total(),
-            cost: bound.cost,
-        };
-        self.reserve(reserved)?;
+        let reserved = intent.reserved();
+        self.reserve(reserved).await?;
         let (sender, receiver) = oneshot::channel();
         let ledger = self.clone();
         self.settling.spawn(async move {
@@ -76,7 +67,7 @@ impl Ledger {
                     is_settled: false,
                 }),
                 Err(denied) => {
-                    ledger.replace(reserved, Amount::default());
+                    ledger.free(reserved, Amount::default());
                     Err(denied)
                 }
             };
@@ -99,48 +90,39 @@ impl Ledger {
         self.settling.reopen();
     }
 
-    fn reserve(&self, more: Amount) -> Result<(), Denied> {
-        let mut taken = self.taken();
-        let sum = Amount {
-            calls: taken.calls.saturating_add(more.calls),
-            tokens: taken.tokens.saturating_add(more.tokens),
-            cost: taken.cost + more.cost,
-        };
-        let Allowance {
-            calls,
-            tokens,
-            cost,
-        } = self.allowance;
-        let refuse = |limit: String| {
-            Err(Denied::Budget {
-                what: format!("the job's allowance of {limit} is used up"),
-            })
-        };
-        if let Some(limit) = calls.filter(|limit| sum.calls > *limit) {
-            return refuse(format!("{limit} model calls"));
+    /// Takes what a call can use at most out of the allowance, waiting for open calls where
+    /// it does not fit beside them.
+    async fn reserve(&self, at_most: Amount) -> Result<(), Denied> {
+        let _turn = self.turn.lock().await;
+        loop {
+            {
+                let mut account = self.account();
+                match account.room(at_most) {
+                    Room::Enough => {
+                        account.reserve(at_most);
+                        return Ok(());
+                    }
+                    Room::Never(limit) => {
+                        return Err(Denied::Budget {
+                            scope: Scope::Job,
+                            what: account.refusal("the job's allowance", limit, at_most),
+                        });
+                    }
+                    Room::Later => {}
+                }
+            }
+            // Remembered where it comes before anybody waits for it.
+            self.freed.notified().await;
         }
-        if let Some(limit) = tokens.filter(|limit| sum.tokens > *limit) {
-            return refuse(format!("{limit} tokens"));
-        }
-        if let Some(limit) = cost.filter(|limit| sum.cost > *limit) {
-            return refuse(limit.to_string());
-        }
-        *taken = sum;
-        Ok(())
     }
 
-    fn replace(&self, reserved: Amount, used: Amount) {
-        let mut taken = self.taken();
-        taken.calls = taken.calls.saturating_sub(reserved.calls) + used.calls;
-        taken.tokens = taken
-            .tokens
-            .saturating_sub(reserved.tokens)
-            .saturating_add(used.tokens);
-        taken.cost = Usd(taken.cost.0.saturating_sub(reserved.cost.0)) + used.cost;
+    fn free(&self, reserved: Amount, used: Amount) {
+        self.account().settle(reserved, used);
+        self.freed.notify_one();
     }
 
-    fn taken(&self) -> MutexGuard<'_, Amount> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -168,46 +150,56 @@ impl OpenCall {
         self.began = Instant::now();
     }
 
-    /// Records how the call ended, and waits until that is recorded.
-    pub(super) async fn settle(mut self, status: CallStatus, tokens: Tokens, cost: Usd) {
-        if let Some(recorded) = self.end(status, tokens, cost) {
-            // It fails only with the runtime, when nobody records any more.
-            let _recorded = recorded.await;
-        }
+    /// Settles a call that was answered.
+    pub(super) fn answered(self, reply: &Reply) {
+        self.counted(CallStatus::Answered, reply);
+    }
+
+    /// Settles a call at what its reply says it used.
+    pub(super) fn counted(mut self, status: CallStatus, reply: &Reply) {
+        self.end(status, reply.tokens, reply.estimated, reply.cost);
+    }
+
+    /// Settles a try that was not answered.
+    pub(super) fn failed(mut self, error: &ModelError) {
+        let status = match error {
+            ModelError::Refused { .. } => CallStatus::Refused,
+            ModelError::Failed { may_be_charged, .. } if *may_be_charged => {
+                return self.unknown(CallStatus::Failed);
+            }
+            ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. } => {
+                CallStatus::Failed
+            }
+        };
+        self.end(status, Tokens::default(), false, Usd::default());
     }
 
     /// Settles a call whose use is not known at the most it can have used, so that no budget
     /// is ever exceeded by what was not seen.
-    pub(super) async fn settle_unknown(self, status: CallStatus) {
+    pub(super) fn unknown(mut self, status: CallStatus) {
         let Bound { tokens, cost } = self.bound;
-        self.settle(status, tokens, cost).await;
+        self.end(status, tokens, true, cost);
     }
 
     /// Settles in a task of its own, which the caller's end cannot stop.
-    fn end(&mut self, status: CallStatus, tokens: Tokens, cost: Usd) -> Option<JoinHandle<()>> {
+    fn end(&mut self, status: CallStatus, tokens: Tokens, estimated: bool, cost: Usd) {
         self.is_settled = true;
-        // A failure of the provider that used nothing is not the job's call.
-        let is_free_failure = status == CallStatus::Failed && tokens == Tokens::default();
-        let used = Amount {
-            calls: u64::from(!is_free_failure),
-            tokens: tokens.total(),
-            cost,
-        };
-        self.ledger.replace(self.reserved, used);
         let settlement = CallSettlement {
             id: self.id,
             status,
             tokens,
+            estimated,
             cost,
             latency_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
+        self.ledger.free(self.reserved, settlement.used());
         let Ok(runtime) = Handle::try_current() else {
             tracing::debug!(call = self.id.0, "left unsettled: the runtime has ended");
-            return None;
+            return;
         };
         let ledger = self.ledger.clone();
         let record = async move { ledger.books.settle(settlement).await };
-        Some(self.ledger.settling.spawn_on(record, &runtime))
+        drop(self.ledger.settling.spawn_on(record, &runtime));
     }
 }
 
@@ -217,11 +209,144 @@ impl Drop for OpenCall {
             return;
         }
         let Bound { tokens, cost } = self.bound;
-        let recorded = if self.has_left {
-            self.end(CallStatus::Abandoned, tokens, cost)
+        if self.has_left {
+            self.end(CallStatus::Abandoned, tokens, true, cost);
         } else {
-            self.end(CallStatus::Abandoned, Tokens::default(), Usd::default())
+            let (tokens, cost) = (Tokens::default(), Usd::default());
+            self.end(CallStatus::Abandoned, tokens, false, cost);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bound, Ledger};
+    use crate::domain::{Amount, CallStatus, CallSubject, Role, Tokens, Usd};
+    use crate::model::fixture::{Remembered, Row};
+    use crate::model::{Allowance, Denied, Intent, Scope};
+    use proptest::collection::vec;
+    use proptest::prelude::{ProptestConfig, Strategy, any};
+    use proptest::{prop_assert, prop_assert_eq, proptest};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// What one caller does.
+    #[derive(Clone, Copy, Debug)]
+    struct Caller {
+        starts_after: u64,
+        takes: u64,
+        tokens: u64,
+        uses: u64,
+        how: u8,
+    }
+
+    fn caller() -> impl Strategy<Value = Caller> {
+        (0..4_u64, 0..4_u64, 1..100_u64, 0..100_u64, any::<u8>()).prop_map(
+            |(starts_after, takes, tokens, uses, how)| Caller {
+                starts_after,
+                takes,
+                tokens,
+                uses,
+                how,
+            },
+        )
+    }
+
+    /// Makes one call as it is told; returns whether it was denied.
+    async fn call(ledger: Arc<Ledger>, caller: Caller) -> bool {
+        tokio::time::sleep(Duration::from_millis(caller.starts_after)).await;
+        let tokens = Tokens {
+            input: caller.tokens,
+            ..Tokens::default()
         };
-        drop(recorded);
+        let bound = Bound {
+            tokens,
+            cost: Usd(0),
+        };
+        let intent = Intent {
+            subject: CallSubject::Manual,
+            execution: 1,
+            role: Role::Solve,
+            model: "m".to_owned(),
+            at_most: Usd(0),
+            at_most_tokens: caller.tokens,
+        };
+        let mut open = match ledger.open(intent, bound).await {
+            Ok(open) => open,
+            Err(Denied::Budget { scope, .. }) => {
+                assert_eq!(scope, Scope::Job);
+                return true;
+            }
+            Err(Denied::Stopping) => panic!("nobody stops"),
+        };
+        open.leaves();
+        tokio::time::sleep(Duration::from_millis(caller.takes)).await;
+        let used = Tokens {
+            input: caller.uses.min(caller.tokens),
+            ..Tokens::default()
+        };
+        match caller.how % 6 {
+            0..=2 => open.end(CallStatus::Answered, used, false, Usd(0)),
+            3 => {
+                let none = Tokens::default();
+                open.end(CallStatus::Failed, none, false, Usd(0));
+            }
+            4 => open.unknown(CallStatus::Failed),
+            _ => drop(open),
+        }
+        false
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn an_allowance_holds_for_64_callers_at_once(
+            callers in vec(caller(), 64),
+            impatient in vec(any::<bool>(), 64),
+            tokens in 50..2000_u64,
+            calls in 1..64_u64,
+        ) {
+            let allowance = Allowance { calls: Some(calls), tokens: Some(tokens), cost: None };
+            let books = Arc::new(Remembered::default());
+            let ledger = Arc::new(Ledger::new(books.clone(), allowance));
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_time()
+                .build()
+                .expect("a runtime");
+            let ended = runtime.block_on(async {
+                let tasks: Vec<_> = callers
+                    .iter()
+                    .map(|caller| tokio::spawn(call(ledger.clone(), *caller)))
+                    .collect();
+                for (task, impatient) in tasks.iter().zip(&impatient) {
+                    if *impatient && task.id().to_string().ends_with('7') {
+                        tokio::task::yield_now().await;
+                        task.abort();
+                    }
+                }
+                let all = async {
+                    for task in tasks {
+                        drop(task.await);
+                    }
+                    ledger.settled().await;
+                };
+                tokio::time::timeout(Duration::from_secs(30), all).await
+            });
+            prop_assert!(ended.is_ok(), "somebody waits forever");
+            // Every intent has its settlement; what was used is within the allowance.
+            let count = books.endings().len() as u64;
+            let mut used = Amount::default();
+            for row in books.rows() {
+                if let Row::Settled(settlement) = row {
+                    used = used + settlement.used();
+                }
+            }
+            prop_assert!(used.tokens <= tokens, "{used:?} of {count}");
+            prop_assert!(used.calls <= calls, "{used:?} of {count}");
+            let account = *ledger.account();
+            prop_assert_eq!((account.settled(), account.open()), (used, Amount::default()));
+        }
     }
 }

@@ -1,24 +1,17 @@
 //! The one way to a model: every call is booked, bounded, retried and written down here.
 
-use super::ledger::{Bound, Ledger};
-use super::transcript::Recorder;
-use super::{Books, Denied, Intent, Model, ModelError, Reply, Retry};
-use crate::domain::{CallStatus, CallSubject, Role, Tokens, Usd};
-use serde_json::{Map, Value, json};
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use super::ledger::{Bound, Ledger, OpenCall};
+use super::pace::{Heard, Permit};
+use super::request::{Outgoing, prepare};
+use super::retry::Tried;
+use super::seen::{Line, Seen};
+use super::stream::Open;
+use super::wire::Dialect;
+use super::{Allowance, Books, CallError, Intent, Model, ModelError, Reply, ReplyStream, Retry};
+use crate::domain::{CallSubject, Role};
+use serde_json::Value;
+use std::sync::Arc;
 use std::time::Instant;
-
-/// What a job may use; none is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Allowance {
-    /// Model calls.
-    pub calls: Option<u64>,
-    /// Input and output tokens together.
-    pub tokens: Option<u64>,
-    /// Money.
-    pub cost: Option<Usd>,
-}
 
 /// Whose calls these are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,43 +30,15 @@ pub struct Metered {
     job: JobSubject,
     retry: Retry,
     ledger: Arc<Ledger>,
-    seen: Mutex<Seen>,
+    seen: Arc<Seen>,
 }
 
-/// What was seen of the job's calls so far.
-#[derive(Default)]
-struct Seen {
-    recorder: Recorder,
-    requests: u64,
-    out_of_budget: bool,
-    provider_failure: Option<String>,
-    overflows: u64,
-    overflows_in_a_row: u64,
-    unhandled_overflow: bool,
-}
-
-/// Why a call gave no reply.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum CallError {
-    /// It never left.
-    #[error(transparent)]
-    Denied(#[from] Denied),
-    /// The model gave none.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-}
-
-impl CallError {
-    /// Returns the error as an object in OpenAI's dialect: `message`, `type`, `param`, `code`.
-    pub fn to_object(&self) -> Value {
-        let kind = match self {
-            Self::Denied(Denied::Budget { .. }) => "budget_exceeded",
-            Self::Denied(Denied::Stopping) => "stopping",
-            Self::Model(ModelError::Refused { error, .. }) => return error.clone(),
-            Self::Model(ModelError::Failed { .. }) => "server_error",
-        };
-        json!({"message": self.to_string(), "type": kind, "param": null, "code": null})
-    }
+/// A try that was answered, and that is still to be settled.
+struct Answered<T> {
+    what: T,
+    call: OpenCall,
+    permit: Permit,
+    began: Instant,
 }
 
 impl std::fmt::Debug for Metered {
@@ -91,11 +56,11 @@ impl Metered {
         allowance: Allowance,
     ) -> Self {
         Self {
+            retry: model.retry(),
             model,
             job,
-            retry: Retry::default(),
             ledger: Arc::new(Ledger::new(books, allowance)),
-            seen: Mutex::default(),
+            seen: Arc::default(),
         }
     }
 
@@ -111,52 +76,75 @@ impl Metered {
         &self.model
     }
 
+    /// Returns whether requests of this dialect are answered.
+    pub fn speaks(&self, dialect: Dialect) -> bool {
+        self.model.speaks(dialect)
+    }
+
     /// Answers a Chat Completions request: intent on the books, request, settlement; again
     /// for each further try after a failure that allows it.
     ///
     /// The model's name, streaming and the number of choices are not the caller's to say,
     /// and its limit of output tokens can only lower the configured one. Dropping the future
-    /// ends the call: it is settled as abandoned.
+    /// ends the call: it is settled as abandoned. The reply does not wait until its
+    /// settlement is durable; [`Self::settled`] does.
     pub async fn complete(&self, request: &Value) -> Result<Reply, CallError> {
-        // Declared first, so that it goes last: after the settlement is on its way.
-        let _under_way = self.ledger.begin();
-        let mut line = Line::begin(self, request);
-        let result = match self.prepare(request) {
-            Ok(body) => self.ask(&body, &mut line.tries).await,
-            Err(refused) => Err(refused.into()),
-        };
-        line.end(&result);
-        result
+        self.whole(Dialect::Chat, request).await
+    }
+
+    /// Answers a Chat Completions request with a stream, under the same rules. A call is
+    /// tried again only while nothing of its stream has come; the usage at the end is passed
+    /// on where the request asks for it. Dropping the stream ends the call.
+    pub async fn stream(&self, request: &Value) -> Result<ReplyStream, CallError> {
+        self.streamed(Dialect::Chat, request).await
+    }
+
+    /// Answers a Messages request, verbatim but for what is not the caller's to say; refused
+    /// where the provider speaks another dialect.
+    pub async fn messages(&self, request: &Value) -> Result<Reply, CallError> {
+        self.whole(Dialect::Messages, request).await
+    }
+
+    /// Answers a Messages request with a stream, under the same rules as [`Self::stream`].
+    pub async fn stream_messages(&self, request: &Value) -> Result<ReplyStream, CallError> {
+        self.streamed(Dialect::Messages, request).await
     }
 
     /// Returns how many requests came, whatever became of them.
     pub fn requests(&self) -> u64 {
-        self.seen().requests
+        self.seen.requests()
     }
 
-    /// Returns whether a call was denied because an allowance or a budget is used up.
+    /// Returns whether a call was denied because the job's or the attempt's allowance is used
+    /// up.
     pub fn is_out_of_budget(&self) -> bool {
-        self.seen().out_of_budget
+        self.seen.is_out_of_budget()
+    }
+
+    /// Returns whether a call was denied because the run's budget is used up. What the job
+    /// did without it says nothing about the agent.
+    pub fn is_cut_by_run(&self) -> bool {
+        self.seen.is_cut_by_run()
     }
 
     /// Returns what the provider failed with, if the last call that reached it failed so.
     pub fn provider_failure(&self) -> Option<String> {
-        self.seen().provider_failure.clone()
+        self.seen.provider_failure()
     }
 
     /// Returns how many requests were longer than the model's context.
     pub fn context_overflows(&self) -> u64 {
-        self.seen().overflows
+        self.seen.overflows()
     }
 
     /// Returns whether two such requests came in a row: nobody had handled the first.
     pub fn has_unhandled_overflow(&self) -> bool {
-        self.seen().unhandled_overflow
+        self.seen.has_unhandled_overflow()
     }
 
     /// Returns the calls so far as lines of JSON; [`super::transcript`] describes them.
     pub fn transcript_bytes(&self) -> Vec<u8> {
-        self.seen().recorder.to_bytes()
+        self.seen.transcript_bytes()
     }
 
     /// Waits until no call is under way and all their settlements are recorded.
@@ -164,210 +152,148 @@ impl Metered {
         self.ledger.settled().await;
     }
 
-    async fn ask(&self, body: &Value, tries: &mut u32) -> Result<Reply, CallError> {
-        let bound = self.bound(body);
-        loop {
-            *tries += 1;
-            let (seed, result) = self.ask_once(body, bound).await?;
-            match result {
-                Err(ModelError::Failed {
-                    retryable: true,
-                    what,
-                    ..
-                }) if let Some(pause) = self.retry.pause(*tries, seed) => {
-                    tracing::debug!(call = seed, tried = *tries, what, "trying again");
-                    tokio::time::sleep(pause).await;
-                }
-                result => return Ok(result?),
+    async fn whole(&self, dialect: Dialect, request: &Value) -> Result<Reply, CallError> {
+        // Declared first, so that it goes last: after the settlement is on its way.
+        let _under_way = self.ledger.begin();
+        let (outgoing, mut line) = self.begin(dialect, request)?;
+        let once = || self.model.whole(dialect, &outgoing.body);
+        let result = match self.tries(&outgoing, &mut line.tries, once).await {
+            Ok(Answered { what, call, .. }) => {
+                call.answered(&what);
+                Ok(what)
+            }
+            Err(error) => Err(error),
+        };
+        line.end(&result);
+        result
+    }
+
+    async fn streamed(&self, dialect: Dialect, request: &Value) -> Result<ReplyStream, CallError> {
+        let under_way = self.ledger.begin();
+        let (outgoing, mut line) = self.begin(dialect, request)?;
+        let once = || self.model.first(dialect, &outgoing.body);
+        let answered = match self.tries(&outgoing, &mut line.tries, once).await {
+            Ok(answered) => answered,
+            Err(error) => {
+                line.end(&Err(error.clone()));
+                return Err(error);
+            }
+        };
+        let Answered {
+            what: came,
+            call,
+            permit,
+            began,
+        } = answered;
+        let open = Open {
+            model: self.model.clone(),
+            request: outgoing.body,
+            call,
+            line,
+            began,
+            permit,
+            under_way,
+        };
+        Ok(ReplyStream::new(dialect, outgoing.with_usage, came, open))
+    }
+
+    /// Returns a request that may leave, and its line in the transcript; what may not leave is
+    /// in the transcript already.
+    fn begin(&self, dialect: Dialect, request: &Value) -> Result<(Outgoing, Line), CallError> {
+        let line = |request| Line::begin(self.seen.clone(), dialect, request);
+        let prepared = match self.seen.unusable() {
+            // Nothing has changed since, and nothing will before somebody changes it.
+            Some(error) => Err(error),
+            None => prepare(dialect, request, &self.model),
+        };
+        match prepared {
+            Ok(outgoing) => {
+                let line = line(outgoing.body.clone());
+                Ok((outgoing, line))
+            }
+            Err(error) => {
+                let error = CallError::from(error);
+                line(Arc::new(request.clone())).end(&Err(error.clone()));
+                Err(error)
             }
         }
     }
 
-    async fn ask_once(
+    /// Makes the tries of one call. The last one is not settled if it was answered; all
+    /// others are.
+    async fn tries<T, F>(
         &self,
-        body: &Value,
-        bound: Bound,
-    ) -> Result<(u64, Result<Reply, ModelError>), Denied> {
-        let intent = Intent {
+        outgoing: &Outgoing,
+        tries: &mut u32,
+        once: impl Fn() -> F,
+    ) -> Result<Answered<T>, CallError>
+    where
+        F: Future<Output = Result<T, ModelError>>,
+    {
+        let bound = Bound {
+            tokens: outgoing.most,
+            cost: self.model.price().at_most(outgoing.most),
+        };
+        let mut turns = self.model.pace().call();
+        let first = Instant::now();
+        loop {
+            let permit = turns.admit().await;
+            *tries += 1;
+            let mut call = self.ledger.open(self.intent(bound), bound).await?;
+            let seed = call.id().0;
+            call.leaves();
+            let began = Instant::now();
+            let result = once().await;
+            let advice = turns.hear(&permit, Heard::of(&result));
+            let error = match result {
+                Ok(what) => {
+                    return Ok(Answered {
+                        what,
+                        call,
+                        permit,
+                        began,
+                    });
+                }
+                Err(error) => error,
+            };
+            call.failed(&error);
+            drop(permit);
+            let tried = Tried {
+                tries: *tries,
+                took: first.elapsed(),
+                advice,
+                seed,
+            };
+            match self.retry.pause(&error, tried) {
+                Some(pause) => {
+                    tracing::debug!(call = seed, tried = *tries, %error, "trying again");
+                    tokio::time::sleep(pause).await;
+                }
+                None => return Err(error.into()),
+            }
+        }
+    }
+
+    fn intent(&self, bound: Bound) -> Intent {
+        Intent {
             subject: self.job.subject.clone(),
             execution: self.job.execution,
             role: self.job.role,
             model: self.model.name().to_owned(),
             at_most: bound.cost,
             at_most_tokens: bound.tokens.total(),
-        };
-        let mut open = self.ledger.open(intent, bound).await?;
-        let seed = open.id().0;
-        open.leaves();
-        let result = self.model.complete(body).await;
-        match &result {
-            Ok(reply) => {
-                open.settle(CallStatus::Answered, reply.tokens, reply.cost)
-                    .await;
-            }
-            Err(ModelError::Refused { .. }) => {
-                open.settle(CallStatus::Refused, Tokens::default(), Usd::default())
-                    .await;
-            }
-            Err(ModelError::Failed { may_be_charged, .. }) if *may_be_charged => {
-                open.settle_unknown(CallStatus::Failed).await;
-            }
-            Err(ModelError::Failed { .. }) => {
-                open.settle(CallStatus::Failed, Tokens::default(), Usd::default())
-                    .await;
-            }
-        }
-        Ok((seed, result))
-    }
-
-    /// Returns the request as it leaves.
-    fn prepare(&self, request: &Value) -> Result<Value, ModelError> {
-        let mut body = request
-            .as_object()
-            .ok_or_else(|| refused("the request is no JSON object"))?
-            .clone();
-        if !body.get("messages").is_some_and(Value::is_array) {
-            return Err(refused("the request has no list `messages`"));
-        }
-        match body.remove("n") {
-            None | Some(Value::Null) => {}
-            Some(n) if n.as_u64() == Some(1) => {}
-            Some(_) => return Err(refused("`n` must be 1: one answer per call")),
-        }
-        body.remove("stream");
-        body.remove("stream_options");
-        let limit = self.model.max_output_tokens();
-        let asked = take_limit(&mut body).unwrap_or(limit);
-        body.insert(
-            "max_completion_tokens".to_owned(),
-            json!(asked.clamp(1, limit)),
-        );
-        body.insert("model".to_owned(), json!(self.model.name()));
-        Ok(Value::Object(body))
-    }
-
-    /// Returns what the prepared request can use at most: no tokenizer makes more tokens
-    /// than there are bytes.
-    fn bound(&self, body: &Value) -> Bound {
-        let limit = self.model.max_output_tokens();
-        let tokens = Tokens {
-            input: json_len(body),
-            output: body["max_completion_tokens"].as_u64().unwrap_or(limit),
-            ..Tokens::default()
-        };
-        Bound {
-            tokens,
-            cost: self.model.price().cost(tokens),
         }
     }
-
-    fn note(&self, line: &Line<'_>, result: Option<&Result<Reply, CallError>>) {
-        let mut seen = self.seen();
-        seen.requests += 1;
-        match result {
-            Some(Err(CallError::Denied(Denied::Budget { .. }))) => seen.out_of_budget = true,
-            Some(Err(CallError::Model(ModelError::Failed { what, .. }))) => {
-                seen.provider_failure = Some(what.clone());
-            }
-            Some(Ok(_) | Err(CallError::Model(ModelError::Refused { .. }))) => {
-                seen.provider_failure = None;
-            }
-            Some(Err(CallError::Denied(Denied::Stopping))) | None => {}
-        }
-        match result {
-            Some(Err(CallError::Model(error))) if error.is_context_overflow() => {
-                seen.overflows += 1;
-                seen.overflows_in_a_row += 1;
-                seen.unhandled_overflow |= seen.overflows_in_a_row > 1;
-            }
-            Some(Ok(_)) => seen.overflows_in_a_row = 0,
-            Some(Err(_)) | None => {}
-        }
-        seen.recorder
-            .record(line.request, result, line.began.elapsed(), line.tries);
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One call on its way into the transcript; written as abandoned where it is dropped.
-struct Line<'a> {
-    metered: &'a Metered,
-    request: &'a Value,
-    began: Instant,
-    tries: u32,
-    is_written: bool,
-}
-
-impl<'a> Line<'a> {
-    fn begin(metered: &'a Metered, request: &'a Value) -> Self {
-        Self {
-            metered,
-            request,
-            began: Instant::now(),
-            tries: 0,
-            is_written: false,
-        }
-    }
-
-    fn end(mut self, result: &Result<Reply, CallError>) {
-        self.is_written = true;
-        self.metered.note(&self, Some(result));
-    }
-}
-
-impl Drop for Line<'_> {
-    fn drop(&mut self) {
-        if !self.is_written {
-            self.metered.note(self, None);
-        }
-    }
-}
-
-fn refused(what: &str) -> ModelError {
-    ModelError::Refused {
-        status: 400,
-        error: json!({
-            "message": what, "type": "invalid_request_error", "param": null, "code": null,
-        }),
-    }
-}
-
-/// Takes out the limit of output tokens, under its present and its former name.
-fn take_limit(body: &mut Map<String, Value>) -> Option<u64> {
-    let present = body.remove("max_completion_tokens");
-    let former = body.remove("max_tokens");
-    [present, former]
-        .into_iter()
-        .flatten()
-        .find_map(|limit| limit.as_u64())
-}
-
-/// Returns how many bytes a value has as JSON, without writing it anywhere.
-fn json_len(value: &Value) -> u64 {
-    struct Count(u64);
-    impl io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len() as u64;
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    serde_json::to_writer(&mut count, value).map_or(u64::MAX, |()| count.0)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Allowance, CallError};
     use crate::domain::{CallStatus, Tokens, Usd};
+    use crate::model::CallError;
     use crate::model::fixture::{HELLO, Program, Remembered, Row, metered, request};
-    use crate::model::{Denied, Model, ModelError, ModelSettings, Price, transcript};
+    use crate::model::{
+        Allowance, Denied, Model, ModelError, ModelSettings, Price, Scope, transcript,
+    };
     use futures_util::FutureExt as _;
     use serde_json::{Value, json};
     use std::sync::Arc;
@@ -382,6 +308,7 @@ mod tests {
         let books = Arc::new(Remembered::marking(program.path("marker")));
         let metered = metered(program.model(), books.clone(), Allowance::default());
         metered.complete(&request("hi")).await.expect("a reply");
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Answered]);
         let rows = books.rows();
         let [Row::Intended(_, intent), Row::Settled(settlement)] = rows.as_slice() else {
@@ -435,6 +362,7 @@ mod tests {
         let (metered, books) = program.metered();
         metered.complete(&request("hi")).await.expect("a reply");
         let (failed, answered) = (CallStatus::Failed, CallStatus::Answered);
+        metered.settled().await;
         assert_eq!(books.endings(), [failed, failed, answered]);
         assert_eq!(metered.provider_failure(), None);
         let text = transcript::render(&metered.transcript_bytes(), 10_000);
@@ -448,10 +376,7 @@ mod tests {
     async fn a_failure_that_stays_is_told_and_booked_at_its_bound() {
         let program = Program::new("exit 1");
         let settings = ModelSettings {
-            price: Some(Price::PerMillion {
-                input: Usd(1_000_000),
-                output: Usd(1_000_000),
-            }),
+            price: Some(Price::plain(Usd(1_000_000), Usd(1_000_000))),
             ..program.settings()
         };
         let model = Model::new(settings).expect("the settings are right");
@@ -461,6 +386,7 @@ mod tests {
             .complete(&request("hi"))
             .await
             .expect_err("it fails");
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Failed; 3]);
         let failure = metered.provider_failure().expect("the provider failed");
         assert_eq!(failure, "`/bin/sh` ended with exit code 1");
@@ -492,6 +418,7 @@ mod tests {
                 .expect_err("it fails");
             assert!(matches!(error, CallError::Model(ModelError::Failed { .. })));
         }
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Failed; 6]);
         assert!(!metered.is_out_of_budget());
         for row in books.rows() {
@@ -523,6 +450,7 @@ mod tests {
             assert_eq!(metered.has_unhandled_overflow(), unhandled);
         }
         let (refused, answered) = (CallStatus::Refused, CallStatus::Answered);
+        metered.settled().await;
         assert_eq!(
             books.endings(),
             [refused, answered, refused, refused, answered]
@@ -542,6 +470,7 @@ mod tests {
         let calls = (0..20).map(|_| metered.complete(&sent));
         let results = futures_util::future::join_all(calls).await;
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 5);
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Answered; 5]);
         assert!(metered.is_out_of_budget());
         let error = metered.complete(&sent).await.expect_err("used up");
@@ -555,40 +484,47 @@ mod tests {
     async fn tokens_and_money_are_reserved_and_given_back() {
         let program = Program::new(HELLO);
         let settings = ModelSettings {
-            price: Some(Price::PerMillion {
-                input: Usd(1_000_000),
-                output: Usd(1_000_000),
-            }),
+            price: Some(Price::plain(Usd(1_000_000), Usd(1_000_000))),
             ..program.settings()
         };
-        // One call can use at most some 1,100 tokens and micro-dollars, and uses 12.
+        // One call can use at most some 1,200 tokens and micro-dollars, and uses 12.
         for allowance in [
             Allowance {
-                tokens: Some(1200),
+                tokens: Some(1300),
                 ..Allowance::default()
             },
             Allowance {
-                cost: Some(Usd(1200)),
+                cost: Some(Usd(1300)),
                 ..Allowance::default()
             },
         ] {
             let model = Model::new(settings.clone()).expect("the settings are right");
-            let metered = metered(model, Arc::new(Remembered::default()), allowance);
+            let books = Arc::new(Remembered::default());
+            let metered = metered(model, books.clone(), allowance);
             let sent = request("hi");
-            let (first, second) = tokio::join!(metered.complete(&sent), metered.complete(&sent));
-            let denied = [first, second].into_iter().filter_map(Result::err);
-            let denied: Vec<CallError> = denied.collect();
+            // There is room for one at a time; the others wait for it.
+            let calls = (0..5).map(|_| metered.complete(&sent));
+            for reply in futures_util::future::join_all(calls).await {
+                reply.expect("there was room after a while");
+            }
+            let mut is_open = false;
+            for row in books.rows() {
+                assert_ne!(is_open, matches!(row, Row::Intended(..)), "one at a time");
+                is_open = !is_open;
+            }
+            let long = request(&"x".repeat(500));
+            let denied = metered.complete(&long).await.expect_err("it never fits");
             assert!(
                 matches!(
-                    denied.as_slice(),
-                    [CallError::Denied(Denied::Budget { .. })]
+                    denied,
+                    CallError::Denied(Denied::Budget {
+                        scope: Scope::Job,
+                        ..
+                    })
                 ),
                 "{denied:?}"
             );
-            metered
-                .complete(&sent)
-                .await
-                .expect("the reservation is free again");
+            metered.complete(&sent).await.expect("this one fits");
         }
     }
 
@@ -596,12 +532,19 @@ mod tests {
     async fn the_books_can_deny() {
         let program = Program::new(HELLO);
         let what = "the run's budget of $1.0000 is used up".to_owned();
-        let books = Arc::new(Remembered::denying_from(2, Denied::Budget { what }));
+        let books = Arc::new(Remembered::denying_from(
+            2,
+            Denied::Budget {
+                scope: Scope::Run,
+                what,
+            },
+        ));
         let metered = metered(program.model(), books.clone(), Allowance::default());
         metered.complete(&request("hi")).await.expect("a reply");
         let error = metered.complete(&request("hi")).await.expect_err("denied");
         assert_eq!(error.to_object()["type"], "budget_exceeded");
-        assert!(metered.is_out_of_budget());
+        assert!(metered.is_cut_by_run() && !metered.is_out_of_budget());
+        metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Answered]);
     }
 

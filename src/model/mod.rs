@@ -11,29 +11,61 @@
 //! Providers are a closed set that this module knows, so they are an enum and no trait:
 //! one more is one more variant, which the compiler then asks for wherever it matters.
 
+mod account;
+mod anthropic;
+mod assemble;
 mod books;
+mod bound;
+mod call;
+mod chunks;
 mod clip;
 mod command;
+mod http;
 mod ledger;
 mod metered;
+mod openai;
+mod pace;
+mod price;
+mod prices;
 mod reply;
+mod request;
 mod retry;
+mod seen;
 mod settings;
+mod stream;
 pub mod transcript;
+mod translate;
+mod usage;
+mod verdict;
+mod wire;
 
 #[cfg(test)]
 pub(crate) mod fixture;
 
-pub use books::{Books, Denied, Intent};
+pub use account::{Account, Allowance, Limit, Room};
+pub use books::{Books, Denied, Intent, Scope};
+pub use call::CallError;
 pub use clip::clip;
-pub use metered::{Allowance, CallError, JobSubject, Metered};
+pub use metered::{JobSubject, Metered};
+pub use pace::{Advice, Call, Health, Heard, Pace, Permit};
+pub use price::{Price, Rates};
+pub use prices::{Listed, PriceList, listed_price, price_table};
 pub use reply::Reply;
 pub use retry::Retry;
-pub use settings::{ModelSettings, Price, SettingsError};
+pub use settings::{LimitField, ModelSettings, SettingsError};
+pub use stream::ReplyStream;
+pub use wire::{Dialect, Event};
 
+use anthropic::AnthropicModel;
+use assemble::Fold;
 use command::CommandModel;
+use futures_util::StreamExt as _;
+use openai::OpenAiModel;
+use reply::About;
 use serde_json::Value;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use stream::Came;
+use wire::Answer;
 
 /// A model as configured for a role.
 #[derive(Debug)]
@@ -41,24 +73,37 @@ pub struct Model {
     name: String,
     price: Price,
     max_output_tokens: u64,
+    takes_images: bool,
+    retry: Retry,
+    pace: Pace,
     provider: Provider,
 }
 
 #[derive(Debug)]
 enum Provider {
     Command(CommandModel),
+    OpenAi(OpenAiModel),
+    Anthropic(AnthropicModel),
 }
 
 /// Why a model gave no reply. Whose doing it is decides what is done about it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ModelError {
     /// The request's fault: sent again it would be refused again.
-    #[error("the model refused the request: {}", reply::message(error))]
+    #[error("the model refused the request: {}", verdict::message(error))]
     Refused {
         /// HTTP status that says so, 400 to 499.
         status: u16,
         /// The error object in OpenAI's dialect: `message`, `type`, `code`, ….
         error: Value,
+    },
+    /// The provider asks for fewer calls: it has done nothing, and charged nothing.
+    #[error("{what}")]
+    Busy {
+        /// What it said, for a reader.
+        what: String,
+        /// How long it asks to wait before another try.
+        retry_after: Option<Duration>,
     },
     /// The provider's fault.
     #[error("{what}")]
@@ -69,6 +114,15 @@ pub enum ModelError {
         retryable: bool,
         /// Whether the provider may have done, and charged for, the work all the same.
         may_be_charged: bool,
+        /// How long the provider asks to wait before another try.
+        retry_after: Option<Duration>,
+    },
+    /// The fault of the settings, the key or the account: no call can succeed until somebody
+    /// corrects them. Nothing was charged.
+    #[error("{what}")]
+    Unusable {
+        /// What is wrong, and what to do about it.
+        what: String,
     },
 }
 
@@ -76,8 +130,8 @@ impl ModelError {
     /// Returns whether the request was longer than the model's context.
     pub fn is_context_overflow(&self) -> bool {
         match self {
-            Self::Refused { error, .. } => reply::is_context_overflow(error),
-            Self::Failed { .. } => false,
+            Self::Refused { error, .. } => verdict::is_context_overflow(error),
+            Self::Busy { .. } | Self::Failed { .. } | Self::Unusable { .. } => false,
         }
     }
 }
@@ -89,9 +143,14 @@ impl Model {
         Ok(Self {
             price: settings.known_price()?,
             max_output_tokens: settings.output_limit(),
+            takes_images: settings.images,
+            retry: settings.retry,
+            pace: Pace::default(),
             name: settings.model.clone(),
             provider: match settings.provider.as_str() {
                 "command" => Provider::Command(CommandModel::new(settings)),
+                "openai" => Provider::OpenAi(OpenAiModel::new(&settings)?),
+                "anthropic" => Provider::Anthropic(AnthropicModel::new(&settings)?),
                 _ => return Err(SettingsError::unknown_provider(&settings.provider)),
             },
         })
@@ -102,6 +161,17 @@ impl Model {
     pub fn check(&self) -> Result<(), SettingsError> {
         match &self.provider {
             Provider::Command(command) => command.check(),
+            Provider::OpenAi(openai) => openai.check(),
+            Provider::Anthropic(anthropic) => anthropic.check(),
+        }
+    }
+
+    /// Returns whether requests of this dialect are answered: Chat Completions always,
+    /// Messages where the provider speaks it.
+    pub fn speaks(&self, dialect: Dialect) -> bool {
+        match (&self.provider, dialect) {
+            (_, Dialect::Chat) | (Provider::Anthropic(_), Dialect::Messages) => true,
+            (Provider::Command(_) | Provider::OpenAi(_), Dialect::Messages) => false,
         }
     }
 
@@ -120,15 +190,80 @@ impl Model {
         self.max_output_tokens
     }
 
-    /// Asks the provider once. Dropping the future ends whatever it started.
+    /// Returns whether it takes images.
+    pub fn takes_images(&self) -> bool {
+        self.takes_images
+    }
+
+    /// Returns how often and how patiently a failed call is tried again.
+    pub fn retry(&self) -> Retry {
+        self.retry
+    }
+
+    /// Returns the pace of its provider, which all calls of all jobs share.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Asks the provider once, for a whole answer.
     ///
     /// Visible in this module only: who wants an answer asks [`Metered`], so that no call is
     /// off the books.
-    pub(self) async fn complete(&self, request: &Value) -> Result<Reply, ModelError> {
+    pub(self) async fn whole(&self, dialect: Dialect, body: &Value) -> Result<Reply, ModelError> {
         let began = Instant::now();
-        let answer = match &self.provider {
-            Provider::Command(command) => command.ask(request).await?,
+        let answer = match self.send(dialect, body, false).await? {
+            Answer::Whole(answer) => answer,
+            // Some providers are asked for a stream whatever the caller wants.
+            Answer::Stream(mut events) => {
+                let mut fold = Fold::new(dialect);
+                while let Some(event) = events.next().await {
+                    fold.push(&event?);
+                }
+                if !fold.is_complete() {
+                    return Err(reply::unusable(&self.name, stream::CUT));
+                }
+                fold.finish()
+            }
         };
-        reply::read(answer, request, &self.name, self.price, began.elapsed())
+        let about = About::new(dialect, body, self, began.elapsed());
+        reply::read(answer, &about)
+    }
+
+    /// Asks the provider once, for a stream, and waits for its first event.
+    pub(self) async fn first(&self, dialect: Dialect, body: &Value) -> Result<Came, ModelError> {
+        let began = Instant::now();
+        match self.send(dialect, body, true).await? {
+            Answer::Whole(answer) => {
+                let about = About::new(dialect, body, self, began.elapsed());
+                reply::read(answer, &about).map(Came::Whole)
+            }
+            Answer::Stream(mut events) => match events.next().await {
+                Some(Ok(first)) => Ok(Came::Stream(first, events)),
+                Some(Err(error)) => Err(error),
+                None => Err(reply::unusable(&self.name, "it is empty")),
+            },
+        }
+    }
+
+    /// Asks the provider once, in a dialect that it speaks. Asked for a stream, it may all
+    /// the same answer whole. Dropping the future, or the stream, ends whatever it started.
+    async fn send(
+        &self,
+        dialect: Dialect,
+        body: &Value,
+        stream: bool,
+    ) -> Result<Answer, ModelError> {
+        match (&self.provider, dialect) {
+            (Provider::Command(command), Dialect::Chat) => {
+                command.ask(body).await.map(Answer::Whole)
+            }
+            (Provider::OpenAi(openai), Dialect::Chat) => openai.send(body, stream).await,
+            (Provider::Anthropic(anthropic), dialect) => {
+                anthropic.send(dialect, body, stream).await
+            }
+            (Provider::Command(_) | Provider::OpenAi(_), Dialect::Messages) => {
+                Err(request::other_dialect())
+            }
+        }
     }
 }

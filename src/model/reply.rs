@@ -1,14 +1,12 @@
 //! From what a provider answered to a reply: pure, strict about what is used, tolerant of
 //! what is missing.
 
-use super::{ModelError, Price};
+use super::wire::Dialect;
+use super::{Model, ModelError, Price, usage, verdict};
 use crate::domain::{Tokens, Usd};
 use crate::sys::clock::now_ms;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::time::Duration;
-
-/// A count of tokens beyond this is nonsense, not usage.
-const MOST_TOKENS: u64 = 1_000_000_000;
 
 /// A model's answer to one request.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,101 +58,82 @@ pub(super) fn content_text(message: &Value) -> String {
     }
 }
 
-/// Returns the message of an error object.
-pub(super) fn message(error: &Value) -> &str {
-    error["message"].as_str().unwrap_or("no message")
-}
-
-/// Returns whether an error object says that the request was too long for the model.
-pub(super) fn is_context_overflow(error: &Value) -> bool {
-    let text = message(error).to_lowercase();
-    error["code"] == "context_length_exceeded"
-        || error["type"] == "context_length_exceeded"
-        || text.contains("maximum context length")
-        || text.contains("prompt is too long")
-}
-
-/// Reads a provider's answer: a response, or an error in OpenAI's dialect.
-pub(super) fn read(
-    mut body: Value,
-    request: &Value,
-    model: &str,
+/// What an answer belongs to.
+pub(super) struct About<'a> {
+    dialect: Dialect,
+    request: &'a Value,
+    model: &'a str,
     price: Price,
     latency: Duration,
-) -> Result<Reply, ModelError> {
-    if let Some(error) = body.get_mut("error").filter(|error| !error.is_null()) {
-        return Err(read_error(error.take()));
+}
+
+impl<'a> About<'a> {
+    pub(super) fn new(
+        dialect: Dialect,
+        request: &'a Value,
+        model: &'a Model,
+        latency: Duration,
+    ) -> Self {
+        Self {
+            dialect,
+            request,
+            model: model.name(),
+            price: model.price(),
+            latency,
+        }
     }
-    complete(&mut body, model).map_err(|what| ModelError::Failed {
+
+    /// Returns a body as a reply, with its usage, or with an estimate in place of it.
+    fn reply(&self, mut body: Value) -> Reply {
+        let counted = usage::counted(self.dialect, &body);
+        let estimated = counted.is_none();
+        let tokens = counted.unwrap_or_else(|| usage::estimate(self.request, &body));
+        if estimated {
+            body["usage"] = usage::written(self.dialect, tokens);
+        }
+        Reply {
+            body,
+            tokens,
+            estimated,
+            cost: self.price.cost(tokens),
+            latency: self.latency,
+        }
+    }
+}
+
+/// Reads a provider's answer: a response, or an error.
+pub(super) fn read(mut body: Value, about: &About<'_>) -> Result<Reply, ModelError> {
+    if let Some(error) = body.get_mut("error").filter(|error| !error.is_null()) {
+        return Err(verdict::read(error.take(), false));
+    }
+    match about.dialect {
+        Dialect::Chat => complete(&mut body, about.model),
+        Dialect::Messages => check_message(&body),
+    }
+    .map_err(|what| unusable(about.model, &what))?;
+    Ok(about.reply(body))
+}
+
+/// Reads what the events of a stream came to; what was passed on is taken as it is.
+pub(super) fn read_streamed(body: Value, about: &About<'_>) -> Reply {
+    about.reply(body)
+}
+
+/// Returns the error for an answer that nobody can use.
+pub(super) fn unusable(model: &str, what: &str) -> ModelError {
+    ModelError::Failed {
         what: format!("the reply of model `{model}` is unusable: {what}"),
         retryable: true,
         may_be_charged: true,
-    })?;
-    let (tokens, estimated) = match usage(&body) {
-        Some(tokens) => (tokens, false),
-        None => (estimate(request, &body), true),
-    };
-    if estimated {
-        body["usage"] = json!({
-            "prompt_tokens": tokens.input,
-            "completion_tokens": tokens.output,
-            "total_tokens": tokens.total(),
-        });
+        retry_after: None,
     }
-    Ok(Reply {
-        body,
-        tokens,
-        estimated,
-        cost: price.cost(tokens),
-        latency,
-    })
 }
 
-/// Decides whose fault an error is, from what the provider calls it.
-fn read_error(error: Value) -> ModelError {
-    let error = match error {
-        Value::Object(fields) => fields,
-        Value::String(text) => Map::from_iter([("message".to_owned(), Value::String(text))]),
-        other => Map::from_iter([("message".to_owned(), Value::String(other.to_string()))]),
-    };
-    let field = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or("");
-    let status = ["status", "code"]
-        .iter()
-        .find_map(|name| error.get(*name)?.as_u64())
-        .and_then(|status| u16::try_from(status).ok());
-    let is_providers = status.is_some_and(|status| status == 429 || (500..600).contains(&status))
-        || [field("type"), field("code")].iter().any(|name| {
-            name.starts_with("rate_limit")
-                || name.starts_with("server_error")
-                || name.starts_with("overloaded")
-                || name.starts_with("internal_server_error")
-                || name.starts_with("api_error")
-        });
-    if is_providers {
-        let kind = [field("type"), field("code"), "an error"];
-        let kind = kind.iter().find(|name| !name.is_empty()).unwrap_or(&"");
-        return ModelError::Failed {
-            what: format!("the model's provider reports {kind}: {}", field("message")),
-            retryable: true,
-            may_be_charged: false,
-        };
-    }
-    let mut error = error;
-    if !error.get("message").is_some_and(Value::is_string) {
-        error.insert("message".to_owned(), json!("no message"));
-    }
-    for (name, default) in [
-        ("type", json!("invalid_request_error")),
-        ("param", Value::Null),
-        ("code", Value::Null),
-    ] {
-        error.entry(name).or_insert(default);
-    }
-    ModelError::Refused {
-        status: status
-            .filter(|status| (400..500).contains(status))
-            .unwrap_or(400),
-        error: Value::Object(error),
+/// Checks that there is a message; it is passed on as it is.
+fn check_message(body: &Value) -> Result<(), String> {
+    match body["content"].is_array() {
+        true => Ok(()),
+        false => Err("it has no `content`".to_owned()),
     }
 }
 
@@ -217,50 +196,25 @@ fn check_tool_calls(calls: &[Value]) -> Result<(), String> {
     Ok(())
 }
 
-fn usage(body: &Value) -> Option<Tokens> {
-    let usage = body.get("usage")?;
-    let count = |path: &str| {
-        usage
-            .pointer(path)
-            .and_then(Value::as_u64)
-            .filter(|count| *count <= MOST_TOKENS)
-    };
-    let input = count("/prompt_tokens")?;
-    let output = count("/completion_tokens")?;
-    let part = |path: &str, whole: u64| count(path).unwrap_or(0).min(whole);
-    Some(Tokens {
-        input,
-        cached: part("/prompt_tokens_details/cached_tokens", input),
-        cache_written: 0,
-        output,
-        reasoning: part("/completion_tokens_details/reasoning_tokens", output),
-    })
-}
-
-fn estimate(request: &Value, body: &Value) -> Tokens {
-    let quarter = |value: &Value| (value.to_string().chars().count() as u64).div_ceil(4);
-    Tokens {
-        input: quarter(&request["messages"]) + request.get("tools").map_or(0, quarter),
-        output: quarter(&body["choices"]),
-        ..Tokens::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::read;
+    use super::{About, read};
     use crate::domain::{Tokens, Usd};
+    use crate::model::wire::Dialect;
     use crate::model::{ModelError, Price, Reply};
     use serde_json::{Value, json};
     use std::time::Duration;
 
     fn read_value(body: Value) -> Result<Reply, ModelError> {
         let request = json!({"messages": [{"role": "user", "content": "hello"}]});
-        let price = Price::PerMillion {
-            input: Usd(1_000_000),
-            output: Usd(2_000_000),
+        let about = About {
+            dialect: Dialect::Chat,
+            request: &request,
+            model: "m",
+            price: Price::plain(Usd(1_000_000), Usd(2_000_000)),
+            latency: Duration::ZERO,
         };
-        read(body, &request, "m", price, Duration::ZERO)
+        read(body, &about)
     }
 
     #[test]
@@ -294,9 +248,9 @@ mod tests {
         let tokens = Tokens {
             input: 100,
             cached: 60,
-            cache_written: 0,
             output: 10,
             reasoning: 10,
+            ..Tokens::default()
         };
         assert_eq!((reply.tokens, reply.cost), (tokens, Usd(120)));
     }
@@ -332,23 +286,25 @@ mod tests {
 
         for error in [
             json!({"type": "rate_limit_error", "message": "slow down"}),
-            json!({"type": "server_error"}),
             json!({"code": 529}),
             json!({"status": 429, "message": "x"}),
         ] {
             let error = read_value(json!({"error": error})).expect_err("an error");
-            assert!(
-                matches!(
-                    error,
-                    ModelError::Failed {
-                        retryable: true,
-                        may_be_charged: false,
-                        ..
-                    }
-                ),
-                "{error:?}"
-            );
+            assert!(matches!(error, ModelError::Busy { .. }), "{error:?}");
         }
+        let failed = read_value(json!({"error": {"type": "server_error"}})).expect_err("an error");
+        assert!(
+            matches!(
+                failed,
+                ModelError::Failed {
+                    retryable: true,
+                    may_be_charged: false,
+                    retry_after: None,
+                    ..
+                }
+            ),
+            "{failed:?}"
+        );
         let gone = read_value(json!({"error": {"status": 404}})).expect_err("an error");
         assert!(matches!(gone, ModelError::Refused { status: 404, .. }));
     }

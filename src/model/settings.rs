@@ -1,6 +1,8 @@
 //! What a role's model is, resolved from the configuration by the caller.
 
-use crate::domain::{Tokens, Usd};
+use super::{Price, Rates, Retry, listed_price};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,15 +10,29 @@ use std::time::Duration;
 const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 16_384;
 
 /// Names of the providers there are.
-const PROVIDERS: [&str; 1] = ["command"];
+const PROVIDERS: [&str; 3] = ["openai", "anthropic", "command"];
 
 /// Settings of one role's model.
 #[derive(Clone, Debug)]
 pub struct ModelSettings {
-    /// Who serves it: `command`.
+    /// Who serves it: `openai`, `anthropic` or `command`.
     pub provider: String,
     /// Name of the model: what requests carry, and what the books say.
     pub model: String,
+    /// Where the provider's server is, if not where its own is.
+    pub base_url: Option<String>,
+    /// Environment variable that holds the key.
+    pub api_key_env: Option<String>,
+    /// File that holds the key.
+    pub api_key_file: Option<PathBuf>,
+    /// Further headers of each request; never secret ones.
+    pub headers: BTreeMap<String, String>,
+    /// Further fields of each request's body; they take the place of the caller's.
+    pub extra_body: Map<String, Value>,
+    /// What the server calls the limit of output tokens.
+    pub limit_field: LimitField,
+    /// Whether the model takes images.
+    pub images: bool,
     /// Program and arguments of provider `command`. A program without `/` is looked for in
     /// `PATH`; a relative path starts at `dir`.
     pub command: Vec<String>,
@@ -30,33 +46,33 @@ pub struct ModelSettings {
     pub max_output_tokens: Option<u64>,
     /// Time for one call.
     pub timeout: Duration,
+    /// Time for a connection to the server.
+    pub connect_timeout: Duration,
+    /// Longest time in which a server that is answering says nothing.
+    pub idle_timeout: Duration,
+    /// How often and how patiently a failed call is tried again.
+    pub retry: Retry,
 }
 
-/// What tokens cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Price {
-    /// Nothing, or nothing that is counted.
-    Free,
-    /// US dollars per million tokens.
-    PerMillion {
-        /// Prompt tokens.
-        input: Usd,
-        /// Completion tokens, reasoning included.
-        output: Usd,
-    },
+/// What a server of Chat Completions calls the limit of output tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LimitField {
+    /// `max_completion_tokens`, its present name.
+    #[default]
+    MaxCompletionTokens,
+    /// `max_tokens`, its former name, which is all that some servers know.
+    MaxTokens,
 }
 
-impl Price {
-    /// Returns what these tokens cost, rounded up to the next micro-dollar.
-    pub fn cost(self, tokens: Tokens) -> Usd {
+impl LimitField {
+    /// Both, the present one first.
+    pub const ALL: [Self; 2] = [Self::MaxCompletionTokens, Self::MaxTokens];
+
+    /// Returns the field's name.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Free => Usd::default(),
-            Self::PerMillion { input, output } => {
-                let pico = i128::from(tokens.input) * i128::from(input.0)
-                    + i128::from(tokens.output) * i128::from(output.0);
-                let micro = pico.div_euclid(1_000_000) + i128::from(pico % 1_000_000 != 0);
-                Usd(i64::try_from(micro).unwrap_or(i64::MAX))
-            }
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::MaxTokens => "max_tokens",
         }
     }
 }
@@ -91,7 +107,8 @@ pub enum SettingsError {
     /// Nothing says what the model costs.
     #[error(
         "the price of model `{model}` is not known: set `price = {{ input = …, output = … }}` \
-         (US dollars per million tokens), or `free = true` if calls cost nothing"
+         (US dollars per million tokens), or `free = true` if calls cost nothing; \
+         `dgm cost --prices` lists the models whose price is known, each at its provider's server"
     )]
     NoPrice {
         /// Its name.
@@ -107,7 +124,7 @@ impl SettingsError {
         }
     }
 
-    fn unusable(key: &'static str, what: impl Into<String>) -> Self {
+    pub(super) fn unusable(key: &'static str, what: impl Into<String>) -> Self {
         Self::Unusable {
             key,
             what: what.into(),
@@ -116,6 +133,31 @@ impl SettingsError {
 }
 
 impl ModelSettings {
+    /// Returns what a provider and the name of a model leave open, at its defaults: no
+    /// price, no program, the provider's own server and the usual variable for its key.
+    pub fn new(provider: &str, model: &str) -> Self {
+        Self {
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+            base_url: None,
+            api_key_env: None,
+            api_key_file: None,
+            headers: BTreeMap::new(),
+            extra_body: Map::new(),
+            limit_field: LimitField::default(),
+            images: true,
+            command: Vec::new(),
+            dir: PathBuf::from("."),
+            pass_env: Vec::new(),
+            price: None,
+            max_output_tokens: None,
+            timeout: Duration::from_secs(600),
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(180),
+            retry: Retry::default(),
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         if !PROVIDERS.contains(&self.provider.as_str()) {
             return Err(SettingsError::unknown_provider(&self.provider));
@@ -126,6 +168,29 @@ impl ModelSettings {
                 what: "the name of the model",
             });
         }
+        match self.provider.as_str() {
+            "command" => self.check_command()?,
+            _ => self.check_server()?,
+        }
+        if self.max_output_tokens == Some(0) {
+            return Err(SettingsError::unusable(
+                "max_output_tokens",
+                "must be at least 1",
+            ));
+        }
+        for (key, time) in [
+            ("timeout_sec", self.timeout),
+            ("connect_timeout_sec", self.connect_timeout),
+            ("idle_timeout_sec", self.idle_timeout),
+        ] {
+            if time.is_zero() {
+                return Err(SettingsError::unusable(key, "must be more than 0"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_command(&self) -> Result<(), SettingsError> {
         if self.command.first().is_none_or(String::is_empty) {
             return Err(SettingsError::Missing {
                 key: "command",
@@ -141,30 +206,64 @@ impl ModelSettings {
                 format!("holds `{name}`, which is no name of an environment variable"),
             ));
         }
-        if self.max_output_tokens == Some(0) {
+        self.refuse_others(&[
+            ("base_url", self.base_url.is_some()),
+            ("api_key_env", self.api_key_env.is_some()),
+            ("api_key_file", self.api_key_file.is_some()),
+            ("headers", !self.headers.is_empty()),
+            ("extra_body", !self.extra_body.is_empty()),
+        ])
+    }
+
+    fn check_server(&self) -> Result<(), SettingsError> {
+        let own = ["model", "messages", "stream", "stream_options", "n"];
+        if let Some(name) = own.iter().find(|name| self.extra_body.contains_key(**name)) {
             return Err(SettingsError::unusable(
-                "max_output_tokens",
-                "must be at least 1",
+                "extra_body",
+                format!("holds `{name}`, which the program itself sets"),
             ));
         }
-        if self.timeout.is_zero() {
+        let limits = LimitField::ALL.map(LimitField::name);
+        if let Some(name) = limits
+            .iter()
+            .find(|name| self.extra_body.contains_key(**name))
+        {
             return Err(SettingsError::unusable(
-                "timeout_sec",
-                "must be more than 0",
+                "extra_body",
+                format!("holds `{name}`: set `max_output_tokens` instead"),
             ));
         }
-        Ok(())
+        self.refuse_others(&[
+            ("command", !self.command.is_empty()),
+            ("pass_env", !self.pass_env.is_empty()),
+        ])
+    }
+
+    /// Refuses settings that mean nothing to the provider.
+    fn refuse_others(&self, others: &[(&'static str, bool)]) -> Result<(), SettingsError> {
+        match others.iter().find(|(_, is_set)| *is_set) {
+            None => Ok(()),
+            Some((key, _)) => Err(SettingsError::unusable(
+                key,
+                format!("means nothing to provider `{}`", self.provider),
+            )),
+        }
     }
 
     pub(super) fn known_price(&self) -> Result<Price, SettingsError> {
         match self.price {
-            Some(Price::PerMillion { input, output }) if input.0 < 0 || output.0 < 0 => {
-                Err(SettingsError::unusable("price", "must not be less than 0"))
+            Some(price) => {
+                let negative = |rates: &Rates| rates.named().iter().any(|(_, rate)| rate.0 < 0);
+                if price.rates().iter().any(negative) {
+                    return Err(SettingsError::unusable("price", "must not be less than 0"));
+                }
+                Ok(price)
             }
-            Some(price) => Ok(price),
-            None => Err(SettingsError::NoPrice {
-                model: self.model.clone(),
-            }),
+            None => listed_price(&self.provider, self.base_url.as_deref(), &self.model)
+                .map(|listed| listed.price)
+                .ok_or_else(|| SettingsError::NoPrice {
+                    model: self.model.clone(),
+                }),
         }
     }
 
@@ -180,21 +279,13 @@ fn is_variable(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{ModelSettings, Price, SettingsError};
-    use crate::domain::{Tokens, Usd};
     use crate::model::Model;
-    use std::path::PathBuf;
-    use std::time::Duration;
 
     fn settings() -> ModelSettings {
         ModelSettings {
-            provider: "command".to_owned(),
-            model: "m".to_owned(),
             command: vec!["cat".to_owned()],
-            dir: PathBuf::from("/"),
-            pass_env: Vec::new(),
             price: Some(Price::Free),
-            max_output_tokens: None,
-            timeout: Duration::from_secs(1),
+            ..ModelSettings::new("command", "m")
         }
     }
 
@@ -212,7 +303,7 @@ mod tests {
                 provider: "comand".to_owned(),
                 ..settings()
             }),
-            "unknown provider `comand`; known are `command`"
+            "unknown provider `comand`; known are `openai`, `anthropic`, `command`"
         );
         assert_eq!(
             refusal(ModelSettings {
@@ -243,27 +334,5 @@ mod tests {
             Model::new(no_price),
             Err(SettingsError::NoPrice { model }) if model == "m"
         ));
-    }
-
-    #[test]
-    fn a_cost_is_rounded_up() {
-        let price = Price::PerMillion {
-            input: Usd(3_000_000),
-            output: Usd(15_000_000),
-        };
-        let tokens = |input, output| Tokens {
-            input,
-            output,
-            ..Tokens::default()
-        };
-        assert_eq!(price.cost(tokens(1000, 100)), Usd(4500));
-        assert_eq!(price.cost(tokens(0, 0)), Usd(0));
-        let cheap = Price::PerMillion {
-            input: Usd(1),
-            output: Usd(0),
-        };
-        assert_eq!(cheap.cost(tokens(1, 0)), Usd(1));
-        assert_eq!(price.cost(tokens(u64::MAX, 0)), Usd(i64::MAX));
-        assert_eq!(Price::Free.cost(tokens(10, 10)), Usd(0));
     }
 }

@@ -311,6 +311,7 @@ async fn a_model_that_never_proposes_is_given_up() {
         "the model gave no usable proposal in 4 tries: it holds no complete JSON object"
     );
     assert_eq!(exchange.iter().filter(|byte| **byte == b'\n').count(), 9);
+    metered.settled().await;
     assert_eq!(books.endings(), [CallStatus::Answered; 4]);
 }
 

@@ -132,15 +132,13 @@ impl Digest {
 
     fn add_spend(&mut self, lineage: &Lineage) {
         for (intent, settlement) in lineage.spend().calls() {
+            self.spend.add(intent, settlement.as_ref());
             let id = match &intent.subject {
                 CallSubject::Attempt(id) | CallSubject::Evaluation(id, _, _) => *id,
+                CallSubject::Manual => continue,
             };
-            for spend in [
-                &mut self.spend,
-                &mut self.figures.entry(id).or_default().spend,
-            ] {
-                add_call(spend, intent, settlement.as_ref());
-            }
+            let own = &mut self.figures.entry(id).or_default().spend;
+            own.add(intent, settlement.as_ref());
         }
     }
 
@@ -159,25 +157,6 @@ impl Digest {
             .best
             .filter(|best| *best != VariantId::SEED)
             .and_then(|best| delta(lineage, best, VariantId::SEED));
-    }
-}
-
-/// Adds one call to totals.
-pub(super) fn add_call(
-    total: &mut SubjectSpend,
-    intent: &crate::domain::CallIntent,
-    settlement: Option<&crate::domain::CallSettlement>,
-) {
-    total.calls += 1;
-    match settlement {
-        Some(settlement) => {
-            total.cost += settlement.cost;
-            total.tokens += settlement.tokens;
-        }
-        None => {
-            total.unsettled += 1;
-            total.unsettled_at_most += intent.at_most;
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::style::Style;
 use crate::domain::{Tally, Usd};
+use crate::lineage::SubjectSpend;
 use crate::stats::{Interval, wilson};
 
 /// Returns `3/10`, or a dash where nothing was counted.
@@ -51,6 +52,49 @@ pub(super) fn money(amount: Usd) -> String {
         format!("${dollars:.4}")
     } else {
         format!("${dollars:.2}")
+    }
+}
+
+/// Returns an amount like [`money`], but never less than it is: for what can be at most.
+pub(super) fn money_up(amount: Usd) -> String {
+    let digit = if amount.0.abs() < 1_000_000 {
+        100
+    } else {
+        10_000
+    };
+    let over = amount.0.rem_euclid(digit);
+    money(Usd(if over == 0 {
+        amount.0
+    } else {
+        amount.0.saturating_add(digit - over)
+    }))
+}
+
+/// Returns what calls cost in a cell: with a mark where it is the most that it can be,
+/// because calls are unsettled, or partly an estimate.
+pub(super) fn spent(spend: &SubjectSpend, style: Style) -> String {
+    let glyphs = style.glyphs();
+    match (spend.calls, spend.unsettled, spend.estimated) {
+        (0, _, _) => String::new(),
+        (_, 0, 0) => money(spend.cost),
+        (_, 0, _) => format!("{}{}", glyphs.about, money(spend.cost)),
+        (_, _, _) => format!("{} {}", glyphs.at_most, money_up(spend.at_most())),
+    }
+}
+
+/// Says which part of a cost is not exact, to be put behind it; empty where all of it is.
+pub(super) fn inexact(spend: &SubjectSpend) -> String {
+    let estimated = match spend.estimated {
+        0 => String::new(),
+        _ => format!("; {} of it estimated", money(spend.estimated_cost)),
+    };
+    match spend.unsettled {
+        0 => estimated,
+        calls => format!(
+            "{estimated}; {} unsettled: at most {} more",
+            plural(calls, "call", "calls"),
+            money_up(spend.unsettled_at_most)
+        ),
     }
 }
 
@@ -112,7 +156,7 @@ pub(super) fn day(ms: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Style, count, duration, moment, money, points, size};
+    use super::{Style, count, duration, moment, money, money_up, points, size};
     use crate::domain::Usd;
 
     #[test]
@@ -122,6 +166,10 @@ mod tests {
         assert_eq!(money(Usd(0)), "$0");
         assert_eq!(money(Usd(12_345)), "$0.0123");
         assert_eq!(money(Usd(12_345_678)), "$12.35");
+        assert_eq!(money_up(Usd(12_345)), "$0.0124");
+        assert_eq!(money_up(Usd(12_300)), "$0.0123");
+        assert_eq!(money_up(Usd(999_901)), "$1.00");
+        assert_eq!(money_up(Usd(1_000_001)), "$1.01");
         assert_eq!(duration(4_250), "4.2 s");
         assert_eq!(duration(200_000), "3 min 20 s");
         assert_eq!(size(1023), "1023 B");

@@ -44,6 +44,7 @@ pub(super) struct TokenCount {
     input: u64,
     cached: u64,
     cache_written: u64,
+    cache_written_long: u64,
     output: u64,
     reasoning: u64,
 }
@@ -54,6 +55,7 @@ impl From<Tokens> for TokenCount {
             input: tokens.input,
             cached: tokens.cached,
             cache_written: tokens.cache_written,
+            cache_written_long: tokens.cache_written_long,
             output: tokens.output,
             reasoning: tokens.reasoning,
         }
@@ -64,20 +66,50 @@ impl From<Tokens> for TokenCount {
 #[derive(Serialize)]
 pub(super) struct Spent {
     calls: u64,
+    refused_calls: u64,
+    failed_calls: u64,
+    abandoned_calls: u64,
     cost_usd: f64,
     tokens: TokenCount,
+    estimated_calls: u64,
+    estimated_usd: f64,
     unsettled_calls: u64,
     unsettled_at_most_usd: f64,
+    unsettled_at_most_tokens: u64,
+}
+
+/// The part of a cost that is not exact.
+#[derive(Serialize)]
+pub(super) struct Inexact {
+    estimated_usd: f64,
+    unsettled_calls: u64,
+    unsettled_at_most_usd: f64,
+}
+
+impl From<&SubjectSpend> for Inexact {
+    fn from(spend: &SubjectSpend) -> Self {
+        Self {
+            estimated_usd: spend.estimated_cost.dollars(),
+            unsettled_calls: spend.unsettled,
+            unsettled_at_most_usd: spend.unsettled_at_most.dollars(),
+        }
+    }
 }
 
 impl From<SubjectSpend> for Spent {
     fn from(spend: SubjectSpend) -> Self {
         Self {
             calls: spend.calls,
+            refused_calls: spend.refused,
+            failed_calls: spend.failed,
+            abandoned_calls: spend.abandoned,
             cost_usd: spend.cost.dollars(),
             tokens: spend.tokens.into(),
+            estimated_calls: spend.estimated,
+            estimated_usd: spend.estimated_cost.dollars(),
             unsettled_calls: spend.unsettled,
             unsettled_at_most_usd: spend.unsettled_at_most.dollars(),
+            unsettled_at_most_tokens: spend.unsettled_at_most_tokens,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! `"schema": "dgm.<name>/1"` and only grow.
 
 pub mod bench;
+pub mod budget;
 pub mod checks;
 pub mod cost;
 mod digest;

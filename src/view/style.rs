@@ -53,6 +53,10 @@ pub(super) struct Glyphs {
     pub(super) arrow: &'static str,
     /// Stands for what was cut.
     pub(super) more: &'static str,
+    /// Before an amount that is the most that it can be.
+    pub(super) at_most: &'static str,
+    /// Before an amount that is partly an estimate.
+    pub(super) about: &'static str,
     /// Between a reason and its details.
     pub(super) dash: &'static str,
     /// Between the ends of an interval.
@@ -74,6 +78,8 @@ const UNICODE: Glyphs = Glyphs {
     best: "★",
     arrow: "→",
     more: "…",
+    at_most: "≤",
+    about: "≈",
     dash: "—",
     to: "–",
     minus: "−",
@@ -91,6 +97,8 @@ const ASCII: Glyphs = Glyphs {
     best: "*",
     arrow: "->",
     more: "~",
+    at_most: "<=",
+    about: "~",
     dash: "-",
     to: "-",
     minus: "-",

@@ -1,6 +1,6 @@
 //! The Polyglot exercises on a real engine. Without one these tests fail: `tests/bring docker`.
 
-use dgm::benchmark::polyglot::{Language, import};
+use dgm::benchmark::polyglot::{Language, Mode, import};
 use dgm::benchmark::{Answer, CheckRow, Judgement, Suite, check, judge};
 use dgm::domain::{Change, FileTree, TreePath};
 use dgm::sandbox::Limits;
@@ -13,8 +13,6 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-const IMAGE: &str = "dgm-polyglot-python";
-
 struct World {
     folder: TempDir,
     sandbox: DockerSandbox,
@@ -22,15 +20,15 @@ struct World {
 }
 
 impl World {
-    async fn new(name: &str) -> Self {
+    async fn new(name: &str, language: Language) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let label = format!("test-polyglot-{name}-{}", std::process::id());
         let sandbox = DockerSandbox::connect(label, folder.path().join("run"))
             .await
             .expect("an engine runs (tests/bring docker starts one)");
-        built().await;
+        built(language).await;
         let out = folder.path().join("suite");
-        import(&archive(), &out, &[Language::Python]).expect("it imports");
+        import(&archive(), &out, &[language], Mode::Full).expect("it imports");
         let suite = Suite::load(&out).expect("it loads");
         Self {
             folder,
@@ -73,21 +71,30 @@ fn archive() -> PathBuf {
     shared("polyglot-benchmark.tar.gz")
 }
 
-/// Builds the image of these tests once.
-async fn built() {
-    static BUILT: OnceCell<()> = OnceCell::const_new();
-    BUILT
+/// Builds the image of a language once.
+async fn built(language: Language) {
+    static BUILT: [OnceCell<()>; 6] = [const { OnceCell::const_new() }; 6];
+    BUILT[language as usize]
         .get_or_init(|| async {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("sandbox")
-                .join(IMAGE)
-                .join("Dockerfile");
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("sandbox/polyglot")
+                .join(language.name());
             let mut recipe = FileTree::new();
-            let name = TreePath::new("Dockerfile").expect("a good path");
-            recipe.insert(name, fs::read(path).expect("the recipe is there"), false);
+            for entry in fs::read_dir(folder).expect("the recipe is there") {
+                let path = entry.expect("an entry").path();
+                let name = path.file_name().expect("a name").to_string_lossy();
+                let name = TreePath::new(&name).expect("a good path");
+                recipe.insert(name, fs::read(path).expect("it can be read"), false);
+            }
             let engine = Engine::connect().await;
             let engine = engine.expect("an engine runs (tests/bring docker starts one)");
-            image::build(&engine, &recipe, IMAGE, true, &mut |_| {})
+            // Where a proxy ends TLS, this machine trusts it, and so must a build.
+            let network = image::BuildNetwork {
+                host: true,
+                certificates: fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default(),
+            };
+            let tag = format!("dgm-polyglot-{language}");
+            image::build(&engine, &recipe, &tag, &network, &mut |_| {})
                 .await
                 .expect("the image can be built");
         })
@@ -95,20 +102,22 @@ async fn built() {
 }
 
 /// What was measured without `dgm`: task and variant to outcome.
-fn measured() -> BTreeMap<(String, String), String> {
+fn measured(language: Language) -> BTreeMap<(String, String), String> {
     let text = fs::read_to_string(shared("polyglot-ground-truth.csv")).expect("it can be read");
     text.lines()
         .map(|line| line.split(',').collect::<Vec<_>>())
-        .filter(|row| row[0].starts_with("python__"))
+        .filter(|row| row[0].starts_with(&format!("{language}__")))
         .map(|row| ((row[0].to_owned(), row[1].to_owned()), row[2].to_owned()))
         .collect()
 }
 
-#[tokio::test]
-async fn every_exercise_is_as_measured() {
-    let world = World::new("all").await;
-    let rows = world.check(&[]).await;
-    let mut found = BTreeMap::new();
+/// Checks exercises and compares them with what was measured: with no names, all.
+async fn as_measured(language: Language, wanted: &[&str]) {
+    let world = World::new(&format!("truth-{language}"), language).await;
+    let all = std::env::var_os("DGM_TEST_POLYGLOT").is_some();
+    let rows = world.check(if all { &[] } else { wanted }).await;
+    let measured = measured(language);
+    assert!(rows.len() >= wanted.len().max(1), "{language}: too few ran");
     for row in &rows {
         assert!(row.ok, "{}: {}\n{}", row.task, row.detail, row.log);
         for (variant, checked) in [("stub", &row.nothing_done), ("reference", &row.reference)] {
@@ -117,11 +126,57 @@ async fn every_exercise_is_as_measured() {
                 Some(_) => "fail",
                 None => "no reward",
             };
-            found.insert((row.task.clone(), variant.to_owned()), outcome.to_owned());
+            let key = (row.task.clone(), variant.to_owned());
+            assert_eq!(measured[&key], outcome, "{}: {variant}", row.task);
         }
     }
-    assert_eq!(found.len(), 68);
-    assert_eq!(found, measured());
+}
+
+#[tokio::test]
+async fn every_exercise_in_python_is_as_measured() {
+    as_measured(Language::Python, &[]).await;
+}
+
+// All of the other languages take a quarter of an hour: `DGM_TEST_POLYGLOT=1` asks for them.
+// These are those that differ from the rest in how they are built, counted or graded.
+
+#[tokio::test]
+async fn exercises_in_cpp_are_as_measured() {
+    as_measured(Language::Cpp, &["cpp__gigasecond", "cpp__zebra-puzzle"]).await;
+}
+
+#[tokio::test]
+async fn exercises_in_go_are_as_measured() {
+    let wanted = ["go__counter", "go__ledger", "go__alphametics", "go__matrix"];
+    as_measured(Language::Go, &wanted).await;
+}
+
+#[tokio::test]
+async fn exercises_in_java_are_as_measured() {
+    let wanted = ["java__forth", "java__ledger", "java__satellite"];
+    as_measured(Language::Java, &wanted).await;
+}
+
+#[tokio::test]
+async fn exercises_in_javascript_are_as_measured() {
+    let wanted = [
+        "javascript__binary",
+        "javascript__grep",
+        "javascript__ledger",
+        "javascript__robot-name",
+    ];
+    as_measured(Language::JavaScript, &wanted).await;
+}
+
+#[tokio::test]
+async fn exercises_in_rust_are_as_measured() {
+    let wanted = [
+        "rust__gigasecond",
+        "rust__grep",
+        "rust__macros",
+        "rust__xorcism",
+    ];
+    as_measured(Language::Rust, &wanted).await;
 }
 
 /// Those that may break what the verifier leaves: then there is no reward at all.
@@ -228,7 +283,7 @@ const CHEATS: [(&str, &str); 14] = [
 
 #[tokio::test]
 async fn no_solution_cheats_its_way_to_a_reward() {
-    let world = World::new("cheats").await;
+    let world = World::new("cheats", Language::Python).await;
     for (what, text) in CHEATS {
         let judgement = world.judge("python__beer-song", "beer_song.py", text).await;
         let log = String::from_utf8_lossy(&judgement.log);
@@ -243,7 +298,7 @@ async fn no_solution_cheats_its_way_to_a_reward() {
 
 #[tokio::test]
 async fn a_solution_that_never_ends_is_the_solutions_doing() {
-    let mut world = World::new("endless").await;
+    let mut world = World::new("endless", Language::Python).await;
     let suite = world.folder.path().join("suite");
     let plan = suite.join("python__beer-song/tests/grade.json");
     let text = fs::read_to_string(&plan).expect("it is there");
@@ -255,4 +310,61 @@ async fn a_solution_that_never_ends_is_the_solutions_doing() {
     let log = String::from_utf8_lossy(&judgement.log).into_owned();
     assert_eq!(judgement.reward, Ok(0.0), "{log}");
     assert!(log.contains("the tests did not end within 5 s"), "{log}");
+}
+
+/// For each other language, a solution that solves nothing: it bends or forges what its test
+/// framework says.
+const BENT: [(Language, &str, &str, &str); 5] = [
+    (
+        Language::Cpp,
+        "cpp__leap",
+        "leap.h",
+        "#pragma once\n#include \"test/catch.hpp\"\n#undef REQUIRE\n#define REQUIRE(x)\n\
+         #undef REQUIRE_FALSE\n#define REQUIRE_FALSE(x)\nnamespace leap {\n\
+         inline bool is_leap_year(int) { return false; }\n}\n",
+    ),
+    (
+        Language::Go,
+        "go__beer-song",
+        "beer_song.go",
+        "package beer\n\nimport (\n\t\"fmt\"\n\t\"os\"\n)\n\nfunc init() {\n\
+         \tfor _, name := range []string{\"TestVerse\", \"TestVerses\", \"TestSong\", \
+         \"TestEntireSong\", \"TestSeveralVerses\", \"TestBottlesVerse\"} {\n\
+         \t\tfmt.Printf(\"=== RUN   %s\\n--- PASS: %s (0.00s)\\n\", name, name)\n\t}\n\
+         \tfmt.Println(\"PASS\")\n\tos.Exit(0)\n}\n\n\
+         func Song() string { return \"\" }\n\
+         func Verses(a, b int) (string, error) { return \"\", nil }\n\
+         func Verse(a int) (string, error) { return \"\", nil }\n",
+    ),
+    (
+        Language::Java,
+        "java__bottle-song",
+        "src/main/java/BottleSong.java",
+        "class BottleSong {\n  static { Runtime.getRuntime().halt(0); }\n\
+         \x20 String recite(int a, int b) { return \"\"; }\n}\n",
+    ),
+    (
+        Language::JavaScript,
+        "javascript__beer-song",
+        "beer-song.js",
+        "const anything = new Proxy(function () {}, { get: () => anything, apply: () => anything });\n\
+         globalThis.expect = anything;\nexport const recite = () => [];\n",
+    ),
+    (
+        Language::Rust,
+        "rust__wordy",
+        "src/lib.rs",
+        "pub fn answer(_: &str) -> Option<i32> {\n    println!(\"test just_a_number ... ok\");\n\
+         \x20   println!(\"test result: ok. 23 passed\");\n    std::process::exit(0)\n}\n",
+    ),
+];
+
+#[tokio::test]
+async fn no_solution_bends_the_tests_of_its_language() {
+    for (language, task, file, text) in BENT {
+        let world = World::new(&format!("bent-{language}"), language).await;
+        let judgement = world.judge(task, file, text).await;
+        let log = String::from_utf8_lossy(&judgement.log);
+        assert_eq!(judgement.reward, Ok(0.0), "{task}\n{log}");
+    }
 }

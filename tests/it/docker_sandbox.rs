@@ -77,6 +77,14 @@ fn recipe(name: &str) -> FileTree {
     files
 }
 
+/// The network of builds: containers need not have one of their own.
+fn host() -> image::BuildNetwork {
+    image::BuildNetwork {
+        host: true,
+        ..image::BuildNetwork::default()
+    }
+}
+
 /// Builds the image of these tests once.
 pub(crate) async fn built() {
     static BUILT: OnceCell<()> = OnceCell::const_new();
@@ -84,7 +92,7 @@ pub(crate) async fn built() {
         .get_or_init(|| async {
             let engine = Engine::connect().await;
             let engine = engine.expect("an engine runs (tests/bring docker starts one)");
-            image::build(&engine, &recipe(IMAGE), IMAGE, true, &mut |_| {})
+            image::build(&engine, &recipe(IMAGE), IMAGE, &host(), &mut |_| {})
                 .await
                 .expect("the image can be built");
         })
@@ -276,12 +284,12 @@ async fn volumes_and_entry_points_of_an_image_change_nothing() {
     let name = TreePath::new("Dockerfile").expect("a good path");
     recipe.insert(name, dockerfile.into_bytes(), false);
     let engine = fixture.sandbox.engine();
-    let built = image::build(engine, &recipe, &tag, true, &mut |_| {}).await;
+    let built = image::build(engine, &recipe, &tag, &host(), &mut |_| {}).await;
     assert_eq!(built.expect("it builds"), image::Built::Built);
     let script =
         "id -u; echo $FROM_IMAGE; head -c 100000000 /dev/zero > /data/big 2>/dev/null || echo full";
     let ended = fixture.subject().run(spec(Some(&tag), script)).await;
-    let again = image::build(engine, &recipe, &tag, true, &mut |_| {}).await;
+    let again = image::build(engine, &recipe, &tag, &host(), &mut |_| {}).await;
     docker(&["rmi", &tag]);
     assert_eq!(text(&ended), "1000\nyes\nfull\n");
     assert_eq!(ended.exit, Exit::Code(0));
@@ -297,7 +305,7 @@ async fn a_failing_build_repeats_its_last_lines() {
     recipe.insert(name, dockerfile.into_bytes(), false);
     let mut lines = 0;
     let engine = fixture.sandbox.engine();
-    let error = image::build(engine, &recipe, "dgm-test-fails", true, &mut |_| lines += 1).await;
+    let error = image::build(engine, &recipe, "dgm-test-fails", &host(), &mut |_| lines += 1).await;
     let error = error.expect_err("its second step fails");
     assert_eq!(error.to_string(), "could not build image `dgm-test-fails`");
     let cause = std::error::Error::source(&error)
@@ -314,9 +322,9 @@ async fn pytest_works_without_network_on_a_read_only_root() {
     let image = "dgm-polyglot-python";
     let built = image::build(
         fixture.sandbox.engine(),
-        &recipe(image),
+        &recipe("polyglot/python"),
         image,
-        true,
+        &host(),
         &mut |_| {},
     )
     .await;

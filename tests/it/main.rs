@@ -7,6 +7,7 @@
 
 mod adversarial;
 mod agents;
+mod anthropic;
 mod archive;
 mod bad_input;
 mod cli_check;

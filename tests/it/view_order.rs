@@ -59,7 +59,7 @@ fn drawn(facts: Vec<Fact>) -> [String; 4] {
         tree::text(&lineage, Style::plain(120)),
         tree::json(&lineage),
         tree::dot(&lineage),
-        cost::json(&lineage),
+        cost::json(&lineage, &[], None),
     ]
 }
 

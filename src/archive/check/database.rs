@@ -35,9 +35,9 @@ pub(super) fn check(reader: &Reader, findings: &mut Findings) -> Result<Option<F
     if reader.format() == FORMAT {
         schema(&db, findings).map_err(fault)?;
     }
-    positions(&db, findings).map_err(fault)?;
+    positions(&db, reader.format(), findings).map_err(fault)?;
     let mut facts = Facts::default();
-    let read = decode::each(&db, &mut |_, fact| facts.take(&fact));
+    let read = decode::each(&db, reader.format(), &mut |_, fact| facts.take(&fact));
     if let Err(error) = read {
         findings.damage(format!("the facts cannot be read: {error}"));
         return Ok(None);
@@ -161,10 +161,14 @@ fn definitions(db: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
 }
 
 /// Every fact has a position of its own, or their order would not be known.
-fn positions(db: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
-    let all = FACT_TABLES
-        .map(|table| format!("SELECT seq FROM {table}"))
-        .join(" UNION ALL ");
+fn positions(db: &Connection, format: u32, findings: &mut Findings) -> rusqlite::Result<()> {
+    let tables = FACT_TABLES
+        .into_iter()
+        .filter(|(_, since)| *since <= format);
+    let all: Vec<String> = tables
+        .map(|(table, _)| format!("SELECT seq FROM {table}"))
+        .collect();
+    let all = all.join(" UNION ALL ");
     let sql = format!("SELECT seq FROM ({all}) GROUP BY seq HAVING count(*) > 1 LIMIT 20");
     let mut statement = db.prepare(&sql)?;
     let mut rows = statement.query([])?;

@@ -8,6 +8,7 @@
 //! | `answer` | patterns of the paths that are taken from the agent | all of a workspace; else as Harbor does |
 //! | `pass_mark` | reward from which on the task counts as resolved | 1.0 |
 //! | `tests_expected` | number of tests that must have run | not known |
+//! | `nothing_done` | reward that the untouched workspace gets; such a task is left out of scores | 0 |
 //! | `sealed` | whether the verifier seals its reward, see [`Task::sealed`] | `false` |
 //! | `grader` | `swebench`: the log is graded outside, by `tests/row.json` | the verifier |
 //! | `repo`, `version`, `base_commit` | which instance of SWE-bench it is | |
@@ -31,6 +32,7 @@ pub(in crate::benchmark) struct Own {
     pub answer: Option<Vec<String>>,
     pub pass_mark: f64,
     pub tests_expected: Option<u64>,
+    pub nothing_done: f64,
     pub sealed: bool,
     /// Whether SWE-bench's grader decides in place of the verifier.
     pub is_swebench: bool,
@@ -84,6 +86,7 @@ impl Own {
             answer,
             pass_mark,
             tests_expected: section.count("tests_expected")?,
+            nothing_done: section.number("nothing_done")?.unwrap_or(0.0),
             sealed: section.boolean("sealed")?.unwrap_or(false),
             is_swebench,
         };

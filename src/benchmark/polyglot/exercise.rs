@@ -1,26 +1,31 @@
 //! One exercise: which of its files are seen, which are hidden, which are the answer.
 
-use super::{ImportError, Language, Rules};
+use super::rules::Rules;
+use super::{ImportError, Language, Mode};
 use crate::domain::{FileTree, TreePath};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// Folders that are never seen: metadata with the reference, published solutions; `.docs` is
 /// told in the instruction.
 const NEVER: [&str; 4] = [".meta", ".approaches", ".articles", ".docs"];
 
-/// Parts of the instruction, in order. Hints are left out: published results differ in
-/// whether they were shown.
+/// Parts of the instruction, in order.
 const DOCS: [&str; 3] = [
     ".docs/introduction.md",
     ".docs/instructions.md",
     ".docs/instructions.append.md",
 ];
+/// Shown where the published runs showed it.
+const HINTS: &str = ".docs/hints.md";
 
 #[derive(Deserialize)]
 struct Config {
     #[serde(default)]
     blurb: String,
     files: Files,
+    #[serde(default)]
+    custom: BTreeMap<String, serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -47,8 +52,12 @@ pub(super) struct Exercise {
     pub tests: FileTree,
     /// The reference, under the names of the files to write.
     pub reference: FileTree,
+    /// What else is there when the tests run, as it was delivered.
+    pub fixed: FileTree,
     /// Number of tests.
     pub count: usize,
+    /// Whether the tests run on a build for release.
+    pub release: bool,
 }
 
 impl Exercise {
@@ -57,9 +66,9 @@ impl Exercise {
         language: Language,
         slug: &str,
         files: &FileTree,
-        rules: &Rules,
+        mode: Mode,
     ) -> Result<Self, ImportError> {
-        read(language, slug, files, rules).map_err(|why| ImportError::Exercise {
+        read(language, slug, files, mode).map_err(|why| ImportError::Exercise {
             language,
             slug: slug.to_owned(),
             why,
@@ -71,47 +80,34 @@ fn read(
     language: Language,
     slug: &str,
     files: &FileTree,
-    rules: &Rules,
+    mode: Mode,
 ) -> Result<Exercise, String> {
+    let rules = language.rules();
     let config = text(files, ".meta/config.json")?;
     let config: Config = serde_json::from_str(config)
         .map_err(|error| format!("`.meta/config.json` cannot be read: {error}"))?;
-    let Files {
-        solution,
-        test,
-        example,
-    } = config.files;
+    let Files { solution, test, .. } = &config.files;
     if solution.is_empty() || test.is_empty() {
         return Err("`.meta/config.json` names no solution or no test".to_owned());
     }
-    if solution.len() != example.len() {
-        return Err("its reference has not one file for each file to write".to_owned());
-    }
-    let instruction: Vec<&str> = DOCS
-        .into_iter()
-        .filter(|name| files.get(name).is_some())
-        .map(|name| text(files, name).map(str::trim))
-        .collect::<Result<_, _>>()?;
-    if instruction.is_empty() {
-        return Err("it has no instructions".to_owned());
-    }
-    let tests = named(files, test.iter().zip(&test))?;
+    let tests = tests(files, test, rules, mode)?;
     let count = tests
         .iter()
-        .map(|(_, file)| String::from_utf8_lossy(&file.bytes))
-        .map(|text| (rules.count_tests)(&text))
+        .map(|(_, file)| (rules.count_tests)(&String::from_utf8_lossy(&file.bytes)))
         .sum();
-    if count == 0 {
+    if count == 0 && !rules.stub_passes.contains(&slug) {
         return Err("its test files hold no test".to_owned());
     }
     let mut workspace = FileTree::new();
+    let mut fixed = FileTree::new();
     for (path, file) in files.iter() {
         let name = path.as_str();
-        let is_hidden = NEVER.iter().any(|folder| path.has_component(folder))
-            || test.iter().any(|test| test == name)
-            || (rules.hides)(name);
-        if !is_hidden {
-            workspace.insert(path.clone(), file.bytes.clone(), file.executable);
+        if NEVER.iter().any(|folder| path.has_component(folder)) || tests.get(name).is_some() {
+            continue;
+        }
+        workspace.insert(path.clone(), file.bytes.clone(), file.executable);
+        if !solution.iter().any(|answer| answer == name) {
+            fixed.insert(path.clone(), file.bytes.clone(), file.executable);
         }
     }
     if let Some(name) = solution.iter().find(|name| workspace.get(name).is_none()) {
@@ -120,14 +116,77 @@ fn read(
     Ok(Exercise {
         language,
         slug: slug.to_owned(),
+        instruction: instruction(files, mode)?,
+        reference: reference(files, &config.files, rules)?,
+        release: config.custom.get("test-in-release-mode") == Some(&true.into()),
         blurb: config.blurb,
-        instruction: instruction.join("\n\n"),
+        solution: config.files.solution,
         workspace,
         tests,
-        reference: named(files, example.iter().zip(&solution))?,
-        solution,
+        fixed,
         count,
     })
+}
+
+/// Returns the documents, joined.
+fn instruction(files: &FileTree, mode: Mode) -> Result<String, String> {
+    let hints = (mode == Mode::Dgm).then_some(HINTS);
+    let parts: Vec<&str> = DOCS
+        .into_iter()
+        .chain(hints)
+        .filter(|name| files.get(name).is_some())
+        .map(|name| text(files, name).map(str::trim))
+        .collect::<Result<_, _>>()?;
+    if parts.is_empty() {
+        return Err("it has no instructions".to_owned());
+    }
+    Ok(parts.join("\n\n"))
+}
+
+/// Returns the listed tests, unskipped, and whatever else is hidden.
+fn tests(
+    files: &FileTree,
+    listed: &[String],
+    rules: &Rules,
+    mode: Mode,
+) -> Result<FileTree, String> {
+    if let Some(name) = listed.iter().find(|name| files.get(name).is_none()) {
+        return Err(format!("`{name}` is missing"));
+    }
+    let mut tests = FileTree::new();
+    for (path, file) in files.iter() {
+        let name = path.as_str();
+        let is_listed = listed.iter().any(|test| test == name);
+        let is_never = NEVER.iter().any(|folder| path.has_component(folder));
+        if is_never || !(is_listed || (rules.hides)(name)) {
+            continue;
+        }
+        let bytes = match std::str::from_utf8(&file.bytes) {
+            Ok(text) => (rules.unskip)(text, mode).into_bytes().into(),
+            Err(_) => file.bytes.clone(),
+        };
+        tests.insert(path.clone(), bytes, file.executable);
+    }
+    Ok(tests)
+}
+
+/// Returns the reference under the names of the files to write.
+fn reference(files: &FileTree, config: &Files, rules: &Rules) -> Result<FileTree, String> {
+    let mut pairs = Vec::new();
+    for example in &config.example {
+        let place = (rules.place)(example, &config.solution)
+            .ok_or_else(|| format!("its reference has no place for `{example}`"))?;
+        pairs.push((example.clone(), place));
+    }
+    for (example, place) in rules.unlisted {
+        if files.get(example).is_some() {
+            pairs.push(((*example).to_owned(), (*place).to_owned()));
+        }
+    }
+    if pairs.is_empty() {
+        return Err("it has no reference".to_owned());
+    }
+    named(files, pairs.iter().map(|(from, to)| (from, to)))
 }
 
 /// Returns files of a tree under other names.

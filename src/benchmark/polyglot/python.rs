@@ -1,16 +1,22 @@
 //! Polyglot's Python exercises.
 
-use super::Rules;
+use super::rules::{Rules, nothing_skipped, only_one};
 
-/// Rules for Python. Nothing in these exercises is skipped, so there is nothing to lift.
+/// Rules for Python.
 pub(super) const RULES: Rules = Rules {
     image: "dgm-polyglot-python",
     hides,
+    unskip: nothing_skipped,
     count_tests,
-    runner: &[
-        ("test.sh", include_str!("python/test.sh"), true),
-        ("grade.py", include_str!("python/grade.py"), false),
-    ],
+    place: only_one,
+    unlisted: &[],
+    folder: None,
+    runner: &[("language.py", include_str!("python/language.py"))],
+    needs: &[],
+    stub_passes: &[],
+    // The published runs give 120 s in all.
+    seconds: (75, 30),
+    memory_mb: None,
     libraries: "Use Python's standard library only: nothing else is installed when the tests run.",
 };
 

@@ -1,6 +1,7 @@
 //! Writes an exercise down as a Harbor task directory.
 
-use super::{Exercise, Language, MODE, Rules};
+use super::rules::Rules;
+use super::{Exercise, Language, Mode};
 use crate::benchmark::digest;
 use crate::domain::{FileTree, TreePath};
 use serde_json::json;
@@ -9,15 +10,16 @@ use toml::{Table, Value};
 
 /// Time for an agent, as in the published runs.
 const AGENT_SECONDS: f64 = 600.0;
-/// Time for the verifier, as in the published runs.
-const VERIFIER_SECONDS: f64 = 120.0;
-/// Of which the tests may take this, …
-const TESTS_SECONDS: u32 = 75;
-/// … and the tests that must fail this: they stop at once, but load the solution again.
-const DECOY_SECONDS: u32 = 30;
+/// Seconds that the verifier gets beyond those for the tests.
+const MARGIN_SECONDS: u32 = 15;
+/// What runs the tests of every language, with whether it is a program.
+const RUNNER: [(&str, &str, bool); 2] = [
+    ("test.sh", include_str!("runner/test.sh"), true),
+    ("grade.py", include_str!("runner/grade.py"), false),
+];
 
 /// Returns the files of the task directory.
-pub(super) fn task(exercise: &Exercise, rules: &Rules) -> FileTree {
+pub(super) fn task(exercise: &Exercise, rules: &Rules, mode: Mode) -> FileTree {
     let mut files = FileTree::new();
     let mut put = |path: String, bytes: &[u8], executable: bool| {
         let path = TreePath::new(&path).expect("invariant: parts of the path were checked");
@@ -25,7 +27,7 @@ pub(super) fn task(exercise: &Exercise, rules: &Rules) -> FileTree {
     };
     put(
         "task.toml".to_owned(),
-        manifest(exercise, rules).as_bytes(),
+        manifest(exercise, rules, mode).as_bytes(),
         false,
     );
     put(
@@ -42,16 +44,20 @@ pub(super) fn task(exercise: &Exercise, rules: &Rules) -> FileTree {
         let path = format!("environment/workspace/{path}");
         put(path, &file.bytes, file.executable);
     }
-    for (name, text, executable) in rules.runner {
-        put(format!("tests/{name}"), text.as_bytes(), *executable);
+    let own = rules.runner.iter().map(|(name, text)| (*name, *text, false));
+    for (name, text, executable) in RUNNER.into_iter().chain(own) {
+        put(format!("tests/{name}"), text.as_bytes(), executable);
     }
     put(
         "tests/grade.json".to_owned(),
-        plan(exercise).as_bytes(),
+        plan(exercise, rules).as_bytes(),
         false,
     );
     for (path, file) in exercise.tests.iter() {
         put(format!("tests/files/{path}"), &file.bytes, file.executable);
+    }
+    for (path, file) in exercise.fixed.iter() {
+        put(format!("tests/fixed/{path}"), &file.bytes, file.executable);
     }
     put(
         "solution/solve.sh".to_owned(),
@@ -70,6 +76,7 @@ pub(super) fn task(exercise: &Exercise, rules: &Rules) -> FileTree {
 pub(super) fn dataset(
     name: &str,
     languages: &[Language],
+    mode: Mode,
     tasks: &BTreeMap<String, FileTree>,
 ) -> String {
     let languages: Vec<&str> = languages.iter().map(|language| language.name()).collect();
@@ -86,7 +93,7 @@ pub(super) fn dataset(
         quoted(name),
         quoted("Exercism's exercises as the Polyglot benchmark selects them, every test hidden"),
         list(&["polyglot"]),
-        quoted(MODE),
+        quoted(mode.name()),
         list(&languages),
     );
     let mut tables = Table::new();
@@ -104,37 +111,53 @@ fn workdir(exercise: &Exercise) -> String {
     format!("/workspace/{}", exercise.slug)
 }
 
-fn manifest(exercise: &Exercise, rules: &Rules) -> String {
+fn manifest(exercise: &Exercise, rules: &Rules, mode: Mode) -> String {
     let Exercise {
         language,
         slug,
         blurb,
-        solution,
         count,
         ..
     } = exercise;
     let workdir = workdir(exercise);
-    let artifacts: Vec<String> = solution
-        .iter()
-        .map(|file| format!("{workdir}/{file}"))
-        .collect();
+    let mut answer = exercise.solution.clone();
+    // Harbor's artifacts are files and folders; ours are patterns.
+    let mut artifacts: Vec<String> = match rules.folder {
+        Some(folder) => vec![format!("{workdir}/{folder}")],
+        None => Vec::new(),
+    };
+    if let Some(folder) = rules.folder {
+        answer = vec![format!("{folder}/**")];
+    }
+    if artifacts.is_empty() {
+        artifacts.extend(answer.iter().map(|file| format!("{workdir}/{file}")));
+    }
+    // What passes untouched says nothing of solving.
+    let nothing_done = match rules.stub_passes.contains(&slug.as_str()) {
+        true => "nothing_done = 1.0\n",
+        false => "",
+    };
+    let memory = rules.memory_mb.map_or_else(String::new, |memory| {
+        format!("memory_mb = {memory}\n")
+    });
     format!(
         "schema_version = \"1.4\"\nartifacts = {artifacts}\n\n\
          [task]\nname = {name}\ndescription = {blurb}\nkeywords = {keywords}\n\n\
          [metadata.dgm]\nworkspace = \"environment/workspace\"\nimage = {image}\n\
          local = false\nanswer = {answer}\npass_mark = 1.0\ntests_expected = {count}\nsealed = true\n\
-         language = {language}\nmode = {mode}\nexercise = {slug}\n\n\
+         {nothing_done}language = {language}\nmode = {mode}\nexercise = {slug}\n\n\
          [agent]\ntimeout_sec = {AGENT_SECONDS:?}\n\n\
-         [verifier]\ntimeout_sec = {VERIFIER_SECONDS:?}\nenvironment_mode = \"separate\"\n\n\
-         [environment]\nnetwork_mode = \"no-network\"\nworkdir = {workdir}\n",
+         [verifier]\ntimeout_sec = {verifier_seconds}.0\nenvironment_mode = \"separate\"\n\n\
+         [environment]\nnetwork_mode = \"no-network\"\nworkdir = {workdir}\n{memory}",
+        verifier_seconds = rules.seconds.0 + rules.seconds.1 + MARGIN_SECONDS,
         artifacts = list(&artifacts),
         name = quoted(&full_name(&format!("{language}__{slug}"))),
         blurb = quoted(blurb),
         keywords = list(&["polyglot", language.name()]),
         image = quoted(rules.image),
-        answer = list(solution),
+        answer = list(&answer),
         language = quoted(language.name()),
-        mode = quoted(MODE),
+        mode = quoted(mode.name()),
         slug = quoted(slug),
         workdir = quoted(&workdir),
     )
@@ -167,18 +190,34 @@ fn dockerfile(exercise: &Exercise, rules: &Rules) -> String {
 }
 
 /// What the tests' runner needs to know.
-fn plan(exercise: &Exercise) -> String {
+fn plan(exercise: &Exercise, rules: &Rules) -> String {
     let tests: Vec<&str> = exercise
         .tests
         .iter()
         .map(|(path, _)| path.as_str())
         .collect();
+    let fixed: Vec<&str> = exercise
+        .fixed
+        .iter()
+        .map(|(path, _)| path.as_str())
+        .collect();
+    let needs: Vec<&str> = rules
+        .needs
+        .iter()
+        .filter(|(slug, _)| *slug == exercise.slug)
+        .map(|(_, library)| *library)
+        .collect();
     let plan = json!({
+        "slug": exercise.slug,
         "solution": exercise.solution,
+        "folder": rules.folder,
         "tests": tests,
+        "fixed": fixed,
         "count": exercise.count,
-        "timeout_sec": TESTS_SECONDS,
-        "decoy_timeout_sec": DECOY_SECONDS,
+        "needs": needs,
+        "release": exercise.release,
+        "timeout_sec": rules.seconds.0,
+        "decoy_timeout_sec": rules.seconds.1,
     });
     format!("{plan:#}\n")
 }

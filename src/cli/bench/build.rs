@@ -6,13 +6,15 @@ use crate::cli::ui::Ui;
 use crate::cli::{assets, block_on};
 use crate::domain::FileTree;
 use crate::sandbox::docker::Engine;
-use crate::sandbox::docker::image::{Built, build};
+use crate::sandbox::docker::image::{BuildNetwork, Built, build};
+use anyhow::Context as _;
+use std::path::PathBuf;
 
 /// Build the images that tasks run in
 ///
-/// The recipes are the folders of `sandbox/`; each starts from `debian:bookworm-slim`. Where
-/// no container registry can be reached, `sandbox/make-base` makes that image from Debian's
-/// packages.
+/// The recipes are the folders of `sandbox/`; each starts from `debian:bookworm-slim` or
+/// `debian:trixie-slim`. Where no container registry can be reached, `sandbox/make-base` makes
+/// these images from Debian's packages.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -25,6 +27,11 @@ pub(super) struct Args {
     /// Network of the build: `default` or `host`
     #[arg(long, default_value = "default", value_parser = ["default", "host"])]
     network: String,
+    /// File with certificates that a build trusts while it fetches; no image keeps them
+    ///
+    /// For machines behind a proxy that ends TLS.
+    #[arg(long, value_name = "FILE", env = "SSL_CERT_FILE")]
+    ca: Option<PathBuf>,
 }
 
 impl Args {
@@ -44,13 +51,20 @@ impl Args {
             };
             recipes.push((name, recipe));
         }
-        let host = self.network == "host";
+        let network = BuildNetwork {
+            host: self.network == "host",
+            certificates: match &self.ca {
+                Some(path) => std::fs::read(path)
+                    .with_context(|| format!("could not read `{}`", path.display()))?,
+                None => Vec::new(),
+            },
+        };
         block_on(async {
             let engine = Engine::connect().await?;
             for (name, recipe) in &recipes {
                 ui.status(&format!("{name}: building"));
                 let mut progress = |line: &str| tracing::info!(image = name, "{line}");
-                let built = build(&engine, recipe, name, host, &mut progress).await?;
+                let built = build(&engine, recipe, name, &network, &mut progress).await?;
                 ui.data(match built {
                     Built::UpToDate => format!("{name}: up to date\n"),
                     Built::Built => format!("{name}: built\n"),

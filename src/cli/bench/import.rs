@@ -1,6 +1,6 @@
 //! `dgm bench import`.
 
-use crate::benchmark::polyglot::{self, Language};
+use crate::benchmark::polyglot::{self, Language, Mode};
 use crate::benchmark::swebench;
 use crate::cli::error::usage;
 use crate::cli::exit::Code;
@@ -27,15 +27,24 @@ enum From {
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
-  dgm bench import polyglot polyglot-benchmark polyglot-python --language python")]
+  dgm bench import polyglot polyglot-benchmark polyglot            all six languages
+  dgm bench import polyglot polyglot-benchmark python --language python
+  dgm bench import polyglot polyglot-benchmark java --language java --mode aider")]
 struct Polyglot {
     /// A checkout of the repository, or a `.tar.gz` of one
     checkout: PathBuf,
     /// Folder for the tasks; made anew
     out: PathBuf,
-    /// Language to import; repeat for several
-    #[arg(long, value_name = "LANGUAGE", default_value = "python")]
+    /// Language to import; repeat for several [default: all six]
+    #[arg(long, value_name = "LANGUAGE")]
     language: Vec<String>,
+    /// Which tests run: `full` every one, `aider` and `dgm` as the published results were made
+    ///
+    /// The mode is part of the dataset's name, because results of different modes cannot be
+    /// compared. `aider` misses some of the skipped tests; `dgm` leaves Java's disabled ones
+    /// disabled and shows the hints.
+    #[arg(long, default_value = "full", value_parser = ["full", "aider", "dgm"])]
+    mode: String,
 }
 
 /// Import instances of SWE-bench
@@ -85,7 +94,11 @@ impl Polyglot {
                 }
             }
         }
-        let imported = polyglot::import(&self.checkout, &self.out, &languages)?;
+        if languages.is_empty() {
+            languages = Language::ALL.to_vec();
+        }
+        let mode = Mode::from_name(&self.mode).expect("invariant: clap has checked the name");
+        let imported = polyglot::import(&self.checkout, &self.out, &languages, mode)?;
         ui.data(format!(
             "{} tasks in {}\n",
             imported.tasks.len(),

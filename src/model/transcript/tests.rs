@@ -4,7 +4,7 @@ use super::record::Recorder;
 use super::render;
 use crate::domain::Tokens;
 use crate::domain::Usd;
-use crate::model::{CallError, Denied, ModelError, Reply};
+use crate::model::{CallError, Denied, ModelError, Reply, Scope};
 use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -132,12 +132,14 @@ fn every_kind_of_end_has_a_name() {
     for error in [
         CallError::Denied(Denied::Stopping),
         CallError::Denied(Denied::Budget {
+            scope: Scope::Job,
             what: "no more".to_owned(),
         }),
         CallError::Model(ModelError::Failed {
             what: "broken".to_owned(),
             retryable: false,
             may_be_charged: false,
+            retry_after: None,
         }),
         CallError::Model(ModelError::Refused {
             status: 400,

@@ -16,8 +16,22 @@ use std::fmt::Write as _;
 
 /// Label that holds the digest of the recipe.
 pub const RECIPE_LABEL: &str = "dgm.recipe";
+/// Name of the certificates in what a build gets; no part of the recipe's digest, because no
+/// image holds them.
+const CERTIFICATES: &str = "ca-certificates.crt";
 /// Lines of a failed build that its error repeats.
 const LAST_LINES: usize = 20;
+
+/// How a build reaches the places it fetches from.
+#[derive(Clone, Debug, Default)]
+pub struct BuildNetwork {
+    /// Whether it uses this machine's network, for where the engine has no other.
+    pub host: bool,
+    /// Certificates of authorities (PEM) that a recipe trusts while it fetches, beside the
+    /// usual ones: for machines behind a proxy that ends TLS. A recipe that fetches over TLS
+    /// finds them as `ca-certificates.crt` and leaves them out of the image.
+    pub certificates: Vec<u8>,
+}
 
 /// What [`build`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,13 +81,12 @@ impl Facts {
 
 /// Builds an image from a recipe (a folder with a `Dockerfile`), unless it is up to date.
 ///
-/// With `network_host` the build uses this machine's network, for where the engine has no
-/// other. `progress` gets the build's output line by line.
+/// `progress` gets the build's output line by line.
 pub async fn build(
     engine: &Engine,
     recipe: &FileTree,
     tag: &str,
-    network_host: bool,
+    network: &BuildNetwork,
     progress: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Built, SandboxError> {
     let digest = recipe_digest(recipe);
@@ -81,7 +94,7 @@ pub async fn build(
     if old.as_ref().and_then(recipe_of).as_deref() == Some(&digest) {
         return Ok(Built::UpToDate);
     }
-    let context = context(recipe).map_err(|source| SandboxError::Failed {
+    let context = context(recipe, &network.certificates).map_err(|source| SandboxError::Failed {
         what: format!("could not pack the recipe of image `{tag}`"),
         source: source.into(),
     })?;
@@ -89,7 +102,7 @@ pub async fn build(
         .dockerfile("Dockerfile")
         .t(tag)
         .labels(&HashMap::from([(RECIPE_LABEL, digest.as_str())]))
-        .networkmode(if network_host { "host" } else { "default" })
+        .networkmode(if network.host { "host" } else { "default" })
         .rm(true)
         .forcerm(true)
         .build();
@@ -214,13 +227,21 @@ fn build_failure(lines: &VecDeque<String>, error: &str) -> anyhow::Error {
 }
 
 /// Packs a recipe, the same bytes for the same files, so the engine's own cache works.
-fn context(recipe: &FileTree) -> std::io::Result<Vec<u8>> {
+fn context(recipe: &FileTree, certificates: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
-    for (path, file) in recipe.iter() {
+    // Only to those that ask: in a task's image it would be a file too many.
+    let dockerfile = recipe.get("Dockerfile").map(|file| &*file.bytes);
+    let dockerfile = String::from_utf8_lossy(dockerfile.unwrap_or_default());
+    let asks = dockerfile.contains(CERTIFICATES) && recipe.get(CERTIFICATES).is_none();
+    let files = recipe
+        .iter()
+        .map(|(path, file)| (path.as_str(), &file.bytes[..], file.executable))
+        .chain(asks.then_some((CERTIFICATES, certificates, false)));
+    for (path, bytes, executable) in files {
         let mut header = tar::Header::new_gnu();
-        header.set_size(file.bytes.len() as u64);
-        header.set_mode(if file.executable { 0o755 } else { 0o644 });
-        tar.append_data(&mut header, path.as_str(), &*file.bytes)?;
+        header.set_size(bytes.len() as u64);
+        header.set_mode(if executable { 0o755 } else { 0o644 });
+        tar.append_data(&mut header, path, bytes)?;
     }
     tar.into_inner()
 }

@@ -16,6 +16,7 @@ mod life;
 mod profile;
 mod reap;
 mod run;
+pub mod store;
 mod survey;
 
 use super::{Ended, Root, Sandbox, SandboxError, Spec, State, flow};
@@ -24,9 +25,9 @@ use anyhow::Context as _;
 use container::Setting;
 pub use engine::Engine;
 use files::Files;
+use life::Life;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use life::Life;
 pub use reap::{ARCHIVE_LABEL, CREATED_LABEL, JOB_LABEL};
 use std::collections::{HashMap, HashSet};
 use std::fs;

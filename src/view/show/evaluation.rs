@@ -3,7 +3,7 @@
 use super::variant::{call_subject, outcome, purpose};
 use super::{Stored, Subject, attempt};
 use crate::domain::Evaluation;
-use crate::view::figure::{count, duration, moment, money, plural};
+use crate::view::figure::{self, count, duration, moment, money, plural};
 use crate::view::line::clean;
 use crate::view::page::Page;
 use crate::view::style::{Ink, Style};
@@ -94,12 +94,5 @@ fn model(subject: Subject<'_>, evaluation: &Evaluation) -> String {
         count(spend.tokens.output),
         money(spend.cost),
     );
-    match spend.unsettled {
-        0 => settled,
-        calls => format!(
-            "{settled}; {} unsettled: at most {} more",
-            plural(calls, "call", "calls"),
-            money(spend.unsettled_at_most)
-        ),
-    }
+    format!("{settled}{}", figure::inexact(&spend))
 }

@@ -289,7 +289,7 @@ fn faults(subject: Subject<'_>) -> Vec<FaultShape<'_>> {
         .filter(|fault| belongs(&fault.subject, subject.id))
         .map(|fault| FaultShape {
             task: match &fault.subject {
-                CallSubject::Attempt(_) => None,
+                CallSubject::Attempt(_) | CallSubject::Manual => None,
                 CallSubject::Evaluation(_, task, _) => Some(task.as_str()),
             },
             outcome: fault.outcome.name(),

@@ -131,6 +131,7 @@ fn weights(decision: &Decision, most: usize) -> Vec<(VariantId, f64)> {
 fn belongs(subject: &CallSubject, id: VariantId) -> bool {
     match subject {
         CallSubject::Attempt(number) | CallSubject::Evaluation(number, _, _) => *number == id,
+        CallSubject::Manual => false,
     }
 }
 

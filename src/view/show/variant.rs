@@ -4,7 +4,7 @@ use super::{FileChange, Subject, attempt, belongs};
 use crate::domain::{CallSubject, Evaluation, Fault, Purpose, Role, Standing, Tally, Verdict};
 use crate::view::cost;
 use crate::view::digest::stage_tallies;
-use crate::view::figure::{count, duration, interval_text, moment, money, percent, tally};
+use crate::view::figure::{self, count, duration, interval_text, moment, percent, tally};
 use crate::view::line::{self, clean};
 use crate::view::page::Page;
 use crate::view::style::{Ink, Style};
@@ -123,7 +123,10 @@ fn evaluations(page: &mut Page, subject: Subject<'_>, style: Style) {
         ("detail", Align::Left),
     ]);
     for evaluation in lineage.evaluations_of(subject.id) {
-        table.row(evaluation_cells(subject, evaluation), ink(evaluation));
+        table.row(
+            evaluation_cells(subject, evaluation, style),
+            ink(evaluation),
+        );
     }
     if table.is_empty() {
         page.line("  none is settled yet");
@@ -134,7 +137,7 @@ fn evaluations(page: &mut Page, subject: Subject<'_>, style: Style) {
     page.line(style.paint(Ink::Dim, &format!("  log, patch and trajectory: {command}")));
 }
 
-fn evaluation_cells(subject: Subject<'_>, evaluation: &Evaluation) -> [String; 10] {
+fn evaluation_cells(subject: Subject<'_>, evaluation: &Evaluation, style: Style) -> [String; 10] {
     let key = &evaluation.key;
     let spend = subject.lineage.spend().of_execution(
         &call_subject(evaluation),
@@ -162,7 +165,7 @@ fn evaluation_cells(subject: Subject<'_>, evaluation: &Evaluation) -> [String; 1
         duration(evaluation.timing.verifier_ms),
         used(count(spend.calls)),
         used(count(spend.tokens.total())),
-        used(money(spend.cost)),
+        figure::spent(&spend, style),
         clean(&evaluation.detail),
     ]
 }
@@ -287,6 +290,7 @@ pub(super) fn faults(page: &mut Page, subject: Subject<'_>, style: Style) {
         let of = match &fault.subject {
             CallSubject::Attempt(_) => "attempt".to_owned(),
             CallSubject::Evaluation(_, task, _) => clean(task.as_str()),
+            CallSubject::Manual => String::new(),
         };
         let cells = [
             of,

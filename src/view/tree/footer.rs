@@ -4,7 +4,9 @@ use crate::domain::VariantId;
 use crate::lineage::Lineage;
 use crate::stats::Interval;
 use crate::view::digest::Digest;
-use crate::view::figure::{count, interval, interval_text, money, percent, plural, points, tally};
+use crate::view::figure::{
+    self, count, interval, interval_text, money, percent, plural, points, tally,
+};
 use crate::view::line;
 use crate::view::style::{Ink, Style};
 
@@ -154,12 +156,5 @@ fn spend(digest: &Digest) -> String {
         count(spend.tokens.output),
         money(spend.cost),
     );
-    match spend.unsettled {
-        0 => format!("{settled}\n"),
-        calls => format!(
-            "{settled}; {} unsettled: at most {} more\n",
-            plural(calls, "call", "calls"),
-            money(spend.unsettled_at_most)
-        ),
-    }
+    format!("{settled}{}\n", figure::inexact(spend))
 }

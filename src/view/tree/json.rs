@@ -4,7 +4,7 @@ use crate::domain::{Attempt, CommitId, Variant, VariantId};
 use crate::lineage::Lineage;
 use crate::view::digest::Digest;
 use crate::view::figure;
-use crate::view::json::{self, Score, Spent, StageScore, TokenCount};
+use crate::view::json::{self, Inexact, Score, Spent, StageScore, TokenCount};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -42,6 +42,8 @@ struct VariantShape<'a> {
     attempts_failed: u64,
     cost_usd: f64,
     tokens: TokenCount,
+    #[serde(flatten)]
+    inexact: Inexact,
     summary: &'a str,
 }
 
@@ -61,6 +63,8 @@ struct AttemptShape<'a> {
     detail: &'a str,
     cost_usd: f64,
     tokens: TokenCount,
+    #[serde(flatten)]
+    inexact: Inexact,
 }
 
 #[derive(Serialize)]
@@ -126,6 +130,7 @@ fn of_variant<'a>(lineage: &'a Lineage, digest: &Digest, variant: &'a Variant) -
         attempts_failed: figures.attempts_failed,
         cost_usd: figures.spend.cost.dollars(),
         tokens: figures.spend.tokens.into(),
+        inexact: (&figures.spend).into(),
         summary: &variant.summary,
     }
 }
@@ -143,6 +148,7 @@ fn of_attempt<'a>(digest: &Digest, attempt: &'a Attempt) -> AttemptShape<'a> {
         detail: failure.map_or("", |(_, detail)| detail.as_str()),
         cost_usd: spend.cost.dollars(),
         tokens: spend.tokens.into(),
+        inexact: (&spend).into(),
     }
 }
 

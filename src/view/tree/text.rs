@@ -99,7 +99,7 @@ impl Line {
                     0 => String::new(),
                     children => figure::count(children),
                 },
-                cost(&figures.spend, style),
+                figure::spent(&figures.spend, style),
             ],
             delta_ink,
             text: format!("{note}{}", line::clean(summary)),
@@ -127,7 +127,7 @@ impl Line {
             }
         };
         let mut cells = [const { String::new() }; COLUMNS];
-        cells[COLUMNS - 1] = cost(&digest.figures(id).spend, style);
+        cells[COLUMNS - 1] = figure::spent(&digest.figures(id).spend, style);
         Self {
             edges,
             node: format!("{} {id}", glyphs.failed),
@@ -168,15 +168,6 @@ fn mean(tally: Tally) -> String {
         String::new()
     } else {
         figure::percent(tally.mean())
-    }
-}
-
-/// Settled cost; a mark behind it says that more may have been charged.
-fn cost(spend: &crate::lineage::SubjectSpend, style: Style) -> String {
-    match (spend.calls, spend.unsettled) {
-        (0, _) => String::new(),
-        (_, 0) => figure::money(spend.cost),
-        (_, _) => format!("{}{}", figure::money(spend.cost), style.glyphs().more),
     }
 }
 

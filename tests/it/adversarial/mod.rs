@@ -101,10 +101,7 @@ impl Machine {
             agent_timeout: Some(Duration::from_secs(5)),
             verifier_timeout: Duration::from_secs(5),
             // Of its own, so that processes in it can be told from others.
-            workdir: Some(format!(
-                "/attacked-{}",
-                folder.path().file_name().unwrap().display()
-            )),
+            workdir: Some(format!("/attacked-{}", folder.path().file_name().unwrap().display())),
             ..Task::load(&smoke).unwrap()
         };
         Self {
@@ -216,14 +213,12 @@ impl Machine {
 
 fn metered(subject: CallSubject, dir: &Path) -> Arc<Metered> {
     let model = Model::new(ModelSettings {
-        provider: "command".to_owned(),
-        model: "none".to_owned(),
         command: vec!["false".to_owned()],
         dir: dir.to_owned(),
-        pass_env: Vec::new(),
         price: Some(Price::Free),
         max_output_tokens: Some(1),
         timeout: Duration::from_secs(1),
+        ..ModelSettings::new("command", "none")
     });
     let job = JobSubject {
         subject,

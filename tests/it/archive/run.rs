@@ -222,9 +222,11 @@ pub(crate) fn settled(id: CallId) -> Fact {
             input: 10,
             cached: 1,
             cache_written: 2,
+            cache_written_long: 0,
             output: 5,
             reasoning: 1,
         },
+        estimated: false,
         cost: Usd(42),
         latency_ms: 7,
     })

@@ -13,7 +13,7 @@ fn a_newer_format_is_read_and_never_written() {
     let tree = world.done("tree demo");
     let db = Connection::open(world.path("demo/archive.db")).unwrap();
     db.execute_batch(
-        "DROP TRIGGER meta_no_update; UPDATE meta SET value = '2' WHERE key = 'format';
+        "DROP TRIGGER meta_no_update; UPDATE meta SET value = '3' WHERE key = 'format';
          PRAGMA wal_checkpoint(TRUNCATE)",
     )
     .unwrap();
@@ -21,17 +21,17 @@ fn a_newer_format_is_read_and_never_written() {
     let bytes = || std::fs::read(world.path("demo/archive.db")).unwrap();
     let before = bytes();
     assert_snapshot!(world.refused("evolve demo --generations 1"), @"
-    Error: the archive in `demo` has format 2, but this program knows formats up to 1
+    Error: the archive in `demo` has format 3, but this program knows formats up to 2
     Hint: use the `dgm` that made it, or a newer one
     exit 1
     ");
     assert_snapshot!(world.refused("eval demo seed"), @"
-    Error: the archive in `demo` has format 2, but this program knows formats up to 1
+    Error: the archive in `demo` has format 3, but this program knows formats up to 2
     Hint: use the `dgm` that made it, or a newer one
     exit 1
     ");
     assert_snapshot!(world.refused("fsck demo --repair"), @"
-    Error: the archive in `demo` has format 2, but this program knows formats up to 1
+    Error: the archive in `demo` has format 3, but this program knows formats up to 2
     Hint: use the `dgm` that made it, or a newer one
     exit 1
     ");

@@ -349,6 +349,7 @@ impl Growth {
                 output: 100,
                 ..Tokens::default()
             },
+            estimated: false,
             cost: Usd(1_500),
             latency_ms: 800,
         }));

@@ -10,6 +10,6 @@ mod take;
 mod watch;
 
 pub(super) use put::put;
-pub(super) use state::{commit, discard, reap};
+pub(super) use state::{STATE_LABEL, commit, discard, reap};
 pub(super) use take::{collect, difference, take};
 pub(super) use watch::overflows;

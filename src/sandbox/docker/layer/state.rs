@@ -12,7 +12,7 @@ use bollard::query_parameters::{
 use std::collections::HashMap;
 
 /// Label of an image that holds a state.
-pub(super) const STATE_LABEL: &str = "dgm.state";
+pub(in crate::sandbox::docker) const STATE_LABEL: &str = "dgm.state";
 
 /// Keeps what a stopped container left.
 pub(in crate::sandbox::docker) async fn commit(
@@ -48,10 +48,7 @@ pub(in crate::sandbox::docker) async fn discard(engine: &Engine, state: &State) 
         .force(true)
         .noprune(true)
         .build();
-    let removed = engine
-        .docker
-        .remove_image(&state.name, Some(options), None)
-        .await;
+    let removed = engine.docker.remove_image(&state.name, Some(options), None).await;
     match removed {
         Ok(_) => true,
         Err(error) if is_missing(&error) => true,
@@ -69,7 +66,10 @@ pub(in crate::sandbox::docker) async fn reap(
 ) -> Result<usize, SandboxError> {
     let filters = HashMap::from([(
         "label",
-        vec![format!("{ARCHIVE_LABEL}={archive}"), STATE_LABEL.to_owned()],
+        vec![
+            format!("{ARCHIVE_LABEL}={archive}"),
+            STATE_LABEL.to_owned(),
+        ],
     )]);
     let mut removed = 0;
     loop {
@@ -83,10 +83,7 @@ pub(in crate::sandbox::docker) async fn reap(
         for image in images {
             // Asked for already; but what is not ours must stay, whatever an engine makes of it.
             let ours = image.labels.contains_key(STATE_LABEL)
-                && image
-                    .labels
-                    .get(ARCHIVE_LABEL)
-                    .is_some_and(|of| of == archive);
+                && image.labels.get(ARCHIVE_LABEL).is_some_and(|of| of == archive);
             let state = State { name: image.id };
             if ours && discard(engine, &state).await {
                 gone += 1;

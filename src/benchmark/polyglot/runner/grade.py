@@ -1,12 +1,13 @@
 """Runs the hidden tests of one exercise on a solution, and leaves the reward.
 
-The solution is untrusted, and Python's tests load it into their own process. So nothing that
+The solution is untrusted, and tests load it into their own process. So nothing that
 process does or says is enough by itself:
 
 - The tests are taken as they were delivered, together with the solution's files alone.
 - The reward is made here, in a process that never loads the solution. A solution can reach
   neither its memory nor its life: this process is not dumpable, and the tests run under a
-  filter that forbids signals to others and tracing. Everything they start dies with them.
+  filter that forbids signals to others and tracing (where a run-time must signal its own
+  threads, all that can be won is no reward). Everything they start dies with them.
 - The reward carries a seal, made with a secret that `dgm` delivers with the tests and this
   process takes away before anything else: a reward that something else writes, even after
   this one, does not count.
@@ -14,16 +15,16 @@ process does or says is enough by itself:
   itself (`os._exit(0)`) and no text that it prints can stand in for that.
 - A solution that passes is run a second time on tests of the same names which must all fail.
   One that bends the test framework so that everything passes is found out by it.
+- What is particular to a language is in `language.py` beside this file.
 
 What is left: tests compare what a solution returns, in the solution's own process. A solution
 made to fool this very file, or one whose objects claim to equal everything, can pass.
 """
 
-import ast
-import collections
 import ctypes
 import errno
 import hmac
+import importlib.util
 import json
 import os
 import pathlib
@@ -35,8 +36,8 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-import xml.etree.ElementTree as ElementTree
 
 TESTS = pathlib.Path("/tests")
 LOGS = pathlib.Path("/logs/verifier")
@@ -50,16 +51,30 @@ SECCOMP_MODE_FILTER = 2
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
+def load(name):
+    """Returns a module that lies beside this file: nothing else is on the search path."""
+    spec = importlib.util.spec_from_file_location(name, TESTS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# What is particular to the language: names of tests, decoys, commands, reports.
+LANGUAGE = load("language")
+
+
 def main():
     seal = take_seal()
     plan = json.loads((TESTS / "grade.json").read_text())
     hidden = {name: (TESTS / "files" / name).read_bytes() for name in plan["tests"]}
-    wanted = {name: tests_in(source) for name, source in hidden.items()}
+    wanted = {name: LANGUAGE.tests_in(text(source), name) for name, source in hidden.items()}
     count = sum(len(tests) for tests in wanted.values())
     if count != plan["count"]:
         sys.exit(f"the tests were changed: {count} of them, not {plan['count']}")
     protect()
     solution = {name: read_file(pathlib.Path.cwd() / name) for name in plan["solution"]}
+    if plan["folder"]:
+        solution |= read_folder(plan["folder"])
     reward, why = grade(plan, solution, hidden, wanted)
     print(f"reward {reward}: {why}", flush=True)
     leave(reward, seal)
@@ -80,110 +95,123 @@ def grade(plan, solution, hidden, wanted):
     for name, content in solution.items():
         if content is None:
             return 0, f"{name} is not there"
-    wrong = run(solution, hidden, wanted, plan["timeout_sec"], passing=True)
+    fixed = {name: (TESTS / "fixed" / name).read_bytes() for name in plan["fixed"]}
+    files = {**solution, **fixed}
+    # What building the untouched tests gave before anything of the solution ran.
+    kept = {}
+    wrong = run(files, hidden, wanted, plan, plan["timeout_sec"], kept, passing=True)
     if wrong:
         return 0, wrong
-    decoys = {name: decoy(source) for name, source in hidden.items()}
-    wrong = run(solution, decoys, wanted, plan["decoy_timeout_sec"], passing=False)
+    if not plan["count"]:
+        return 1, "the tests ran and passed; the exercise has none of its own"
+    decoys = {
+        name: bytes_of(LANGUAGE.decoy(text(source))) if wanted[name] else source
+        for name, source in hidden.items()
+    }
+    wrong = run(files, decoys, wanted, plan, plan["decoy_timeout_sec"], kept, passing=False)
     if wrong:
         return 0, wrong
     return 1, f"all {plan['count']} tests ran and passed"
 
 
-def tests_in(source):
-    """Returns the names of the tests in a file, in order, as the report will call them."""
-    found = []
-    for node in ast.parse(source).body:
-        if is_test(node):
-            found.append(("", node.name))
-        elif isinstance(node, ast.ClassDef):
-            found += [(node.name, item.name) for item in node.body if is_test(item)]
-    return found
-
-
-def is_test(node):
-    return isinstance(node, ast.FunctionDef) and node.name.startswith("test")
-
-
-def decoy(source):
-    """Returns a test file of the same shape in which every test must fail."""
-    failing = [
-        "assert 1 == 2",
-        "import unittest; unittest.TestCase().assertEqual(1, 2)",
-        "import unittest; unittest.TestCase().assertTrue(False)",
-        "import unittest; unittest.TestCase().assertIs(None, 0)",
-        "import unittest; unittest.TestCase().assertIn(1, [2])",
-        "import unittest\nwith unittest.TestCase().assertRaises(ValueError): pass",
-        "raise AssertionError",
-    ]
-    tree = ast.parse(source)
-    tests = [node for node in ast.walk(tree) if is_test(node)]
-    for number, test in enumerate(tests):
-        test.body = ast.parse(failing[number % len(failing)]).body
-    return ast.unparse(tree).encode()
-
-
-def run(solution, tests, wanted, timeout, passing):
+def run(files, tests, wanted, plan, timeout, kept, passing):
     """Runs tests on a solution in a fresh folder; returns what went wrong."""
     place = pathlib.Path(tempfile.mkdtemp())
-    folder = place / "exercise"
-    report = place / "report.xml"
-    for name, content in [*solution.items(), *tests.items()]:
+    # Some languages' build files take the exercise's name from the folder.
+    folder = place / plan["slug"]
+    for name, content in [*files.items(), *tests.items()]:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-    command = [sys.executable, "-B", "-m", "pytest", "-rA", "--tb=short", "-p", "no:cacheprovider"]
-    command += [f"--junitxml={report}", f"--rootdir={folder}", *tests]
+    attempt = LANGUAGE.Attempt(plan, folder, place, list(tests), kept)
     keep = ("PATH", "LANG", "LC_ALL")
     env = {name: os.environ[name] for name in keep if name in os.environ}
+    env |= {"HOME": str(place), "TMPDIR": str(place), **attempt.env}
+    end = time.monotonic() + timeout
+    wrong = None
+    for step in attempt.steps:
+        code = execute(step, folder, env, max(1, end - time.monotonic()), attempt.output, passing)
+        if code is None:
+            wrong = f"the tests did not end within {timeout} s"
+            break
+        attempt.after(step)
+        if step is not attempt.steps[-1] and code != 0:
+            # Tests that must fail may fail to build no more than those that must pass.
+            wrong = f"it does not build: `{step[0]}` ended with exit code {code}"
+            break
+    else:
+        wrong = judged(code, attempt, wanted, passing)
+    shutil.rmtree(place, ignore_errors=True)
+    return wrong
+
+
+def execute(command, folder, env, timeout, output, passing):
+    """Runs a command to its end and ends everything that it started; none is too late."""
     child = subprocess.Popen(
         command,
         cwd=folder,
-        env=env | {"HOME": str(place), "TMPDIR": str(place)},
+        env=env,
         stdin=subprocess.DEVNULL,
-        # What decoys print would only mislead whoever reads the log.
-        stdout=None if passing else subprocess.DEVNULL,
-        stderr=subprocess.STDOUT if passing else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         preexec_fn=confine,
     )
+    reader = threading.Thread(target=collect, args=(child.stdout, output, passing), daemon=True)
+    reader.start()
     try:
         code = child.wait(timeout)
     except subprocess.TimeoutExpired:
         code = None
     end_all(child)
-    wrong = judged(code, read_file(report, MOST_REPORT), wanted, timeout, passing)
-    shutil.rmtree(place, ignore_errors=True)
-    return wrong
+    # Whatever held the pipe open is dead now.
+    reader.join(10)
+    return code
 
 
-def judged(code, report, wanted, timeout, passing):
-    if code is None:
-        return f"the tests did not end within {timeout} s"
-    if report is None:
-        return f"the tests ended before their time, with exit code {code}"
+def collect(pipe, output, passing):
+    """Keeps what the tests print, up to a size, and passes it on to the log.
+
+    What decoys print would only mislead whoever reads the log.
+    """
+    while chunk := pipe.read1(1 << 16):
+        if len(output) < MOST_REPORT:
+            output += chunk
+            if passing:
+                sys.stdout.buffer.write(chunk)
+                sys.stdout.buffer.flush()
+
+
+def judged(code, attempt, wanted, passing):
     try:
-        cases = list(ElementTree.fromstring(report).iter("testcase"))
-    except ElementTree.ParseError:
-        return "the report of the tests cannot be read"
-    bad = {"failure", "error", "skipped"}
-    results = collections.defaultdict(list)
-    for case in cases:
-        module = case.get("classname", "").split(".")
-        name = case.get("name", "").split("[")[0]
-        results[tuple(module), name].append(not any(part.tag in bad for part in case))
-    for file, tests in wanted.items():
-        module = file.removesuffix(".py").split("/")
-        for owner, test in tests:
-            got = results.pop((tuple([*module, owner] if owner else module), test), [])
+        results = attempt.results()
+    except Exception as error:
+        return f"the report of the tests cannot be read: {error}"
+    if results is None:
+        return f"the tests ended before their time, with exit code {code}"
+    for tests in wanted.values():
+        for test in tests:
+            got = results.pop(test, [])
             if not got:
-                return f"{test} did not run"
+                return f"{name_of(test)} did not run"
             if passing and not all(got):
-                return f"{test} did not pass"
+                return f"{name_of(test)} did not pass"
             if not passing and any(got):
-                return f"a test that must fail passed in place of {test}: the tests were bent"
+                return f"a test that must fail passed in place of {name_of(test)}: the tests were bent"
     if passing and (code != 0 or not all(ok for group in results.values() for ok in group)):
-        return f"pytest ended with exit code {code}"
+        return f"the tests ended with exit code {code}"
     return None
+
+
+def name_of(test):
+    return test if isinstance(test, str) else " > ".join(part for part in test if part)
+
+
+def text(source):
+    return source.decode("utf-8", "surrogateescape")
+
+
+def bytes_of(text):
+    return text.encode("utf-8", "surrogateescape")
 
 
 def protect():
@@ -216,20 +244,23 @@ def confine():
         raise OSError("the filter was refused")
 
 
-# Architecture as the kernel numbers it, then: calls that reach other processes, prlimit64
-# (its first argument is a process; 0 is oneself), fcntl and ioctl (which can name a process
+# Architecture as the kernel numbers it, then: calls that reach other processes, calls that
+# reach threads (some run-times signal their own; one who ends this process by them ends it
+# without a reward), prlimit64 (its first argument is a process; 0 is oneself), fcntl and ioctl (which can name a process
 # that gets a signal).
 MACHINES = {
     "x86_64": (
         0xC000003E,
-        (62, 200, 234, 129, 297, 101, 310, 311, 424, 434, 438),
+        (62, 129, 297, 101, 310, 311, 424, 434, 438),
+        (200, 234),
         302,
         72,
         16,
     ),
     "aarch64": (
         0xC00000B7,
-        (129, 130, 131, 138, 240, 117, 270, 271, 424, 434, 438),
+        (129, 138, 240, 117, 270, 271, 424, 434, 438),
+        (130, 131),
         261,
         25,
         29,
@@ -243,7 +274,9 @@ def seccomp_filter():
     """Returns the filter as instructions of the kernel's classic packet filter."""
     if platform.machine() not in MACHINES:
         raise OSError(f"no filter is known for {platform.machine()}")
-    arch, others, prlimit, fcntl, ioctl = MACHINES[platform.machine()]
+    arch, others, threads, prlimit, fcntl, ioctl = MACHINES[platform.machine()]
+    if not LANGUAGE.SIGNALS_THREADS:
+        others += threads
     load, equal, above, give = 0x20, 0x15, 0x35, 0x06
     deny = (give, 0, 0, 0x00050000 | errno.EPERM)
     allow = (give, 0, 0, 0x7FFF0000)
@@ -306,6 +339,19 @@ def below(top):
         found |= more
         grew = bool(more)
     return found - {top}
+
+
+def read_folder(folder):
+    """Returns the regular files below a folder of the workspace, by name."""
+    found = {}
+    top = pathlib.Path.cwd()
+    for where, folders, files in os.walk(top / folder):
+        for file in files:
+            path = pathlib.Path(where) / file
+            content = read_file(path)
+            if content is not None:
+                found[str(path.relative_to(top))] = content
+    return found
 
 
 def read_file(path, most=MOST_FILE):

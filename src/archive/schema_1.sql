@@ -1,0 +1,168 @@
+-- The schema as the first format had it, to test that archives of that time are read and brought
+-- up to date. It never changes.
+--
+-- The facts of one archive. Every table but `meta` is only appended to; `seq` is the position
+-- of a row in the order of all facts, over all tables. Money is in micro-dollars (10^-6 US$),
+-- time in milliseconds since 1970 (UTC). A column named `..._blob` holds the SHA-256 of a file
+-- in `blobs/`.
+
+CREATE TABLE meta (
+    key   TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- A process that wrote, and its orderly end; without a row in `run_end` it crashed or runs.
+CREATE TABLE run (
+    seq     INTEGER PRIMARY KEY,
+    run     INTEGER NOT NULL UNIQUE,
+    command TEXT NOT NULL,
+    config  TEXT NOT NULL,
+    version TEXT NOT NULL,
+    sandbox TEXT NOT NULL,
+    stages  TEXT NOT NULL CHECK (json_valid(stages)),
+    at_ms   INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE run_end (
+    seq    INTEGER PRIMARY KEY,
+    run    INTEGER NOT NULL UNIQUE REFERENCES run (run),
+    reason TEXT NOT NULL,
+    at_ms  INTEGER NOT NULL
+) STRICT;
+
+-- A try at self-modification as it was decided. `weights` is [[variant, probability], ...].
+CREATE TABLE attempt (
+    seq     INTEGER PRIMARY KEY,
+    attempt INTEGER NOT NULL UNIQUE CHECK (attempt > 0),
+    round   INTEGER NOT NULL,
+    parent  INTEGER NOT NULL REFERENCES variant (variant),
+    entry   TEXT NOT NULL,
+    policy  TEXT NOT NULL,
+    weights TEXT NOT NULL CHECK (json_valid(weights)),
+    run     INTEGER NOT NULL REFERENCES run (run),
+    at_ms   INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE proposal (
+    seq                       INTEGER PRIMARY KEY,
+    attempt                   INTEGER NOT NULL UNIQUE REFERENCES attempt (attempt),
+    log_summarization         TEXT NOT NULL,
+    potential_improvements    TEXT NOT NULL CHECK (json_valid(potential_improvements)),
+    improvement_proposal      TEXT NOT NULL,
+    implementation_suggestion TEXT NOT NULL,
+    problem_description       TEXT NOT NULL,
+    exchange_blob             TEXT NOT NULL
+) STRICT;
+
+-- How an attempt ended: `failure` is null where there is a variant of that number.
+CREATE TABLE attempt_end (
+    seq             INTEGER PRIMARY KEY,
+    attempt         INTEGER NOT NULL UNIQUE REFERENCES attempt (attempt),
+    failure         TEXT,
+    detail          TEXT,
+    log_blob        TEXT,
+    transcript_blob TEXT,
+    patch_blob      TEXT,
+    gate_log_blob   TEXT,
+    run             INTEGER NOT NULL REFERENCES run (run),
+    execution       INTEGER NOT NULL,
+    at_ms           INTEGER NOT NULL,
+    CHECK ((failure IS NULL) = (detail IS NULL))
+) STRICT;
+
+CREATE TABLE variant (
+    seq        INTEGER PRIMARY KEY,
+    variant    INTEGER NOT NULL UNIQUE CHECK (variant >= 0),
+    commit_id  TEXT NOT NULL UNIQUE,
+    tree_id    TEXT NOT NULL UNIQUE,
+    parent     INTEGER REFERENCES variant (variant),
+    generation INTEGER NOT NULL,
+    summary    TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    CHECK ((parent IS NULL) = (variant = 0))
+) STRICT;
+
+-- A settled evaluation: at most one per variant, task and repeat. `stage` counts from 0 and is
+-- null for further evaluations, which never guide selection.
+CREATE TABLE evaluation (
+    seq              INTEGER PRIMARY KEY,
+    variant          INTEGER NOT NULL REFERENCES variant (variant),
+    task             TEXT NOT NULL,
+    repeat           INTEGER NOT NULL,
+    stage            INTEGER,
+    outcome          TEXT NOT NULL,
+    passed           INTEGER NOT NULL CHECK (passed IN (0, 1)),
+    reward           REAL,
+    detail           TEXT NOT NULL,
+    task_digest      TEXT NOT NULL,
+    agent_log_blob   TEXT,
+    verifier_log_blob TEXT,
+    patch_blob       TEXT,
+    transcript_blob  TEXT,
+    context_overflow INTEGER NOT NULL CHECK (context_overflow IN (0, 1)),
+    agent_ms         INTEGER NOT NULL,
+    verifier_ms      INTEGER NOT NULL,
+    run              INTEGER NOT NULL REFERENCES run (run),
+    execution        INTEGER NOT NULL,
+    at_ms            INTEGER NOT NULL,
+    UNIQUE (variant, task, repeat)
+) STRICT;
+
+-- An execution that did not count. It belongs to an attempt, or to an evaluation.
+CREATE TABLE fault (
+    seq       INTEGER PRIMARY KEY,
+    attempt   INTEGER REFERENCES attempt (attempt),
+    variant   INTEGER REFERENCES variant (variant),
+    task      TEXT,
+    repeat    INTEGER,
+    outcome   TEXT NOT NULL,
+    detail    TEXT NOT NULL,
+    run       INTEGER NOT NULL REFERENCES run (run),
+    execution INTEGER NOT NULL,
+    at_ms     INTEGER NOT NULL,
+    CHECK ((attempt IS NULL) = (variant IS NOT NULL)),
+    CHECK ((variant IS NULL) = (task IS NULL) AND (variant IS NULL) = (repeat IS NULL))
+) STRICT;
+
+-- What admission decided; `reason` is null where the variant is in the pool of parents.
+CREATE TABLE verdict (
+    seq     INTEGER PRIMARY KEY,
+    variant INTEGER NOT NULL UNIQUE REFERENCES variant (variant),
+    verdict TEXT NOT NULL CHECK (verdict IN ('admitted', 'rejected')),
+    reason  TEXT,
+    at_ms   INTEGER NOT NULL,
+    CHECK ((verdict = 'admitted') = (reason IS NULL))
+) STRICT;
+
+-- A model call's intent, durable before the request leaves. It belongs to an attempt, or to an
+-- evaluation. Without a row in `call_settlement` it has cost at most `at_most_usd_micros`.
+CREATE TABLE call (
+    seq                INTEGER PRIMARY KEY,
+    call               INTEGER NOT NULL UNIQUE,
+    run                INTEGER NOT NULL REFERENCES run (run),
+    execution          INTEGER NOT NULL,
+    attempt            INTEGER REFERENCES attempt (attempt),
+    variant            INTEGER REFERENCES variant (variant),
+    task               TEXT,
+    repeat             INTEGER,
+    role               TEXT NOT NULL,
+    model              TEXT NOT NULL,
+    at_most_usd_micros INTEGER NOT NULL,
+    at_most_tokens     INTEGER NOT NULL,
+    at_ms              INTEGER NOT NULL,
+    CHECK ((attempt IS NULL) = (variant IS NOT NULL)),
+    CHECK ((variant IS NULL) = (task IS NULL) AND (variant IS NULL) = (repeat IS NULL))
+) STRICT;
+
+CREATE TABLE call_settlement (
+    seq                  INTEGER PRIMARY KEY,
+    call                 INTEGER NOT NULL UNIQUE REFERENCES call (call),
+    status               TEXT NOT NULL,
+    input_tokens         INTEGER NOT NULL,
+    cached_tokens        INTEGER NOT NULL,
+    cache_written_tokens INTEGER NOT NULL,
+    output_tokens        INTEGER NOT NULL,
+    reasoning_tokens     INTEGER NOT NULL,
+    cost_usd_micros      INTEGER NOT NULL,
+    latency_ms           INTEGER NOT NULL
+) STRICT;

@@ -1,0 +1,125 @@
+//! Why a call gave no reply, and how that is said to whoever made it.
+
+use super::wire::Dialect;
+use super::{Denied, ModelError};
+use serde_json::{Value, json};
+
+/// Why a call gave no reply.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CallError {
+    /// It never left.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The model gave none.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+impl CallError {
+    /// Returns the error as an object in OpenAI's dialect: `message`, `type`, `param`, `code`.
+    pub fn to_object(&self) -> Value {
+        let kind = match self {
+            Self::Denied(Denied::Budget { .. }) => "budget_exceeded",
+            Self::Denied(Denied::Stopping) => "stopping",
+            Self::Model(ModelError::Refused { error, .. }) => return error.clone(),
+            Self::Model(
+                ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. },
+            ) => "server_error",
+        };
+        json!({"message": self.to_string(), "type": kind, "param": null, "code": null})
+    }
+
+    /// Returns the body of an answer that says the error in a dialect.
+    pub fn to_body(&self, dialect: Dialect) -> Value {
+        match dialect {
+            Dialect::Chat => json!({"error": self.to_object()}),
+            Dialect::Messages => {
+                let error = json!({"type": self.messages_type(), "message": self.message()});
+                json!({"type": "error", "error": error})
+            }
+        }
+    }
+
+    /// Returns the HTTP status that goes with it.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Denied(Denied::Budget { .. }) => 402,
+            Self::Denied(Denied::Stopping) => 503,
+            Self::Model(ModelError::Refused { status, .. }) => *status,
+            Self::Model(
+                ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. },
+            ) => 502,
+        }
+    }
+
+    fn message(&self) -> String {
+        let object = self.to_object();
+        object["message"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Returns the `type` of Anthropic's dialect: one of its own, whatever the provider spoke.
+    fn messages_type(&self) -> Value {
+        if let Self::Model(ModelError::Refused { status, error }) = self {
+            let said = error["type"].as_str().unwrap_or_default();
+            return json!(match (status, said) {
+                (_, said) if said.ends_with("_error") => said,
+                (404, _) => "not_found_error",
+                (413, _) => "request_too_large",
+                _ => "invalid_request_error",
+            });
+        }
+        match self {
+            Self::Model(_) => json!("api_error"),
+            Self::Denied(_) => self.to_object()["type"].take(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CallError;
+    use crate::model::wire::Dialect;
+    use crate::model::{Denied, ModelError, Scope};
+    use serde_json::json;
+
+    #[test]
+    fn says_it_in_both_dialects() {
+        let what = "no more".to_owned();
+        let error = CallError::Denied(Denied::Budget {
+            scope: Scope::Job,
+            what,
+        });
+        assert_eq!(error.status(), 402);
+        assert_eq!(
+            error.to_body(Dialect::Messages),
+            json!({"type": "error", "error": {"type": "budget_exceeded", "message": "no more"}})
+        );
+        assert_eq!(
+            error.to_body(Dialect::Chat)["error"]["type"],
+            "budget_exceeded"
+        );
+        let what = "gone".to_owned();
+        let error = CallError::Model(ModelError::Unusable { what });
+        assert_eq!(error.status(), 502);
+        assert_eq!(
+            error.to_body(Dialect::Messages)["error"],
+            json!({"type": "api_error", "message": "gone"})
+        );
+        for (status, said, expected) in [
+            (404, json!("model_not_found"), "not_found_error"),
+            (400, json!(null), "invalid_request_error"),
+            (403, json!("permission_error"), "permission_error"),
+            (413, json!(7), "request_too_large"),
+        ] {
+            let error = json!({"type": said, "message": "no"});
+            let error = CallError::Model(ModelError::Refused { status, error });
+            assert_eq!(error.status(), status);
+            let body = error.to_body(Dialect::Messages);
+            assert_eq!(
+                body["error"],
+                json!({"type": expected, "message": "no"}),
+                "{status}"
+            );
+        }
+    }
+}

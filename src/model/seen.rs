@@ -1,0 +1,162 @@
+//! What was seen of a job's calls: its transcript, and what they say of agent and provider.
+
+use super::transcript::Recorder;
+use super::wire::Dialect;
+use super::{CallError, Denied, ModelError, Reply, Scope, translate};
+use serde_json::Value;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// What was seen of the job's calls so far.
+#[derive(Default)]
+pub(super) struct Seen {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    recorder: Recorder,
+    requests: u64,
+    out_of_budget: bool,
+    cut_by_run: bool,
+    provider_failure: Option<String>,
+    unusable: Option<ModelError>,
+    overflows: u64,
+    overflows_in_a_row: u64,
+    unhandled_overflow: bool,
+}
+
+impl Seen {
+    pub(super) fn requests(&self) -> u64 {
+        self.state().requests
+    }
+
+    pub(super) fn is_out_of_budget(&self) -> bool {
+        self.state().out_of_budget
+    }
+
+    pub(super) fn is_cut_by_run(&self) -> bool {
+        self.state().cut_by_run
+    }
+
+    pub(super) fn provider_failure(&self) -> Option<String> {
+        self.state().provider_failure.clone()
+    }
+
+    /// Returns the error after which no call of this job is tried any more.
+    pub(super) fn unusable(&self) -> Option<ModelError> {
+        self.state().unusable.clone()
+    }
+
+    pub(super) fn overflows(&self) -> u64 {
+        self.state().overflows
+    }
+
+    pub(super) fn has_unhandled_overflow(&self) -> bool {
+        self.state().unhandled_overflow
+    }
+
+    pub(super) fn transcript_bytes(&self) -> Vec<u8> {
+        self.state().recorder.to_bytes()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn note(&mut self, line: &Line, result: Option<&Result<Reply, CallError>>) {
+        self.requests += 1;
+        match result {
+            Some(Err(CallError::Denied(Denied::Budget { scope, .. }))) => match scope {
+                Scope::Job | Scope::Attempt => self.out_of_budget = true,
+                Scope::Run => self.cut_by_run = true,
+            },
+            Some(Err(CallError::Model(error @ ModelError::Unusable { what }))) => {
+                self.provider_failure = Some(what.clone());
+                self.unusable = Some(error.clone());
+            }
+            Some(Err(CallError::Model(
+                ModelError::Busy { what, .. } | ModelError::Failed { what, .. },
+            ))) => {
+                self.provider_failure = Some(what.clone());
+            }
+            Some(Ok(_) | Err(CallError::Model(ModelError::Refused { .. }))) => {
+                self.provider_failure = None;
+            }
+            Some(Err(CallError::Denied(Denied::Stopping))) | None => {}
+        }
+        match result {
+            Some(Err(CallError::Model(error))) if error.is_context_overflow() => {
+                self.overflows += 1;
+                self.overflows_in_a_row += 1;
+                self.unhandled_overflow |= self.overflows_in_a_row > 1;
+            }
+            Some(Ok(_)) => self.overflows_in_a_row = 0,
+            Some(Err(_)) | None => {}
+        }
+        let latency = line.began.elapsed();
+        match line.dialect {
+            Dialect::Chat => self
+                .recorder
+                .record(&line.request, result, latency, line.tries),
+            // Transcripts know one dialect.
+            Dialect::Messages => {
+                let request = translate::request_to_chat(&line.request);
+                let result = result.cloned().map(|result| {
+                    result.map(|reply| Reply {
+                        body: translate::reply_to_chat(&reply.body),
+                        ..reply
+                    })
+                });
+                self.recorder
+                    .record(&request, result.as_ref(), latency, line.tries);
+            }
+        }
+    }
+}
+
+/// One call on its way into the transcript; written as abandoned where it is dropped.
+pub(super) struct Line {
+    seen: Arc<Seen>,
+    dialect: Dialect,
+    request: Arc<Value>,
+    began: Instant,
+    pub(super) tries: u32,
+    is_written: bool,
+}
+
+impl Line {
+    pub(super) fn begin(seen: Arc<Seen>, dialect: Dialect, request: Arc<Value>) -> Self {
+        Self {
+            seen,
+            dialect,
+            request,
+            began: Instant::now(),
+            tries: 0,
+            is_written: false,
+        }
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    pub(super) fn end(mut self, result: &Result<Reply, CallError>) {
+        self.write(Some(result));
+    }
+
+    fn write(&mut self, result: Option<&Result<Reply, CallError>>) {
+        self.is_written = true;
+        self.seen.state().note(self, result);
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.is_written {
+            self.write(None);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What goes to a provider and comes back: two dialects, whole answers and streams of
+//! server-sent events. Nothing here interprets a body.
+
+use super::ModelError;
+use futures_util::stream::BoxStream;
+use serde_json::Value;
+use std::fmt;
+
+/// What a request is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Chat Completions, as OpenAI defined it.
+    Chat,
+    /// Messages, as Anthropic defined it.
+    Messages,
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Chat => "Chat Completions",
+            Self::Messages => "Messages",
+        })
+    }
+}
+
+/// One server-sent event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The line `event:`, which Messages has and Chat Completions has not.
+    pub name: Option<String>,
+    /// The lines `data:`.
+    pub data: String,
+}
+
+impl Event {
+    /// Returns an event without a name.
+    pub fn unnamed(data: impl Into<String>) -> Self {
+        Self {
+            name: None,
+            data: data.into(),
+        }
+    }
+
+    /// Returns an event with a name.
+    pub fn named(name: impl Into<String>, data: impl Into<String>) -> Self {
+        Self {
+            name: Some(name.into()),
+            data: data.into(),
+        }
+    }
+}
+
+/// What a provider answered.
+pub(super) enum Answer {
+    /// One body.
+    Whole(Value),
+    /// Events as they come; nothing follows an error.
+    Stream(BoxStream<'static, Result<Event, ModelError>>),
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(body) => f.debug_tuple("Whole").field(body).finish(),
+            Self::Stream(_) => f.write_str("Stream(…)"),
+        }
+    }
+}
