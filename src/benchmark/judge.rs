@@ -1,6 +1,7 @@
 //! Judges an answer in a sandbox that no agent has been in.
 
 use super::answer::Answer;
+use super::patch::patch;
 use super::reward::{self, Reward, Rewards};
 use super::swebench;
 use super::task::{Grader, Kind, Task};
@@ -48,7 +49,8 @@ pub async fn judge(
     cancel: CancellationToken,
 ) -> Result<Judgement, SandboxError> {
     if let Grader::Swebench(facts) = &task.grader {
-        return swebench::judge(sandbox, task, facts, answer, job, limits, cancel).await;
+        let patch = patch(&answer.before, &answer.change);
+        return swebench::judge_patch(sandbox, task, facts, &patch, job, limits, cancel).await;
     }
     let seal = seal(task).map_err(|source| SandboxError::Failed {
         what: "could not make a seal for the verifier".to_owned(),

@@ -5,9 +5,7 @@
 //! neither the names of the tests that count nor a place where a verdict could be written.
 
 use super::grade::{Grade, GradeFacts, Log, grade};
-use crate::benchmark::answer::Answer;
 use crate::benchmark::judge::{Judgement, VERIFIER_LOGS, run_script, with_executable};
-use crate::benchmark::patch::patch;
 use crate::benchmark::task::Task;
 use crate::domain::{FileTree, TreePath};
 use crate::sandbox::{Ended, Exit, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec};
@@ -22,17 +20,18 @@ const KEPT_BACK: &str = "row.json";
 /// Most bytes that tests may print and be graded.
 const MOST_LOG: u64 = 64 << 20;
 
-/// Judges an answer.
-pub(in crate::benchmark) async fn judge(
+/// Judges a patch, an answer's or a prediction that somebody else made; an empty one leaves
+/// the repository as it is.
+pub async fn judge_patch(
     sandbox: &dyn Sandbox,
     task: &Task,
     facts: &GradeFacts,
-    answer: &Answer,
+    patch: &[u8],
     job: &str,
     limits: Limits,
     cancel: CancellationToken,
 ) -> Result<Judgement, SandboxError> {
-    let ended = sandbox.run(spec(task, answer, job, limits), cancel).await?;
+    let ended = sandbox.run(spec(task, patch, job, limits), cancel).await?;
     Ok(Judgement {
         reward: reward(facts, &ended, task.verifier_timeout),
         log: ended.log,
@@ -40,7 +39,7 @@ pub(in crate::benchmark) async fn judge(
     })
 }
 
-fn spec(task: &Task, answer: &Answer, job: &str, limits: Limits) -> Spec {
+fn spec(task: &Task, patch: &[u8], job: &str, limits: Limits) -> Spec {
     let mut files = FileTree::new();
     for (path, file) in with_executable(&task.tests.0, "test.sh").iter() {
         if path.as_str() != KEPT_BACK {
@@ -49,7 +48,7 @@ fn spec(task: &Task, answer: &Answer, job: &str, limits: Limits) -> Spec {
     }
     for (name, bytes) in [
         ("history.sh", HISTORY.as_bytes().to_vec()),
-        ("patch.diff", patch(&answer.before, &answer.change)),
+        ("patch.diff", patch.to_vec()),
     ] {
         let path = TreePath::new(name).expect("invariant: a plain name is a path");
         files.insert(path, bytes, false);

@@ -22,7 +22,9 @@ pub use grade::{
     EvalType, Grade, GradeFacts, Infra, Log, Parser, Resolution, Split, StatusMap, TestsStatus,
     Tier, grade,
 };
-pub(super) use judge::{HISTORY, judge};
+pub(super) use judge::HISTORY;
+
+pub use judge::judge_patch;
 
 pub use import::{ImportError, Imported, Selection, import};
 pub use rows::RowsError;

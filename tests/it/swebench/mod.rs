@@ -2,6 +2,8 @@
 
 mod import;
 mod parity;
+mod patch;
+mod run;
 
 use std::path::{Path, PathBuf};
 
