@@ -20,11 +20,7 @@ pub(super) fn task(instance: &Instance) -> FileTree {
         files.insert(path, bytes, executable);
     };
     put("task.toml", manifest(instance).as_bytes(), false);
-    put(
-        "instruction.md",
-        instance.problem_statement.as_bytes(),
-        false,
-    );
+    put("instruction.md", instruction(instance).as_bytes(), false);
     put("tests/test.sh", include_bytes!("test.sh"), true);
     put("tests/eval.sh", instance.eval_script.as_bytes(), false);
     put("tests/row.json", row(instance).as_bytes(), false);
@@ -84,6 +80,16 @@ fn manifest(instance: &Instance) -> String {
         version = quoted(&facts.version),
         base_commit = quoted(base_commit),
         image = quoted(image),
+    )
+}
+
+/// The issue as it is, and what is to be done about it.
+fn instruction(instance: &Instance) -> String {
+    format!(
+        "{}\n\n# What to do\n\nThe above is an issue of `{}`, whose repository is the working \
+         directory. Change its files so that the issue is solved. Tests that you cannot see \
+         decide whether it is; the test files that they use are put back before they run.\n",
+        instance.problem_statement, instance.repo,
     )
 }
 

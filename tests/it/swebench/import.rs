@@ -130,7 +130,7 @@ fn every_form_of_rows_gives_the_same_task() {
     let patch = &lists["owner__name-1/solution/gold.patch"];
     assert_eq!(patch, row["patch"].as_str().unwrap().as_bytes());
     let told = &lists["owner__name-1/instruction.md"];
-    assert_eq!(told, row["problem_statement"].as_str().unwrap().as_bytes());
+    assert!(told.starts_with(row["problem_statement"].as_str().unwrap().as_bytes()));
 
     let mut strings = row.clone();
     for key in ["FAIL_TO_PASS", "PASS_TO_PASS"] {

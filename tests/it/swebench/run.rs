@@ -327,7 +327,7 @@ async fn every_patch_has_a_clear_outcome() {
             "other context",
             (GOLD.replace(" def add(a, b):", " def plus(a, b):"), Ok(1.0)),
         ),
-        ("without last line end", (GOLD.trim_end().to_owned(), Ok(1.0))),
+        ("without last line end", (GOLD.trim_end().to_owned(), not_applied())),
         (
             "tests",
             (
