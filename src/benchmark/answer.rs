@@ -179,8 +179,7 @@ mod tests {
     use crate::benchmark::fixture;
     use crate::benchmark::task::Task;
     use crate::domain::{FileTree, TreePath};
-    use crate::sandbox::{Collected, Difference};
-use std::sync::Arc;
+    use crate::sandbox::Collected;
 
     fn task(answer: &str) -> Task {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");

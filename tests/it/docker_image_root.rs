@@ -2,6 +2,7 @@
 //! be gone on from, and every wall of a sandbox but the read-only root stands as before.
 
 use crate::sandbox_suite::{text, tree};
+use crate::support::docker::docker;
 use dgm::domain::FileTree;
 use dgm::sandbox::docker::{ARCHIVE_LABEL, DockerSandbox};
 use dgm::sandbox::{
@@ -110,14 +111,6 @@ fn solver() -> ImageRoot {
         },
         ..ImageRoot::default()
     }
-}
-
-fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker").args(arguments).output();
-    let output = output.expect("the command `docker` is there (tests/bring docker)");
-    let fault = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "docker {arguments:?}: {fault}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 fn names(files: &FileTree) -> Vec<String> {

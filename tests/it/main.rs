@@ -18,6 +18,7 @@ mod docker_polyglot;
 mod docker_sandbox;
 mod evolve;
 mod first_run;
+mod harbor;
 mod kill;
 mod local_benchmark;
 mod local_sandbox;

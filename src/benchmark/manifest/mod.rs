@@ -186,7 +186,7 @@ fn misplaced(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<(), LoadE
 
 #[cfg(test)]
 mod tests {
-    use super::Manifest;
+    use super::{Manifest, Permits};
     use super::environment::size_in_mb;
 
     /// Puts lines into the table that a good `task.toml` has, in place of some of its own.
@@ -197,7 +197,7 @@ mod tests {
             own
         };
         let text = format!("{head}\n[metadata.dgm]\n{own}\n{tail}\n");
-        match Manifest::read(&text) {
+        match Manifest::read(&text, &Permits::default()) {
             Ok(_) => "no error".to_owned(),
             Err(error) => error.to_string(),
         }
