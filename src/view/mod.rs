@@ -13,6 +13,7 @@ pub mod cost;
 mod digest;
 pub mod export;
 mod figure;
+pub mod grade;
 mod json;
 mod line;
 pub mod models;

@@ -33,5 +33,6 @@ mod rehearsal;
 mod sandbox_suite;
 mod smoke_tasks;
 mod support;
+mod swebench;
 mod trajectory;
 mod view_order;
