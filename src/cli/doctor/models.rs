@@ -4,7 +4,7 @@ use crate::archive::{self, Layout, Writer};
 use crate::cli::error::{Hint as _, usage};
 use crate::cli::progress::command_line;
 use crate::cli::run;
-use crate::config::Settings;
+use crate::config::{Overrides, Settings};
 use crate::domain::{CallId, CallSettlement, CallSubject, Role, Usd};
 use crate::evolve::Desk;
 use crate::model::{
@@ -40,7 +40,7 @@ pub(super) async fn ask(dir: &Path) -> anyhow::Result<Found> {
             "`--models` asks the models that an archive's `dgm.toml` names: say which archive",
         );
     }
-    let settings = run::unchecked_settings(dir)?;
+    let settings = run::configured(dir, &Overrides::default())?;
     if !is_booked {
         let asked = each(&settings, &Arc::new(Counting::new(None))).await;
         return Ok(Found { asked, is_booked });
