@@ -4,14 +4,15 @@
 use super::error::Hint as _;
 use super::init::config_error;
 use super::progress::{self, Printer};
+use super::traffic;
 use super::ui::Ui;
 use crate::agent::Place;
 use crate::archive::{Layout, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings, parse};
 use crate::domain::Role;
-use crate::evolve::{Engine, Finished, Parts, RoleModels};
-use crate::model::Model;
+use crate::evolve::{Engine, Finished, Parts, ReplaySource, RoleModels};
+use crate::model::{Model, ModelSettings, Pace};
 use crate::policy::Policy;
 use crate::sys::shutdown::Shutdown;
 use anyhow::Context as _;
@@ -73,6 +74,8 @@ pub(super) struct Run {
     pub(super) policy: Arc<dyn Policy>,
     /// Rounds in all, for those who watch.
     pub(super) rounds: u32,
+    /// Where the models take their answers from, if that is recordings.
+    pub(super) replay: Option<ReplaySource>,
 }
 
 impl Run {
@@ -83,7 +86,11 @@ impl Run {
         settings: &Settings,
         shutdown: Shutdown,
     ) -> anyhow::Result<Finished> {
-        let models = models(settings)?;
+        let replay = self.replay;
+        let models = match &replay {
+            Some(source) => replaying(settings, source),
+            None => models(settings)?,
+        };
         let (progress, printer) = Printer::start(ui, self.rounds);
         let parts = Parts {
             writer: self.writer,
@@ -91,6 +98,7 @@ impl Run {
             place: self.place,
             suite: Arc::new(self.suite),
             models,
+            replay: replay.clone(),
             settings: settings.engine.clone(),
             shutdown,
             progress,
@@ -99,11 +107,11 @@ impl Run {
         };
         let finished = Engine::run(parts).await;
         printer.finish().await;
-        finished
+        traffic::replayed(ui, replay.as_ref(), finished)
     }
 }
 
-/// Reads the archive's own configuration.
+/// Reads the archive's own configuration, whose models can be made.
 pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
     let settings = configured(dir, overrides)?;
     let checked = settings.check_models();
@@ -124,25 +132,58 @@ pub(super) fn configured(dir: &Path, overrides: &Overrides) -> anyhow::Result<Se
     config_error(Settings::resolve(raw, &dir, overrides), &name)
 }
 
-/// Makes the models of all roles.
+/// Makes the models of all roles answer from recordings.
+fn replaying(settings: &Settings, source: &ReplaySource) -> RoleModels {
+    let [diagnose, modify, solve] = settings
+        .models
+        .each_ref()
+        .map(|settings| Arc::new(Model::replaying(settings, source.replay.clone())));
+    RoleModels {
+        diagnose,
+        modify,
+        solve,
+    }
+}
+
+/// Makes the models of all roles. Those that the same server serves share its pace: when it
+/// says slow down, it says so to all.
 fn models(settings: &Settings) -> anyhow::Result<RoleModels> {
+    let mut made: Vec<(&ModelSettings, Pace)> = Vec::new();
+    let mut make = |role| {
+        let wanted = wanted(settings, role);
+        let model = new_model(wanted, role)?;
+        let shared = made.iter().find(|(other, _)| wanted.is_served_like(other));
+        let model = match shared {
+            Some((_, pace)) => model.at_pace(pace.clone()),
+            None => model,
+        };
+        made.push((wanted, model.pace().clone()));
+        anyhow::Ok(Arc::new(model))
+    };
     Ok(RoleModels {
-        diagnose: model(settings, Role::Diagnose)?,
-        modify: model(settings, Role::Modify)?,
-        solve: model(settings, Role::Solve)?,
+        diagnose: make(Role::Diagnose)?,
+        modify: make(Role::Modify)?,
+        solve: make(Role::Solve)?,
     })
 }
 
 /// Makes the model of a role.
 pub(super) fn model(settings: &Settings, role: Role) -> anyhow::Result<Arc<Model>> {
+    new_model(wanted(settings, role), role).map(Arc::new)
+}
+
+fn wanted(settings: &Settings, role: Role) -> &ModelSettings {
     let [diagnose, modify, solve] = &settings.models;
-    let wanted = match role {
+    match role {
         Role::Diagnose => diagnose,
         Role::Modify => modify,
         Role::Solve => solve,
-    };
+    }
+}
+
+fn new_model(wanted: &ModelSettings, role: Role) -> anyhow::Result<Model> {
     Model::new(wanted.clone())
-        .and_then(|model| model.check().map(|()| Arc::new(model)))
+        .and_then(|model| model.check().map(|()| model))
         .with_context(|| format!("the model of the role `{role}` cannot be asked"))
         .wrong(format!(
             "correct `models.{role}` in the archive's `dgm.toml`"

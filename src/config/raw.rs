@@ -2,6 +2,7 @@
 
 use crate::domain::Disclosure;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// `dgm.toml`.
@@ -214,6 +215,9 @@ impl Default for RawBudget {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawModels {
+    /// Whether requests and answers are kept in the archive, to replay the run from.
+    #[serde(default)]
+    pub record: bool,
     /// Hours that a run waits for a provider that answers nobody, before it ends.
     #[serde(default = "outage_hours")]
     pub outage_hours: f64,
@@ -229,10 +233,34 @@ pub struct RawModels {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawModel {
-    /// `command`.
+    /// `openai`, `anthropic` or `command`.
     pub provider: String,
     /// Name of the model.
     pub model: String,
+    /// Where the server is, if it is not the provider's own.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// Environment variable that holds the key.
+    #[serde(default)]
+    pub api_key_env: Option<String>,
+    /// File that holds the key; relative to the archive's folder.
+    #[serde(default)]
+    pub api_key_file: Option<PathBuf>,
+    /// Known only to be refused: a key has no place in this file, which is copied and shown.
+    #[serde(default, skip_serializing)]
+    pub api_key: Option<toml::Value>,
+    /// Further headers of each request.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Further fields of each request.
+    #[serde(default)]
+    pub extra_body: toml::Table,
+    /// What the server calls the limit of output tokens.
+    #[serde(default = "limit_field")]
+    pub limit_field: String,
+    /// Whether the model takes images.
+    #[serde(default = "yes")]
+    pub images: bool,
     /// Program and arguments of provider `command`; started in the archive's folder.
     #[serde(default)]
     pub command: Vec<String>,
@@ -251,6 +279,15 @@ pub struct RawModel {
     /// Seconds for one call.
     #[serde(default = "call_timeout")]
     pub timeout_sec: f64,
+    /// Seconds for a connection to the server.
+    #[serde(default = "connect_timeout")]
+    pub connect_timeout_sec: f64,
+    /// Seconds in which a server that is answering may say nothing.
+    #[serde(default = "idle_timeout")]
+    pub idle_timeout_sec: f64,
+    /// Further tries of a call that the provider failed.
+    #[serde(default = "retries")]
+    pub retries: u32,
 }
 
 /// Price of a model in US dollars per million tokens.
@@ -277,5 +314,25 @@ fn outage_hours() -> f64 {
 }
 
 fn call_timeout() -> f64 {
-    300.0
+    600.0
+}
+
+fn connect_timeout() -> f64 {
+    10.0
+}
+
+fn idle_timeout() -> f64 {
+    180.0
+}
+
+fn retries() -> u32 {
+    3
+}
+
+fn limit_field() -> String {
+    "max_completion_tokens".to_owned()
+}
+
+fn yes() -> bool {
+    true
 }

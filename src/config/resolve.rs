@@ -1,5 +1,6 @@
 //! From the file to values: the one fallible step.
 
+use super::provider::{check_keys, server};
 use super::{ConfigError, Raw, RawBudget, RawModel, RawPrice, RawStage};
 use crate::benchmark::{Suite, subset};
 use crate::domain::{Disclosure, Role, TaskId, Usd};
@@ -14,6 +15,8 @@ use std::time::Duration;
 /// What the command line says instead of the file, for this run.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
+    /// Whether requests and answers are kept.
+    pub record: bool,
     /// Rounds in all.
     pub generations: Option<u32>,
     /// Jobs at once.
@@ -68,6 +71,7 @@ pub struct Settings {
 impl Settings {
     /// Resolves a configuration; paths are relative to `dir`, the archive's folder.
     pub fn resolve(mut raw: Raw, dir: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        raw.models.record |= overrides.record;
         if let Some(generations) = overrides.generations {
             raw.evolve.generations = generations;
         }
@@ -107,6 +111,7 @@ impl Settings {
                 ));
             }
         };
+        check_keys(&raw.models)?;
         let model = |role: Role, model: &RawModel| resolve_model(role, model, dir);
         Ok(Self {
             benchmark: dir.join(&raw.benchmark.path),
@@ -257,6 +262,7 @@ fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
         infra_retries: raw.evolve.infra_retries,
         outage_limit: seconds("models.outage_hours", raw.models.outage_hours * 3600.0)?,
         budgets: budgets(&raw.budget)?,
+        record: raw.models.record,
         agent_image: raw.sandbox.agent_image.clone(),
         limits: Limits {
             memory: raw.sandbox.memory_mb.saturating_mul(1 << 20),
@@ -329,16 +335,13 @@ fn resolve_model(role: Role, raw: &RawModel, dir: &Path) -> Result<ModelSettings
         (None, false) => None,
         (Some(price), false) => Some(Price::PerMillion(rates(price, &raw.provider, &key)?)),
     };
-    let timeout = Duration::try_from_secs_f64(raw.timeout_sec)
-        .map_err(|error| ConfigError::value(&key("timeout_sec"), error.to_string()))?;
     Ok(ModelSettings {
         command: raw.command.clone(),
         dir: dir.to_owned(),
         pass_env: raw.pass_env.clone(),
         price,
         max_output_tokens: raw.max_output_tokens,
-        timeout,
-        ..ModelSettings::new(&raw.provider, &raw.model)
+        ..server(raw, &key)?
     })
 }
 
@@ -453,7 +456,7 @@ fn unusable_task(name: &str, suite: &Suite) -> String {
     }
 }
 
-fn unknown(key: &str, value: &str, known: &[&str]) -> ConfigError {
+pub(super) fn unknown(key: &str, value: &str, known: &[&str]) -> ConfigError {
     let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     ConfigError::value(key, format!("is `{value}`; known are {}", known.join(", ")))
 }

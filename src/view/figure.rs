@@ -78,7 +78,7 @@ pub(super) fn spent(spend: &SubjectSpend, style: Style) -> String {
         (0, _, _) => String::new(),
         (_, 0, 0) => money(spend.cost),
         (_, 0, _) => format!("{}{}", glyphs.about, money(spend.cost)),
-        (_, _, _) => format!("{} {}", glyphs.at_most, money_up(spend.at_most())),
+        (_, _, _) => format!("{}{}", glyphs.at_most, money_up(spend.at_most())),
     }
 }
 
@@ -125,6 +125,15 @@ pub fn duration(ms: u64) -> String {
         return format!("{} h {} min", ms / 3_600_000, ms % 3_600_000 / 60_000);
     }
     format!("{} min {} s", ms / 60_000, ms % 60_000 / 1000)
+}
+
+/// Returns milliseconds as seconds, for JSON.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "2^53 milliseconds are 285,000 years"
+)]
+pub(super) fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1e3
 }
 
 /// Returns a size in bytes with a unit of 1024.

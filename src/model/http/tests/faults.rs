@@ -218,6 +218,18 @@ async fn a_server_that_is_not_there_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_speak_tls_gets_nothing() {
+    let server = Server::start([]).await;
+    let world = world_with(Server::start([]).await, |settings| {
+        settings.base_url = Some(server.url().replace("http:", "https:"));
+    });
+    let what = failure(&world).await;
+    assert!(what.starts_with("no connection to `https://"), "{what}");
+    assert_eq!(booked(&world).await, [FREE; 3]);
+    assert_eq!(server.asked().len(), 0);
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_take_the_connection_costs_nothing() {
     // A queue of one that nobody empties: the kernel answers no further connection.
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
@@ -351,7 +363,7 @@ async fn what_somebody_has_to_correct_ends_the_job() {
             let CallError::Model(ModelError::Unusable { what }) = &error else {
                 panic!("{error:?}")
             };
-            assert_eq!(error.status(), 502);
+            assert_eq!(error.status(), 401);
             assert_eq!(world.metered.provider_failure().as_ref(), Some(what));
         }
         // The second call has not left at all.
@@ -426,14 +438,16 @@ async fn a_key_that_a_server_sends_back_is_told_to_nobody() {
         error(401, &error_body),
     ];
     let world = world(Server::start(script).await);
-    let mut said = format!("{:?} {:?}", world.metered, world.metered.model());
+    let mut told = vec![format!("{:?} {:?}", world.metered, world.metered.model())];
     for _ in 0..3 {
-        match world.metered.complete(&request("hi")).await {
-            Ok(reply) => said += &format!("{reply:?}"),
-            Err(error) => said += &format!("{error} {error:?} {}", error.to_object()),
-        }
+        told.push(match world.metered.complete(&request("hi")).await {
+            Ok(reply) => format!("{reply:?}"),
+            Err(error) => format!("{error} {error:?} {}", error.to_object()),
+        });
     }
-    said += &String::from_utf8_lossy(&world.metered.transcript_bytes());
+    let transcript = world.metered.transcript_bytes();
+    told.push(String::from_utf8_lossy(&transcript).into_owned());
+    let said = told.join("\n");
     assert!(!said.contains(KEY), "{said}");
     assert!(
         said.contains("I saw [key]") && said.contains("bad key [key]"),
