@@ -134,6 +134,7 @@ pub fn main() -> ExitCode {
 /// Runs a future to its end, for the commands that wait for something.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     use anyhow::Context as _;
+    crate::sys::files::allow_many();
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod durable;
+pub mod files;
 pub mod lock;
 pub mod memory;
 pub mod shutdown;
