@@ -13,7 +13,9 @@ use super::{EngineSettings, Progress};
 use crate::agent::Place;
 use crate::archive::Writer;
 use crate::benchmark::Suite;
-use crate::domain::{Decision, Disclosure, Fact, Purpose, RunEnd, RunId, RunStart, VariantId};
+use crate::domain::{
+    Decision, Disclosure, Fact, Purpose, RunEnd, RunId, RunStart, TaskId, VariantId,
+};
 use crate::policy::{Expansion, Policy};
 use crate::sys::clock::now_ms;
 use crate::sys::shutdown::{Level, Shutdown};
@@ -125,13 +127,7 @@ impl Engine {
             config: parts.config,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             sandbox: parts.place.sandbox.name().to_owned(),
-            stages: parts.policy.stages().map_or_else(Vec::new, |stages| {
-                stages
-                    .stages
-                    .iter()
-                    .map(|stage| stage.tasks.clone())
-                    .collect()
-            }),
+            stages: stage_tasks(parts.policy.as_ref()),
             at_ms: now_ms(),
         };
         let settings = parts.settings.clone();
@@ -430,6 +426,13 @@ impl Engine {
         self.recorder.tell_status(self.jobs.len());
         Ok(())
     }
+}
+
+/// Returns the tasks of each stage, as they are recorded.
+fn stage_tasks(policy: &dyn Policy) -> Vec<Vec<TaskId>> {
+    let stages = policy.stages().map(|stages| stages.stages.as_slice());
+    let stages = stages.unwrap_or_default().iter();
+    stages.map(|stage| stage.tasks.clone()).collect()
 }
 
 /// A job that runs.
