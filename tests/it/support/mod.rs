@@ -1,6 +1,7 @@
 //! What several tests need: the program in an empty world, an archive with declared truth, a
 //! provider.
 
+pub(crate) mod docker;
 mod grown;
 mod program;
 mod story;
