@@ -211,7 +211,8 @@ impl Bench {
             image: Some(bare::IMAGE.to_owned()),
             agent: None,
             placed: Vec::new(),
-            workdir: "/workspace".to_owned(),
+            root: dgm::sandbox::Root::Sealed,
+        workdir: Some("/workspace".to_owned()),
             writable: Vec::new(),
             command: vec!["true".to_owned()],
             env: Vec::new(),
@@ -258,6 +259,7 @@ impl Bench {
             place: self.place.clone(),
             suite: self.suite.clone(),
             models: models()?,
+            replay: None,
             settings: settings(workers),
             shutdown: Shutdown::default(),
             progress,
@@ -397,6 +399,7 @@ fn models() -> anyhow::Result<RoleModels> {
 
 fn settings(workers: usize) -> EngineSettings {
     EngineSettings {
+        record: false,
         disclosure: dgm::domain::Disclosure::Visible,
         outage_limit: Duration::from_secs(3600),
         workers,
