@@ -94,9 +94,14 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("bollard", &["sandbox/docker"]),
     ("clap", &["cli/"]),
     ("git2", &["archive/"]),
+    ("memchr", &["benchmark/swebench"]),
+    ("parquet", &["benchmark/"]),
+    ("regex", &["benchmark/swebench"]),
     ("rusqlite", &["archive/"]),
     ("seccompiler", &["sandbox/local"]),
+    ("sha1", &["benchmark/patch.rs"]),
     ("tracing_subscriber", &["cli/logging.rs"]),
+    ("yaml_rust2", &["benchmark/swebench"]),
     ("zstd", &["archive/"]),
 ];
 
