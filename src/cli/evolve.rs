@@ -5,7 +5,7 @@ use super::exit::Code;
 use super::init::{self, Source, config_error};
 use super::run::{Budget, KEEP, Run, out_of_budget, settings};
 use super::ui::Ui;
-use super::{block_on, workplace};
+use super::{block_on, making, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
@@ -113,7 +113,8 @@ impl Args {
 async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Finished, u32)> {
     let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
     let writer = Writer::open(dir)?;
-    let suite: Suite = workplace::load_suite(&settings.benchmark)?;
+    let mut suite: Suite = workplace::load_suite(&settings.benchmark, &settings.permits)?;
+    workplace::unchecked(ui, settings, &mut suite);
     if let Some(left_out) = workplace::left_out(&suite) {
         ui.warn(&left_out);
     }
@@ -129,6 +130,7 @@ async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Fini
         })
     };
     workplace::refuse_unfit(settings.backend, in_stages())?;
+    making::prepare_for_run(ui, settings.backend, &suite.path, in_stages()).await?;
     let images = workplace::images(in_stages(), Some(&settings.engine.agent_image));
     let place = workplace::open(settings.backend, writer.id(), &images).await?;
     let rounds = settings.generations();

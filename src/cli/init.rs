@@ -120,7 +120,7 @@ pub(super) fn create(dir: &Path, source: &Source) -> anyhow::Result<()> {
     let settings = config_error(settings, &name)?;
     config_error(settings.check_models(), &name)?;
     if source.config.is_some() {
-        let suite = workplace::load_suite(&settings.benchmark)?;
+        let suite = workplace::load_suite(&settings.benchmark, &settings.permits)?;
         config_error(settings.stages(&suite), &name)?;
     }
     let agent = seed_agent(source, &raw, &config_dir)?;
@@ -252,7 +252,10 @@ fn rebase(text: &str, raw: &Raw, source: &Source, config_dir: &Path) -> anyhow::
         .with_context(|| format!("there is no benchmark `{}`", path.display()))
         .hint("`benchmark.path` is relative to the configuration's file")?;
     let rebased = Raw {
-        benchmark: crate::config::RawBenchmark { path: absolute },
+        benchmark: crate::config::RawBenchmark {
+            path: absolute,
+            ..raw.benchmark.clone()
+        },
         ..raw.clone()
     };
     toml::to_string(&rebased).context("could not write the configuration")

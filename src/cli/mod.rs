@@ -16,6 +16,7 @@ mod exit;
 mod fsck;
 mod init;
 mod logging;
+mod making;
 mod place;
 mod preset;
 mod progress;
