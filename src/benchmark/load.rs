@@ -34,6 +34,14 @@ pub(super) fn load(dir: &Path, permits: &Permits) -> Result<Task, LoadError> {
     let files = files(dir)?;
     let manifest = Manifest::read(text(&files, "task.toml", NO_MANIFEST)?, permits)?;
     refuse_foreign(&files)?;
+    let own = &manifest.own;
+    if (own.workspace.is_some() || own.answer.is_some()) && files.get("tests/Dockerfile").is_some() {
+        return Err(LoadError::Unsupported {
+            spot: Spot::file("tests/Dockerfile"),
+            what: "a verifier with an image of its own".to_owned(),
+            todo: "bring what it needs into the task's image",
+        });
+    }
     let workspace = match &manifest.own.workspace {
         Some(folder) => workspace(dir, &files, folder)?,
         None => FileTree::new(),
@@ -483,20 +491,20 @@ mod tests {
             task.warnings,
             [
                 "task.toml:2: `version`: schema `9.9` is newer than 1.4, read as 1.4",
-                "task.toml: `environment.network_mode` is not given: the task runs without \
-                 network, where Harbor gives it one",
+                "task.toml: `metadata.dgm.answer` is not given: every file that the agent \
+                 leaves is there when the tests run",
+                "task.toml:8: `metadata.dgm.answr`: unknown key, ignored, did you mean `answer`",
                 "task.toml:12: `environment.memory`: a bare number is ignored, as Harbor does; \
                  write `memory_mb` instead",
                 "task.toml:13: `environment.artifacts`: unknown key, ignored",
                 "task.toml:11: `environment.workdri`: unknown key, ignored, did you mean \
                  `workdir`",
                 "task.toml:15: `agent.timeout`: unknown key, ignored, did you mean `timeout_sec`",
-                "task.toml: `metadata.dgm.answer` is not given: every file that the agent \
-                 leaves is there when the tests run",
-                "task.toml:8: `metadata.dgm.answr`: unknown key, ignored, did you mean `answer`",
                 "task.toml: `environment.artifacts` is ignored: `artifacts` must stand above the \
                  first `[section]`",
                 "task.toml:1: `colour`: unknown key, ignored",
+                "task.toml: `environment.network_mode` is not given: the task runs without \
+                 network, where Harbor gives it one",
             ]
         );
         assert_eq!(task.memory, None);
@@ -543,18 +551,7 @@ mod tests {
             ),
             (
                 "environment/docker-compose.yaml",
-                "environment/docker-compose.yaml: a task of services is not supported: bring \
-                 what it needs into one image and remove the file",
-            ),
-            (
-                "steps/one/instruction.md",
-                "steps/one/instruction.md: a task of several steps is not supported: run it with \
-                 Harbor, or make one task of each step",
-            ),
-            (
-                "tests/.harborignore",
-                "tests/.harborignore: a `.harborignore` is not supported: take the files that it \
-                 leaves out away, and the file itself",
+                "environment/docker-compose.yaml: holds no table",
             ),
         ] {
             assert_eq!(load(&with(path, "x\n")).expect_err(path), message);

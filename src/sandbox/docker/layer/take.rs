@@ -258,7 +258,7 @@ fn is_folder(bytes: &[u8]) -> bool {
 /// sandbox put there does not count, nor do scratch files and caches.
 fn anything(changes: &[FilesystemChange], spec: &Spec) -> bool {
     let engine = ["/dev", "/proc", "/sys", "/run", "/etc/hosts", "/etc/hostname"];
-    let more = ["/etc/resolv.conf", "/etc/mtab", "/.dockerenv", AGENT_DIR, SCRATCH_DIR];
+    let more = ["/etc/resolv.conf", "/etc/mtab", "/.dockerenv", "/sbin/docker-init", "/usr/sbin/docker-init", AGENT_DIR, SCRATCH_DIR];
     let placed = spec.placed.iter().map(|placed| placed.at.as_str());
     let writable = spec.writable.iter().map(String::as_str);
     let workdir = spec.workdir.as_deref().unwrap_or("/");
