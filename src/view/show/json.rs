@@ -86,6 +86,8 @@ struct EvaluationShape<'a> {
     reward: Option<f64>,
     detail: &'a str,
     task_digest: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'a str>,
     context_overflow: bool,
     agent_seconds: f64,
     verifier_seconds: f64,
@@ -244,6 +246,7 @@ fn evaluation_shape<'a>(subject: Subject<'a>, evaluation: &'a Evaluation) -> Eva
         reward: evaluation.reward,
         detail: &evaluation.detail,
         task_digest: &evaluation.task_digest,
+        image: evaluation.image.as_deref(),
         context_overflow: evaluation.context_overflow,
         agent_seconds: seconds(evaluation.timing.agent_ms),
         verifier_seconds: seconds(evaluation.timing.verifier_ms),
