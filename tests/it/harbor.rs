@@ -330,7 +330,7 @@ async fn a_verifier_that_misbehaves_disturbs_no_other() {
         "gigabytes",
         "",
         &format!(
-            "echo 1 > {reward}.txt; while :; do head -c 8M /dev/zero > /logs/verifier/f$((n=n+1)); done\n"
+            "echo 1 > {reward}.txt; n=0; while :; do n=$((n + 1)); head -c 8M /dev/zero > /logs/verifier/f$n; done\n"
         ),
     );
     bad(

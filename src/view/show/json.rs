@@ -92,6 +92,8 @@ struct EvaluationShape<'a> {
     reward: Option<f64>,
     detail: &'a str,
     task_digest: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'a str>,
     context_overflow: bool,
     agent_seconds: f64,
     verifier_seconds: f64,
@@ -252,6 +254,7 @@ fn evaluation_shape<'a>(subject: Subject<'a>, evaluation: &'a Evaluation) -> Eva
         reward: evaluation.reward,
         detail: &evaluation.detail,
         task_digest: &evaluation.task_digest,
+        image: evaluation.image.as_deref(),
         context_overflow: evaluation.context_overflow,
         agent_seconds: figure::seconds(evaluation.timing.agent_ms),
         verifier_seconds: figure::seconds(evaluation.timing.verifier_ms),
