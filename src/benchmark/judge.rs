@@ -1,7 +1,7 @@
 //! Judges an answer in a sandbox that no agent has been in.
 
-use super::reward::{self, Reward, Rewards};
 use super::answer::Answer;
+use super::reward::{self, Reward, Rewards};
 use super::task::{Kind, Task};
 use crate::domain::{FileEntry, FileTree, TreePath};
 use crate::sandbox::{

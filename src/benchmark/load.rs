@@ -369,8 +369,8 @@ fn without_canary(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::without_canary;
-    use crate::benchmark::task::Task;
     use crate::benchmark::fixture;
+    use crate::benchmark::task::Task;
     use std::path::Path;
     use std::time::Duration;
 

@@ -179,7 +179,11 @@ impl Task {
 
     /// Returns the images that only its verifiers need.
     pub fn verifier_images(&self) -> impl Iterator<Item = &String> {
-        let fresh = self.steps.all.iter().filter_map(|step| step.verifier.fresh.as_ref());
+        let fresh = self
+            .steps
+            .all
+            .iter()
+            .filter_map(|step| step.verifier.fresh.as_ref());
         let images = fresh.filter_map(|fresh| fresh.image.as_ref());
         images.filter(|image| Some(*image) != self.image.as_ref())
     }

@@ -36,10 +36,7 @@ pub(in crate::benchmark) struct Own {
 
 impl Own {
     /// Reads the table.
-    pub(super) fn read(
-        root: &Section<'_>,
-        warnings: &mut Vec<String>,
-    ) -> Result<Self, LoadError> {
+    pub(super) fn read(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<Self, LoadError> {
         let section = root.section("metadata")?.section("dgm")?;
         section.knows(&["language", "mode", "exercise"]);
         let workspace = section.string("workspace")?;
