@@ -172,7 +172,6 @@ fn archive(folder: &Path, transcripts: &[(&str, Vec<Value>)]) -> PathBuf {
             reward: None,
             detail: String::new(),
             image: None,
-            image: None,
             task_digest: String::new(),
             agent_log: None,
             verifier_log: None,
