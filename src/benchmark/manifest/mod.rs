@@ -93,7 +93,11 @@ impl Manifest {
         let todo = "leave it out, or leave `workspace` and `answer` out of `[metadata.dgm]`";
         for (section, key, what) in [
             (root, "steps", "a task of several steps"),
-            (&verifier, "environment", "a verifier with an environment of its own"),
+            (
+                &verifier,
+                "environment",
+                "a verifier with an environment of its own",
+            ),
             (&verifier, "collect", "commands between agent and verifier"),
         ] {
             if section.has_content(key) {
@@ -186,8 +190,8 @@ fn misplaced(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<(), LoadE
 
 #[cfg(test)]
 mod tests {
-    use super::{Manifest, Permits};
     use super::environment::size_in_mb;
+    use super::{Manifest, Permits};
 
     /// Puts lines into the table that a good `task.toml` has, in place of some of its own.
     fn error(head: &str, own: &str, tail: &str) -> String {

@@ -35,7 +35,10 @@ impl Strategy {
             }
         };
         if steps.is_empty() {
-            return Err(root.wrong(KEY, "says nothing in a task without `[[steps]]`; leave it out"));
+            return Err(root.wrong(
+                KEY,
+                "says nothing in a task without `[[steps]]`; leave it out",
+            ));
         }
         Ok(strategy)
     }
@@ -83,7 +86,10 @@ pub(super) fn list(
 /// A step's name is that of its folder, on every system.
 fn name(section: &Section<'_>) -> Result<String, LoadError> {
     let Some(name) = section.string("name")? else {
-        return Err(section.wrong("name", "is missing; write the name of the folder in `steps/`"));
+        return Err(section.wrong(
+            "name",
+            "is missing; write the name of the folder in `steps/`",
+        ));
     };
     let stem = name.split('.').next().unwrap_or("").trim_end();
     let device = ["CON", "PRN", "AUX", "NUL"]
