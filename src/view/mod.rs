@@ -19,6 +19,7 @@ mod page;
 pub mod patch;
 pub mod plan;
 pub mod prices;
+mod replays;
 pub mod show;
 mod style;
 mod table;

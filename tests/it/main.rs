@@ -24,6 +24,7 @@ mod local_sandbox;
 mod outage;
 mod python_sdks;
 mod rehearsal;
+mod replay;
 mod sandbox_suite;
 mod smoke_tasks;
 mod support;
