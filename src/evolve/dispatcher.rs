@@ -128,21 +128,7 @@ impl Engine {
                 .map_or(1, |(start, _)| start.run.0 + 1),
         );
         let cancel = parts.shutdown.kill().child_token();
-        let start = RunStart {
-            run,
-            command: parts.command,
-            config: parts.config,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            sandbox: parts.place.sandbox.name().to_owned(),
-            stages: parts.policy.stages().map_or_else(Vec::new, |stages| {
-                stages
-                    .stages
-                    .iter()
-                    .map(|stage| stage.tasks.clone())
-                    .collect()
-            }),
-            at_ms: now_ms(),
-        };
+        let start = start_of(&parts, run);
         let settings = parts.settings.clone();
         let mut recorder = Recorder::new(
             parts.writer,
@@ -463,6 +449,25 @@ impl Engine {
         }
         self.recorder.tell_status(self.jobs.len());
         Ok(())
+    }
+}
+
+/// Returns the fact that a run begins.
+fn start_of(parts: &Parts, run: RunId) -> RunStart {
+    RunStart {
+        run,
+        command: parts.command.clone(),
+        config: parts.config.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        sandbox: parts.place.sandbox.name().to_owned(),
+        stages: parts.policy.stages().map_or_else(Vec::new, |stages| {
+            stages
+                .stages
+                .iter()
+                .map(|stage| stage.tasks.clone())
+                .collect()
+        }),
+        at_ms: now_ms(),
     }
 }
 
