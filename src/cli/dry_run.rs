@@ -27,18 +27,28 @@ pub(super) fn show(
     json: bool,
 ) -> anyhow::Result<()> {
     if exists(dir) {
-        return print(ui, dir, overrides, json);
+        return print(ui, dir, dir, overrides, json);
     }
     let folder = tempfile::tempdir().context("could not make a temporary folder")?;
     let made = folder.path().join("archive");
     init::create(&made, source, true)?;
-    print(ui, &made, overrides, json)
+    print(ui, &made, dir, overrides, json)
 }
 
-fn print(ui: Ui, dir: &Path, overrides: &Overrides, json: bool) -> anyhow::Result<()> {
+/// Prints the plan for an archive that lies in `dir` and will be in `place`.
+fn print(
+    ui: Ui,
+    dir: &Path,
+    place: &Path,
+    overrides: &Overrides,
+    json: bool,
+) -> anyhow::Result<()> {
     let settings = configured(dir, overrides)?;
     let lineage = Reader::open(dir)?.lineage()?;
-    let plan = plan_of(dir, &settings, &lineage)?;
+    let mut plan = plan_of(dir, &settings, &lineage)?;
+    if let Ok(inside) = settings.benchmark.strip_prefix(dir) {
+        plan.benchmark = place.join(inside).display().to_string();
+    }
     ui.data(if json {
         plan::json(&plan, &lineage)
     } else {

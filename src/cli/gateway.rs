@@ -7,7 +7,7 @@ use super::place::Place;
 use super::progress::command_line;
 use super::run::{model, settings};
 use super::ui::Ui;
-use crate::archive::Writer;
+use crate::archive::{Reader, Writer};
 use crate::config::{Overrides, Settings};
 use crate::domain::{CallSettlement, CallSubject, Role, Usd};
 use crate::evolve::Desk;
@@ -89,6 +89,8 @@ fn dollars(text: &str) -> Result<Usd, String> {
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
         let place = Place::of(self.dir.as_deref())?;
+        // Says in one sentence what a folder without an archive is.
+        Reader::open(&place.dir)?;
         let settings = settings(&place.dir, &Overrides::default())?;
         block_on(self.serve(ui, &place.dir, &settings))
     }

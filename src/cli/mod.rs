@@ -121,6 +121,9 @@ pub fn main() -> ExitCode {
         }
     };
     logging::start(cli.global.verbose);
+    if let Err(error) = crate::sys::memory::keep_private() {
+        tracing::warn!(%error, "this process's memory can be read by others of the same user");
+    }
     let ui = Ui::new(cli.global.color, cli.global.quiet);
     let code = match cli.command.run(ui) {
         Ok(code) => code,
@@ -136,6 +139,7 @@ pub fn main() -> ExitCode {
 /// Runs a future to its end, for the commands that wait for something.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     use anyhow::Context as _;
+    crate::sys::files::allow_many();
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

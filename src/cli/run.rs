@@ -12,7 +12,7 @@ use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings, parse};
 use crate::domain::Role;
 use crate::evolve::{Engine, Finished, Parts, ReplaySource, RoleModels};
-use crate::model::Model;
+use crate::model::{Model, ModelSettings, Pace};
 use crate::policy::Policy;
 use crate::sys::shutdown::Shutdown;
 use anyhow::Context as _;
@@ -145,25 +145,45 @@ fn replaying(settings: &Settings, source: &ReplaySource) -> RoleModels {
     }
 }
 
-/// Makes the models of all roles.
+/// Makes the models of all roles. Those that the same server serves share its pace: when it
+/// says slow down, it says so to all.
 fn models(settings: &Settings) -> anyhow::Result<RoleModels> {
+    let mut made: Vec<(&ModelSettings, Pace)> = Vec::new();
+    let mut make = |role| {
+        let wanted = wanted(settings, role);
+        let model = new_model(wanted, role)?;
+        let shared = made.iter().find(|(other, _)| wanted.is_served_like(other));
+        let model = match shared {
+            Some((_, pace)) => model.at_pace(pace.clone()),
+            None => model,
+        };
+        made.push((wanted, model.pace().clone()));
+        anyhow::Ok(Arc::new(model))
+    };
     Ok(RoleModels {
-        diagnose: model(settings, Role::Diagnose)?,
-        modify: model(settings, Role::Modify)?,
-        solve: model(settings, Role::Solve)?,
+        diagnose: make(Role::Diagnose)?,
+        modify: make(Role::Modify)?,
+        solve: make(Role::Solve)?,
     })
 }
 
 /// Makes the model of a role.
 pub(super) fn model(settings: &Settings, role: Role) -> anyhow::Result<Arc<Model>> {
+    new_model(wanted(settings, role), role).map(Arc::new)
+}
+
+fn wanted(settings: &Settings, role: Role) -> &ModelSettings {
     let [diagnose, modify, solve] = &settings.models;
-    let wanted = match role {
+    match role {
         Role::Diagnose => diagnose,
         Role::Modify => modify,
         Role::Solve => solve,
-    };
+    }
+}
+
+fn new_model(wanted: &ModelSettings, role: Role) -> anyhow::Result<Model> {
     Model::new(wanted.clone())
-        .and_then(|model| model.check().map(|()| Arc::new(model)))
+        .and_then(|model| model.check().map(|()| model))
         .with_context(|| format!("the model of the role `{role}` cannot be asked"))
         .wrong(format!(
             "correct `models.{role}` in the archive's `dgm.toml`"

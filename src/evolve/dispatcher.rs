@@ -55,6 +55,25 @@ pub struct Parts {
     pub config: String,
 }
 
+impl Parts {
+    /// Returns the fact that a run begins now.
+    fn start(&self, run: RunId) -> RunStart {
+        let stages = self.policy.stages().map(|stages| {
+            let tasks = stages.stages.iter().map(|stage| stage.tasks.clone());
+            tasks.collect()
+        });
+        RunStart {
+            run,
+            command: self.command.clone(),
+            config: self.config.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            sandbox: self.place.sandbox.name().to_owned(),
+            stages: stages.unwrap_or_default(),
+            at_ms: now_ms(),
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
@@ -128,7 +147,7 @@ impl Engine {
                 .map_or(1, |(start, _)| start.run.0 + 1),
         );
         let cancel = parts.shutdown.kill().child_token();
-        let start = start_of(&parts, run);
+        let start = parts.start(run);
         let settings = parts.settings.clone();
         let mut recorder = Recorder::new(
             parts.writer,
@@ -449,25 +468,6 @@ impl Engine {
         }
         self.recorder.tell_status(self.jobs.len());
         Ok(())
-    }
-}
-
-/// Returns the fact that a run begins.
-fn start_of(parts: &Parts, run: RunId) -> RunStart {
-    RunStart {
-        run,
-        command: parts.command.clone(),
-        config: parts.config.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        sandbox: parts.place.sandbox.name().to_owned(),
-        stages: parts.policy.stages().map_or_else(Vec::new, |stages| {
-            stages
-                .stages
-                .iter()
-                .map(|stage| stage.tasks.clone())
-                .collect()
-        }),
-        at_ms: now_ms(),
     }
 }
 

@@ -185,7 +185,7 @@ pub fn forecast(
                 .unwrap_or(0)];
             let (each, seen) = history
                 .spread(kind)
-                .unwrap_or_else(|| (assumed(kind, price, budgets.job), 0));
+                .unwrap_or_else(|| (assumed(kind, price, allowance(kind, budgets)), 0));
             Work {
                 kind,
                 jobs,
@@ -403,6 +403,20 @@ impl History {
             high: at(2),
         };
         Some((spread, count))
+    }
+}
+
+/// Returns what one job of a kind may use: an attempt's jobs share the attempt's allowance.
+fn allowance(kind: Kind, budgets: &Budgets) -> Allowance {
+    let Budgets { job, attempt, .. } = budgets;
+    let attempt = match kind {
+        Kind::Diagnose | Kind::Modify | Kind::Gates => *attempt,
+        Kind::Evaluate => Allowance::default(),
+    };
+    Allowance {
+        calls: [job.calls, attempt.calls].into_iter().flatten().min(),
+        tokens: [job.tokens, attempt.tokens].into_iter().flatten().min(),
+        cost: [job.cost, attempt.cost].into_iter().flatten().min(),
     }
 }
 

@@ -4,7 +4,7 @@ use super::events;
 use super::protocol::{Gate, Refusal, answer, failure};
 use crate::model::Dialect;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -36,10 +36,13 @@ async fn ask(gate: &Gate, request: Request, dialect: Dialect) -> Response {
         return whole(gate, &json!({}), dialect).await;
     }
     let (head, body) = request.into_parts();
-    let (request, share) = match gate.room.read(&head.headers, body).await {
+    let (mut request, share) = match gate.room.read(&head.headers, body).await {
         Ok(read) => read,
         Err(refusal) => return refusal.answer(dialect),
     };
+    if dialect == Dialect::Messages {
+        carry_headers(&head.headers, &mut request);
+    }
     if let Err(refusal) = check(&request, dialect) {
         return refusal.answer(dialect);
     }
@@ -67,6 +70,30 @@ async fn whole(gate: &Gate, request: &Value, dialect: Dialect) -> Response {
     }
 }
 
+/// Puts what a client of Messages says in headers into the fields that stand for them: which
+/// version of the API it was written for, and which trial features it uses. Which of it the
+/// provider gets to see is decided there.
+fn carry_headers(headers: &HeaderMap, request: &mut Value) {
+    let Some(fields) = request.as_object_mut() else {
+        return;
+    };
+    let version = headers.get("anthropic-version");
+    if let Some(version) = version.and_then(|version| version.to_str().ok()) {
+        fields.insert("anthropic_version".to_owned(), json!(version));
+    }
+    let betas: Vec<&str> = headers
+        .get_all("anthropic-beta")
+        .iter()
+        .filter_map(|betas| betas.to_str().ok())
+        .flat_map(|betas| betas.split(','))
+        .map(str::trim)
+        .filter(|beta| !beta.is_empty())
+        .collect();
+    if !betas.is_empty() {
+        fields.insert("anthropic_beta".to_owned(), json!(betas));
+    }
+}
+
 /// Refuses what no provider could answer, before anything is put on the books.
 fn check(request: &Value, dialect: Dialect) -> Result<(), Refusal> {
     let messages = request
@@ -90,4 +117,35 @@ fn check(request: &Value, dialect: Dialect) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::carry_headers;
+    use axum::http::{HeaderMap, HeaderValue};
+    use serde_json::json;
+
+    #[test]
+    fn what_clients_say_in_headers_goes_along() {
+        let mut headers = HeaderMap::new();
+        let mut carried = json!({"messages": []});
+        carry_headers(&headers, &mut carried);
+        assert_eq!(carried, json!({"messages": []}));
+        for (name, value) in [
+            ("anthropic-version", "2026-10-21"),
+            ("anthropic-beta", "a-1, b-2,"),
+            ("anthropic-beta", "c-3"),
+            ("x-api-key", "none"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        carry_headers(&headers, &mut carried);
+        assert_eq!(
+            carried,
+            json!({
+                "messages": [], "anthropic_version": "2026-10-21",
+                "anthropic_beta": ["a-1", "b-2", "c-3"],
+            })
+        );
+    }
 }

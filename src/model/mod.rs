@@ -226,6 +226,13 @@ impl Model {
         self.retry
     }
 
+    /// Returns it at the pace of another model that the same server serves.
+    #[must_use]
+    pub fn at_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
     /// Returns the pace of its provider, which all calls of all jobs share.
     pub fn pace(&self) -> &Pace {
         &self.pace

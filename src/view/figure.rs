@@ -78,7 +78,7 @@ pub(super) fn spent(spend: &SubjectSpend, style: Style) -> String {
         (0, _, _) => String::new(),
         (_, 0, 0) => money(spend.cost),
         (_, 0, _) => format!("{}{}", glyphs.about, money(spend.cost)),
-        (_, _, _) => format!("{} {}", glyphs.at_most, money_up(spend.at_most())),
+        (_, _, _) => format!("{}{}", glyphs.at_most, money_up(spend.at_most())),
     }
 }
 

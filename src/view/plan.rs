@@ -124,7 +124,7 @@ fn stages(page: &mut Page, plan: &Plan, style: Style) {
 }
 
 fn work(page: &mut Page, plan: &Plan, style: Style) {
-    page.heading("Work that is left, and what each job of a kind uses");
+    page.heading("Work that is left, and what a job of its kind uses");
     let mut table = Table::new([
         ("work", Align::Left),
         ("model", Align::Left),
@@ -132,7 +132,9 @@ fn work(page: &mut Page, plan: &Plan, style: Style) {
         ("calls", Align::Right),
         ("tokens", Align::Right),
         ("cost", Align::Right),
-        ("known from", Align::Left),
+        ("from", Align::Right),
+        ("to", Align::Right),
+        ("seen", Align::Right),
     ]);
     let to = style.glyphs().to;
     let range = |low: String, high: String| {
@@ -144,33 +146,21 @@ fn work(page: &mut Page, plan: &Plan, style: Style) {
     };
     for work in &plan.work {
         let [low, likely, high] = work.each;
-        table.row(
-            [
-                work.what.to_owned(),
-                work.role.to_owned(),
-                range(count(work.jobs[0]), count(work.jobs[2])),
-                format!(
-                    "{} ({})",
-                    range(count(low.calls), count(high.calls)),
-                    count(likely.calls)
-                ),
-                format!(
-                    "{} ({})",
-                    range(count(low.tokens), count(high.tokens)),
-                    count(likely.tokens)
-                ),
-                format!(
-                    "{} ({})",
-                    range(money(low.cost), money(high.cost)),
-                    money(likely.cost)
-                ),
-                match work.seen {
-                    0 => "assumed".to_owned(),
-                    seen => format!("{} jobs of this archive", count(seen)),
-                },
-            ],
-            Ink::Plain,
-        );
+        let cells = [
+            work.what.to_owned(),
+            work.role.to_owned(),
+            range(count(work.jobs[0]), count(work.jobs[2])),
+            count(likely.calls),
+            count(likely.tokens),
+            money(likely.cost),
+            money(low.cost),
+            money(high.cost),
+            match work.seen {
+                0 => "assumed".to_owned(),
+                seen => format!("{} jobs", count(seen)),
+            },
+        ];
+        table.row(cells, Ink::Plain);
     }
     table.lines(style).iter().for_each(|line| page.line(line));
 }

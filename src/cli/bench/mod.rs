@@ -2,13 +2,14 @@
 
 mod build;
 mod check;
+mod grade;
 mod import;
 mod list;
 
 use super::exit::Code;
 use super::ui::Ui;
 
-/// Import, list, check and prepare benchmarks
+/// Import, list, check and prepare benchmarks, and grade logs
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -21,6 +22,7 @@ enum Command {
     Check(check::Args),
     Build(build::Args),
     Import(import::Args),
+    Grade(grade::Args),
 }
 
 impl Args {
@@ -30,6 +32,7 @@ impl Args {
             Command::Check(args) => args.run(ui),
             Command::Build(args) => args.run(ui),
             Command::Import(args) => args.run(ui),
+            Command::Grade(args) => args.run(ui),
         }
     }
 }

@@ -145,9 +145,12 @@ impl Chunks {
                 Some(call_delta(*index, more))
             }
             (Open::Thinking { block, .. }, "thinking_delta") => {
-                let so_far = block["thinking"].as_str().unwrap_or("");
-                let more = delta["thinking"].as_str().unwrap_or("");
-                block["thinking"] = json!(format!("{so_far}{more}"));
+                let more = delta["thinking"].as_str()?;
+                if let Some(Value::String(so_far)) = block.get_mut("thinking") {
+                    so_far.push_str(more);
+                } else {
+                    block["thinking"] = json!(more);
+                }
                 reasoning(&delta["thinking"])
             }
             (Open::Thinking { block, .. }, "signature_delta") => {

@@ -47,7 +47,7 @@ def attempt(what, call):
     tell(what, said)
 
 
-def with_openai():
+def with_openai(only=None):
     http = openai.DefaultHttpxClient(transport=httpx2.HTTPTransport(uds=SOCKET))
     client = openai.OpenAI(api_key="none", base_url=BASE + "/v1", http_client=http)
     chat = client.chat.completions
@@ -116,6 +116,10 @@ def with_openai():
 
         return len(asyncio.run(run()))
 
+    if only:
+        attempt(only, lambda: ask(only))
+        attempt(f"{only} stream", lambda: list(ask(only, stream=True)))
+        return
     attempt("models", lambda: [model.id for model in client.models.list()])
     attempt("model", lambda: client.models.retrieve("served").id)
     attempt("other model", lambda: client.models.retrieve("other"))
@@ -140,7 +144,7 @@ def with_openai():
     )
 
 
-def with_anthropic():
+def with_anthropic(only=None):
     http = anthropic.DefaultHttpxClient(transport=httpx2.HTTPTransport(uds=SOCKET))
     client = anthropic.Anthropic(api_key="none", base_url=BASE, http_client=http)
 
@@ -189,6 +193,10 @@ def with_anthropic():
             blocks = stream.get_final_message().content
         return [(block.name, block.input) for block in blocks if block.type == "tool_use"]
 
+    if only:
+        attempt(only, lambda: ask(only))
+        attempt(f"{only} stream", lambda: list(ask(only, stream=True)))
+        return
     attempt("models", lambda: [model.id for model in client.models.list()])
     attempt("model", lambda: client.models.retrieve("served").id)
     attempt("other model", lambda: client.models.retrieve("other"))
@@ -209,7 +217,17 @@ def with_anthropic():
     )
 
 
+def refused():
+    """What becomes of calls with which nothing else is tried."""
+    for what in sys.argv[2:]:
+        for client in (with_openai, with_anthropic):
+            client(only=what)
+
+
 tell("clients", f"openai {openai.__version__}, anthropic {anthropic.__version__}")
+if sys.argv[1:2] == ["only"]:
+    refused()
+    sys.exit()
 print("-- openai")
 last = [*with_openai()]
 print("-- anthropic")

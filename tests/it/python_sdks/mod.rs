@@ -9,7 +9,7 @@ use dgm::model::{
     Allowance, Books, Denied, Intent, JobSubject, Metered, Model, ModelSettings, Price, Retry,
 };
 use dgm::sandbox::local::LocalSandbox;
-use dgm::sandbox::{AgentSource, Exit, Limits};
+use dgm::sandbox::{AgentSource, Exit, Limits, Root};
 use futures_util::future::BoxFuture;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +20,9 @@ use upstream::Upstream;
 
 /// Calls that the agent may make: more than its tries need.
 const CALLS: u64 = 60;
+
+/// Tries of a call that fails.
+const TRIES: u32 = 3;
 
 /// Books that forget.
 #[derive(Default)]
@@ -100,7 +103,9 @@ async fn tried(provider: &str, arguments: &[&str]) -> Tried {
         role: Role::Solve,
         instruction: "Try them.".to_owned(),
         workspace: Arc::new(FileTree::new()),
-        workdir: "/work".to_owned(),
+        root: Root::Sealed,
+        workdir: Some("/work".to_owned()),
+        writable: Vec::new(),
         env: Vec::new(),
         deadline: Duration::from_secs(600),
         limits: Limits::default(),
@@ -109,7 +114,6 @@ async fn tried(provider: &str, arguments: &[&str]) -> Tried {
     let AgentEnd { exit, log, .. } = ended.unwrap();
     let said = String::from_utf8(log).unwrap();
     assert_eq!(exit, Exit::Code(0), "{said}");
-    assert!(metered.is_out_of_budget());
     Tried { said, upstream }
 }
 
@@ -117,6 +121,7 @@ fn settings(provider: &str, upstream: &Upstream) -> ModelSettings {
     let mut settings = ModelSettings {
         price: Some(Price::Free),
         retry: Retry {
+            tries: TRIES,
             first_pause: Duration::from_millis(1),
             ..Retry::default()
         },
@@ -205,7 +210,109 @@ async fn they_work_with_a_program_as_model() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn they_work_with_a_server_of_chat_completions() {
     let tried = tried("openai", &["cut"]).await;
-    insta::assert_snapshot!(tried.said, @"");
+    insta::assert_snapshot!(tried.said, @r"
+    clients: openai 3.54.0, anthropic 2.12.0
+    -- openai
+    models: ['served']
+    model: served
+    other model: openai.NotFoundError 404 invalid_request_error
+    text: hello stop served 10+2
+    stream: one two three stop 10+2
+    stream without usage: []
+    tools: tool_calls 2 calls, then sun in Oslo, sun in Kyiv
+    stream of tools: tool_calls [('weather', {'city': 'Oslo'}), ('weather', {'city': 'Kyiv'})]
+    stream helper: one two three
+    eight at once: 8
+    no messages: openai.BadRequestError 400 invalid_request_error
+    unknown role: openai.BadRequestError 400 invalid_request_error
+    unknown path: openai.NotFoundError 404 invalid_request_error
+    refused: openai.BadRequestError 400 invalid_request_error
+    refused stream: openai.BadRequestError 400 invalid_request_error
+    failing: openai.InternalServerError 502 server_error
+    failing stream: openai.InternalServerError 502 server_error
+    cut stream: openai.APIError None server_error
+    -- anthropic
+    models: ['served']
+    model: served
+    other model: anthropic.NotFoundError 404 not_found_error
+    text: anthropic.NotFoundError 404 not_found_error
+    stream: anthropic.NotFoundError 404 not_found_error
+    events: anthropic.NotFoundError 404 not_found_error
+    tools: anthropic.NotFoundError 404 not_found_error
+    stream of tools: anthropic.NotFoundError 404 not_found_error
+    no messages: anthropic.NotFoundError 404 not_found_error
+    count: anthropic.NotFoundError 404 not_found_error
+    refused: anthropic.NotFoundError 404 not_found_error
+    failing: anthropic.NotFoundError 404 not_found_error
+    failing stream: anthropic.NotFoundError 404 not_found_error
+    cut stream: anthropic.NotFoundError 404 not_found_error
+    -- used up
+    out of budget: openai.APIStatusError 402 budget_exceeded
+    stream out of budget: openai.APIStatusError 402 budget_exceeded
+    out of budget: anthropic.NotFoundError 404 not_found_error
+    stream out of budget: anthropic.NotFoundError 404 not_found_error
+    ");
     assert_eq!(tried.upstream.foreign(), 0);
     assert_eq!(tried.upstream.failures(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn they_work_with_anthropic_as_provider() {
+    let tried = tried("anthropic", &["cut"]).await;
+    insta::assert_snapshot!(tried.said, @r"
+    clients: openai 3.54.0, anthropic 2.12.0
+    -- openai
+    models: ['served']
+    model: served
+    other model: openai.NotFoundError 404 invalid_request_error
+    text: hello stop served 10+2
+    stream: one two three stop 10+2
+    stream without usage: []
+    tools: tool_calls 2 calls, then sun in Oslo, sun in Kyiv
+    stream of tools: tool_calls [('weather', {'city': 'Oslo'}), ('weather', {'city': 'Kyiv'})]
+    stream helper: one two three
+    eight at once: 8
+    no messages: openai.BadRequestError 400 invalid_request_error
+    unknown role: openai.BadRequestError 400 invalid_request_error
+    unknown path: openai.NotFoundError 404 invalid_request_error
+    refused: openai.BadRequestError 400 invalid_request_error
+    refused stream: openai.BadRequestError 400 invalid_request_error
+    failing: openai.InternalServerError 502 server_error
+    failing stream: openai.InternalServerError 502 server_error
+    cut stream: openai.APIError None server_error
+    -- anthropic
+    models: ['served']
+    model: served
+    other model: anthropic.NotFoundError 404 not_found_error
+    text: hello end_turn served 10+2
+    stream: one two three end_turn 10+2
+    events: ['message_start', 'content_block_start', 'content_block_delta', 'content_block_stop', 'message_delta', 'message_stop']
+    tools: tool_use 2 calls, then sun in Oslo, sun in Kyiv
+    stream of tools: [('weather', {'city': 'Oslo'}), ('weather', {'city': 'Kyiv'})]
+    no messages: anthropic.BadRequestError 400 invalid_request_error
+    count: anthropic.NotFoundError 404 not_found_error
+    refused: anthropic.BadRequestError 400 invalid_request_error
+    failing: anthropic.InternalServerError 502 api_error
+    failing stream: anthropic.InternalServerError 502 api_error
+    cut stream: anthropic.APIStatusError 200 api_error
+    -- used up
+    out of budget: openai.APIStatusError 402 budget_exceeded
+    stream out of budget: openai.APIStatusError 402 budget_exceeded
+    out of budget: anthropic.PaymentRequiredError 402 budget_exceeded
+    stream out of budget: anthropic.PaymentRequiredError 402 budget_exceeded
+    ");
+    assert_eq!(tried.upstream.foreign(), 0);
+    assert_eq!(tried.upstream.failures(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn they_know_a_key_that_is_not_known() {
+    let tried = tried("anthropic", &["only", "deny"]).await;
+    insta::assert_snapshot!(tried.said, @r"
+    clients: openai 3.54.0, anthropic 2.12.0
+    deny: openai.AuthenticationError 401 authentication_error
+    deny stream: openai.AuthenticationError 401 authentication_error
+    deny: anthropic.AuthenticationError 401 authentication_error
+    deny stream: anthropic.AuthenticationError 401 authentication_error
+    ");
 }

@@ -1,5 +1,5 @@
 //! A provider on this machine that speaks both dialects and answers by what it is asked:
-//! `hello`, `count`, `weather` (with tools), `refuse`, `fail`, `cut`.
+//! `hello`, `count`, `weather` (with tools), `refuse`, `deny`, `fail`, `cut`.
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -32,6 +32,7 @@ enum Asked {
     Weather,
     Results(String),
     Refuse,
+    Deny,
     Fail,
     Cut,
 }
@@ -93,6 +94,7 @@ fn asked(seen: &Seen, request: &Value) -> Asked {
         "count" => Asked::Text(&["one", " two", " three"]),
         "weather" => Asked::Weather,
         "refuse" => Asked::Refuse,
+        "deny" => Asked::Deny,
         "cut" => Asked::Cut,
         _ => {
             seen.failures.fetch_add(1, Ordering::SeqCst);
@@ -133,6 +135,7 @@ async fn chat(State(seen): State<Arc<Seen>>, body: Bytes) -> Response {
             let error = json!({"message": "no", "type": "invalid_request_error", "param": null, "code": null});
             return (StatusCode::BAD_REQUEST, Json(json!({"error": error}))).into_response();
         }
+        Asked::Deny => return (StatusCode::UNAUTHORIZED, "who?").into_response(),
         Asked::Fail => return (StatusCode::BAD_GATEWAY, "down").into_response(),
         Asked::Cut => (
             vec![json!({"role": "assistant", "content": "half a"})],
@@ -214,6 +217,7 @@ async fn messages(State(seen): State<Arc<Seen>>, body: Bytes) -> Response {
     };
     let (blocks, reason) = match asked(&seen, &request) {
         Asked::Refuse => return fault(StatusCode::BAD_REQUEST, "invalid_request_error"),
+        Asked::Deny => return fault(StatusCode::UNAUTHORIZED, "authentication_error"),
         Asked::Fail => return fault(StatusCode::INTERNAL_SERVER_ERROR, "api_error"),
         Asked::Cut => (vec![json!({"type": "text", "text": "half a"})], None),
         Asked::Text(parts) => (

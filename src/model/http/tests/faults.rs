@@ -218,6 +218,18 @@ async fn a_server_that_is_not_there_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_speak_tls_gets_nothing() {
+    let server = Server::start([]).await;
+    let world = world_with(Server::start([]).await, |settings| {
+        settings.base_url = Some(server.url().replace("http:", "https:"));
+    });
+    let what = failure(&world).await;
+    assert!(what.starts_with("no connection to `https://"), "{what}");
+    assert_eq!(booked(&world).await, [FREE; 3]);
+    assert_eq!(server.asked().len(), 0);
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_take_the_connection_costs_nothing() {
     // A queue of one that nobody empties: the kernel answers no further connection.
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
@@ -442,36 +454,4 @@ async fn a_key_that_a_server_sends_back_is_told_to_nobody() {
         "{said}"
     );
     assert_eq!(world.server.asked().len(), 5);
-}
-
-#[tokio::test]
-async fn connections_are_used_again() {
-    let keep = || {
-        Do::Keep(respond(
-            200,
-            "content-type: application/json\n",
-            super::server::HELLO,
-        ))
-    };
-    let world = world(Server::start((0..20).map(|_| keep())).await);
-    for _ in 0..20 {
-        world
-            .metered
-            .complete(&request("hi"))
-            .await
-            .expect("a reply");
-    }
-    assert_eq!(world.server.asked().len(), 20);
-    assert_eq!(world.server.connections(), 1);
-}
-
-#[tokio::test]
-async fn calls_run_side_by_side() {
-    let world = world(Server::start((0..64).map(|_| hello())).await);
-    let sent = request("hi");
-    let calls = (0..64).map(|_| world.metered.complete(&sent));
-    for reply in futures_util::future::join_all(calls).await {
-        assert_eq!(reply.expect("a reply").text(), "hello");
-    }
-    assert_eq!(booked(&world).await, [ANSWERED; 64]);
 }
