@@ -17,6 +17,7 @@ mod cli_read;
 mod docker_image_root;
 mod docker_polyglot;
 mod docker_sandbox;
+mod doctor_models;
 mod evidence;
 mod evolve;
 mod first_run;
