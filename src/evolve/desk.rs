@@ -29,6 +29,14 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// Returns the desk with the traffic of calls kept, or not.
+    pub fn keeping_traffic(self, keeps_traffic: bool) -> Self {
+        Self {
+            books: self.books.keeping_traffic(keeps_traffic),
+            ..self
+        }
+    }
+
     /// Begins a run of calls by hand, under the archive's budget for all its runs. Each settlement is sent to `told` when it is recorded.
     pub fn open(
         writer: Writer,

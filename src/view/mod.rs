@@ -21,6 +21,7 @@ mod page;
 pub mod patch;
 pub mod plan;
 pub mod prices;
+mod replays;
 pub mod show;
 mod style;
 mod table;

@@ -31,6 +31,7 @@ mod local_sandbox;
 mod outage;
 mod python_sdks;
 mod rehearsal;
+mod replay;
 mod sandbox_suite;
 mod smoke_tasks;
 mod support;
