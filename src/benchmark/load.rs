@@ -10,7 +10,8 @@ use super::folder;
 use super::lint::lint;
 use super::manifest::Manifest;
 use super::step;
-use super::task::{Hidden, Kind, Permits, Recipe, Steps, Task};
+use super::swebench;
+use super::task::{Grader, Hidden, Kind, Permits, Recipe, Steps, Task};
 use crate::domain::{FileTree, TaskId, TreePath};
 use crate::sandbox::Network;
 use crate::sandbox::docker::image::recipe_digest;
@@ -112,6 +113,10 @@ fn assemble(
     let (steps, more) = step::all(&common)?;
     recipes.extend(more);
     let first = &steps[0];
+    let grader = match manifest.own.is_swebench {
+        false => Grader::Verifier,
+        true => Grader::Swebench(Arc::new(facts(files)?)),
+    };
     Ok(Task {
         name: manifest.name,
         digest: digest::of(files),
@@ -146,6 +151,7 @@ fn assemble(
         disk: manifest.environment.storage,
         nothing_done: manifest.own.nothing_done,
         sealed: manifest.own.sealed,
+        grader,
         tests: first.tests.clone(),
         solution: first.solution.clone(),
         solution_env: manifest.solution_env,
@@ -158,6 +164,25 @@ fn assemble(
         findings: Vec::new(),
         id,
     })
+}
+
+/// Returns what SWE-bench's grader needs to know.
+fn facts(files: &FileTree) -> Result<swebench::GradeFacts, LoadError> {
+    const NAME: &str = "tests/row.json";
+    let row = text(
+        files,
+        NAME,
+        LoadError::Missing {
+            what: "`tests/row.json`",
+            todo: "import the task again: without it nothing says which tests count",
+        },
+    )?;
+    let invalid = |why: String| LoadError::Invalid {
+        spot: Spot::file(NAME),
+        why,
+    };
+    let row = serde_json::from_str(row).map_err(|error| invalid(format!("is no JSON: {error}")))?;
+    swebench::facts(&row).map_err(|error| invalid(error.to_string()))
 }
 
 /// Returns the image of a task, and how it is built if it is.
@@ -394,8 +419,8 @@ fn without_canary(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::without_canary;
-    use crate::benchmark::task::Task;
     use crate::benchmark::fixture;
+    use crate::benchmark::task::Task;
     use std::path::Path;
     use std::time::Duration;
 

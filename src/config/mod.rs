@@ -4,6 +4,7 @@
 //! one fallible step from there to values that modules receive. No module sees the file.
 
 mod load;
+mod provider;
 mod raw;
 mod resolve;
 

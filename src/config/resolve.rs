@@ -1,8 +1,9 @@
 //! From the file to values: the one fallible step.
 
+use super::provider::{check_keys, server};
 use super::{ConfigError, Raw, RawBudget, RawModel, RawPrice, RawStage};
 use crate::benchmark::{Permits, Suite, subset};
-use crate::domain::{Role, TaskId, Usd};
+use crate::domain::{Disclosure, Role, TaskId, Usd};
 use crate::evolve::{Budgets, EngineSettings};
 use crate::model::{Allowance, Model, ModelSettings, Price, Rates};
 use crate::policy::{Admission, DgmSettings, Selection, Stage, Stages};
@@ -14,6 +15,8 @@ use std::time::Duration;
 /// What the command line says instead of the file, for this run.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
+    /// Whether requests and answers are kept.
+    pub record: bool,
     /// Rounds in all.
     pub generations: Option<u32>,
     /// Jobs at once.
@@ -37,6 +40,16 @@ pub enum Backend {
     Docker,
     /// Bubblewrap on this machine.
     Local,
+}
+
+impl Backend {
+    /// Returns the name used in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Local => "local",
+        }
+    }
 }
 
 /// What is done with tasks that no check has found good as they are now.
@@ -73,6 +86,7 @@ pub struct Settings {
 impl Settings {
     /// Resolves a configuration; paths are relative to `dir`, the archive's folder.
     pub fn resolve(mut raw: Raw, dir: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        raw.models.record |= overrides.record;
         if let Some(generations) = overrides.generations {
             raw.evolve.generations = generations;
         }
@@ -112,6 +126,7 @@ impl Settings {
                 ));
             }
         };
+        check_keys(&raw.models)?;
         let model = |role: Role, model: &RawModel| resolve_model(role, model, dir);
         Ok(Self {
             benchmark: dir.join(&raw.benchmark.path),
@@ -253,6 +268,11 @@ fn check_numbers(raw: &Raw) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn disclosure(name: &str) -> Result<Disclosure, ConfigError> {
+    let names = Disclosure::ALL.map(Disclosure::name);
+    Disclosure::from_name(name).ok_or_else(|| unknown("evolve.evidence", name, &names))
+}
+
 fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
     let seconds = |key: &str, value: f64| {
         Duration::try_from_secs_f64(value)
@@ -263,8 +283,11 @@ fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
         modify_timeout: seconds("evolve.modify_timeout_sec", raw.evolve.modify_timeout_sec)?,
         agent_timeout: seconds("evolve.agent_timeout_sec", raw.evolve.agent_timeout_sec)?,
         grace: seconds("evolve.grace_sec", raw.evolve.grace_sec)?,
+        disclosure: disclosure(&raw.evolve.evidence)?,
         infra_retries: raw.evolve.infra_retries,
+        outage_limit: seconds("models.outage_hours", raw.models.outage_hours * 3600.0)?,
         budgets: budgets(&raw.budget)?,
+        record: raw.models.record,
         agent_image: raw.sandbox.agent_image.clone(),
         limits: Limits {
             memory: raw.sandbox.memory_mb.saturating_mul(1 << 20),
@@ -337,16 +360,13 @@ fn resolve_model(role: Role, raw: &RawModel, dir: &Path) -> Result<ModelSettings
         (None, false) => None,
         (Some(price), false) => Some(Price::PerMillion(rates(price, &raw.provider, &key)?)),
     };
-    let timeout = Duration::try_from_secs_f64(raw.timeout_sec)
-        .map_err(|error| ConfigError::value(&key("timeout_sec"), error.to_string()))?;
     Ok(ModelSettings {
         command: raw.command.clone(),
         dir: dir.to_owned(),
         pass_env: raw.pass_env.clone(),
         price,
         max_output_tokens: raw.max_output_tokens,
-        timeout,
-        ..ModelSettings::new(&raw.provider, &raw.model)
+        ..server(raw, &key)?
     })
 }
 
@@ -501,7 +521,7 @@ fn permits(raw: &Raw) -> Result<Permits, ConfigError> {
     })
 }
 
-fn unknown(key: &str, value: &str, known: &[&str]) -> ConfigError {
+pub(super) fn unknown(key: &str, value: &str, known: &[&str]) -> ConfigError {
     let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     ConfigError::value(key, format!("is `{value}`; known are {}", known.join(", ")))
 }

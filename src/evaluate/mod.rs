@@ -129,7 +129,7 @@ async fn run(
         writable: Vec::new(),
         workdir: job.task.workdir.clone(),
         env: job.task.env.clone(),
-        deadline: job.task.agent_timeout.unwrap_or(job.default_timeout),
+        deadline: deadline(job),
         limits: limits(&job.task, job.limits),
     };
     let agent = match run_agent(place, agent_job, metered.clone(), cancel.clone()).await {
@@ -211,7 +211,9 @@ fn finish(
         pass_mark: job.task.pass_mark,
         out_of_budget: metered.is_out_of_budget(),
         cut_by_run: metered.is_cut_by_run(),
-        provider_failed: metered.provider_failure(),
+        provider_failed: metered
+            .provider_failure()
+            .or_else(|| agent.starved(metered, deadline(job))),
     });
     end.outcome = verdict.outcome;
     end.passed = verdict.passed;
@@ -231,6 +233,11 @@ fn failed(error: &SandboxError) -> EvaluateEnd {
             EvaluateEnd::without_answer(Outcome::InfraError, crate::sandbox::describe(error))
         }
     }
+}
+
+/// Returns the time that the agent has.
+fn deadline(job: &EvaluateJob) -> Duration {
+    job.task.agent_timeout.unwrap_or(job.default_timeout)
 }
 
 fn limits(task: &Task, default: Limits) -> Limits {

@@ -18,8 +18,11 @@ pub(super) fn text(subject: Subject<'_>, change: &[FileChange], style: Style) ->
     page.field("tree", variant.tree.as_str());
     page.field("made", &moment(variant.created_ms));
     if let Some(made_by) = subject.lineage.attempt(subject.id) {
-        attempt::origin(&mut page, made_by);
+        attempt::origin(&mut page, subject, made_by);
         attempt::proposal(&mut page, made_by);
+        let command = subject.command("show", &format!("{} --attempt", subject.id.0));
+        let hint = format!("  evidence and whole answer: {command}");
+        page.line(style.paint(Ink::Dim, &hint));
         changes(&mut page, subject, change, style);
     } else {
         page.field("origin", "the seed: everything descends from it");

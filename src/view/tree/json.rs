@@ -24,6 +24,10 @@ struct ArchiveShape<'a> {
     /// Commit of the seed variant.
     seed: Option<&'a str>,
     created: Option<String>,
+    /// `paper` where hidden tests were shown to the diagnosing model, else `visible`.
+    evidence: &'static str,
+    /// Attempts for which they were.
+    disclosed: Vec<u32>,
 }
 
 #[derive(Serialize)]
@@ -45,6 +49,8 @@ struct VariantShape<'a> {
     #[serde(flatten)]
     inexact: Inexact,
     summary: &'a str,
+    /// `paper` where its making, or that of an ancestor, was shown hidden tests.
+    evidence: &'static str,
 }
 
 #[derive(Serialize)]
@@ -95,6 +101,8 @@ pub fn json(lineage: &Lineage) -> String {
         archive: ArchiveShape {
             seed: seed.map(|seed| CommitId::as_str(&seed.commit)),
             created: seed.map(|seed| figure::moment(seed.created_ms)),
+            evidence: json::evidence(lineage.disclosed().next().is_some()),
+            disclosed: lineage.disclosed().map(|id| id.0).collect(),
         },
         variants: lineage
             .variants()
@@ -132,6 +140,7 @@ fn of_variant<'a>(lineage: &'a Lineage, digest: &Digest, variant: &'a Variant) -
         tokens: figures.spend.tokens.into(),
         inexact: (&figures.spend).into(),
         summary: &variant.summary,
+        evidence: json::evidence(lineage.disclosed_ancestor(variant.id).is_some()),
     }
 }
 

@@ -69,10 +69,10 @@ fn one_call_that_fails_again_and_again_slows_nobody_down() {
         assert_eq!(advice, Advice::Own);
     }
     assert_eq!(regulator.condition(), Condition::Well);
-    assert!(regulator.is_in_doubt());
+    assert_eq!(regulator.trouble(), Some("no route"));
     let ticket = go(&mut regulator, 8, at(20));
     end(&mut regulator, ticket, Heard::Answer, at(20));
-    assert!(!regulator.is_in_doubt());
+    assert_eq!(regulator.trouble(), None);
 }
 
 #[test]
