@@ -172,6 +172,7 @@ fn archive(folder: &Path, transcripts: &[(&str, Vec<Value>)]) -> PathBuf {
             reward: None,
             detail: String::new(),
             task_digest: String::new(),
+            image: None,
             agent_log: None,
             verifier_log: None,
             patch: None,
