@@ -21,6 +21,7 @@ const SCHEMA: &str = "dgm.checks/1";
 pub struct Checks {
     path: PathBuf,
     results: BTreeMap<String, Found>,
+    changed: bool,
 }
 
 /// What was found of one task.
@@ -76,6 +77,7 @@ impl Checks {
         Self {
             path,
             results: results.unwrap_or_default(),
+            changed: false,
         }
     }
 
@@ -122,10 +124,14 @@ impl Checks {
             at_ms,
         };
         self.results.insert(row.task.clone(), found);
+        self.changed = true;
     }
 
-    /// Writes the results beside the tasks.
+    /// Writes the results beside the tasks, if there are new ones.
     pub fn write(&self) -> io::Result<()> {
+        if !self.changed {
+            return Ok(());
+        }
         let document = Document {
             schema: SCHEMA.to_owned(),
             tasks: self.results.clone(),

@@ -538,6 +538,69 @@ mod tests {
         assert_eq!(task.memory, None);
     }
 
+    /// The digests are those that Harbor 0.25.0 computes for the same folders.
+    #[test]
+    fn digests_are_harbor_s_own() {
+        let digest = |files: &[(&str, &str)]| {
+            let folder = tempfile::tempdir().expect("a temporary folder can be made");
+            let files: Vec<(&str, String)> = files
+                .iter()
+                .map(|(path, text)| (*path, (*text).to_owned()))
+                .collect();
+            fixture::write(folder.path(), &files);
+            super::digest::of(&super::files(folder.path()).expect("they can be read"))
+        };
+        let plain = [
+            ("task.toml", "version = \"1.0\"\n"),
+            ("instruction.md", "Say hello.\n"),
+            ("tests/test.sh", "echo 1\n"),
+            ("environment/Dockerfile", "FROM a\n"),
+            ("README.md", "x\n"),
+            ("notes.txt", "not part\n"),
+            ("tests/__pycache__/a.pyc", "c"),
+            ("tests/x~", "b"),
+            ("environment/.DS_Store", "d"),
+        ];
+        let ignored = [
+            ("task.toml", ""),
+            ("instruction.md", "Do.\n"),
+            (".gitignore", "*.log\n!keep.log\n/solution/secret\nbuild/\n"),
+            ("tests/test.sh", "echo 1\n"),
+            ("tests/a.log", "1"),
+            ("tests/keep.log", "2"),
+            ("solution/secret", "3"),
+            ("solution/solve.sh", "4"),
+            ("environment/build/x", "5"),
+            ("environment/x.pyc", "6"),
+        ];
+        let harbor = [
+            ("task.toml", ""),
+            ("instruction.md", "Do.\n"),
+            ("environment/Dockerfile", "FROM a\n"),
+            ("environment/.harborignore", "*\n"),
+            ("tests/.harborignore", "*.tmp\nfixtures/\n!fixtures/keep\n"),
+            ("tests/test.sh", "1"),
+            ("tests/a.tmp", "2"),
+            ("tests/sub/b.tmp", "3"),
+            ("tests/sub/.harborignore", "!b.tmp\n"),
+            ("tests/fixtures/keep", "4"),
+            ("solution/a.tmp", "5"),
+            ("steps/one/instruction.md", "6"),
+            ("steps/one/tests/.harborignore", "/x\n"),
+            ("steps/one/tests/x", "7"),
+            ("steps/one/tests/y/x", "8"),
+            ("steps/one/workdir/.harborignore", "*\n"),
+            ("steps/one/workdir/z", "9"),
+        ];
+        for (files, hash) in [
+            (&plain[..], "17f3f02cc0cfc986d91d68d805138182aeb8372b71b93e0a56002e35ac74a054"),
+            (&ignored, "5203ea327310866e40f2be97616572a824e909ef5347e437e0039f4e2899a1fd"),
+            (&harbor, "3e8a928582289aaa31da9dfd44ed12d869e7aa77b078af7da0ae559c59186a4f"),
+        ] {
+            assert_eq!(digest(files), format!("sha256:{hash}"));
+        }
+    }
+
     #[test]
     fn names_what_is_missing() {
         for (path, message) in [

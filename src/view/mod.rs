@@ -16,6 +16,7 @@ mod figure;
 pub mod grade;
 mod json;
 mod line;
+mod means;
 pub mod models;
 mod page;
 pub mod patch;

@@ -6,6 +6,7 @@ use super::{FileChange, Kept, Stored, Subject, belongs};
 use crate::domain::{Attempt, BlobId, CallSubject, Evaluation, Purpose, Role};
 use crate::lineage::Lineage;
 use crate::view::figure;
+use crate::view::means::Means;
 use crate::view::json::{self, Score, Spent, StageScore};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ struct VariantShape<'a> {
     score: Score,
     stages: Vec<StageScore>,
     extra: Score,
+    means: Means,
     evaluations: Vec<EvaluationShape<'a>>,
     children: Vec<u32>,
     attempts_failed: Vec<FailedShape<'a>>,
@@ -160,6 +162,7 @@ pub(super) fn variant(subject: Subject<'_>, change: &[FileChange]) -> Option<Str
         score: lineage.score(id).into(),
         stages: json::stages(lineage, id),
         extra: lineage.extra_score(id).into(),
+        means: Means::of(lineage.evaluations_of(id)),
         evaluations: lineage
             .evaluations_of(id)
             .map(|evaluation| evaluation_shape(subject, evaluation))

@@ -5,6 +5,7 @@ use crate::domain::{CallSubject, Evaluation, Fault, Purpose, Role, Standing, Tal
 use crate::view::cost;
 use crate::view::digest::stage_tallies;
 use crate::view::figure::{self, count, duration, interval_text, moment, percent, tally};
+use crate::view::means::Means;
 use crate::view::line::{self, clean};
 use crate::view::page::Page;
 use crate::view::style::{Ink, Style};
@@ -108,6 +109,9 @@ fn scores(page: &mut Page, subject: Subject<'_>, style: Style) {
         row("asked for with `dgm eval`".to_owned(), extra);
     }
     table.lines(style).iter().for_each(|line| page.line(line));
+    if let Some(sentence) = Means::of(lineage.evaluations_of(id)).sentence() {
+        page.line(style.paint(Ink::Dim, &format!("  {sentence}")));
+    }
 }
 
 fn evaluations(page: &mut Page, subject: Subject<'_>, style: Style) {
