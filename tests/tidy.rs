@@ -94,6 +94,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("bollard", &["sandbox/docker"]),
     ("clap", &["cli/"]),
     ("git2", &["archive/"]),
+    ("indexmap", &["benchmark/swebench"]),
     ("memchr", &["benchmark/swebench"]),
     ("parquet", &["benchmark/"]),
     ("regex", &["benchmark/swebench"]),
