@@ -5,8 +5,8 @@ use crate::domain::{FileTree, Role, TreePath};
 use crate::gateway::Gateway;
 use crate::model::Metered;
 use crate::sandbox::{
-    AGENT_DIR, AgentSource, Collected, Exit, Limits, Placed, SCRATCH_DIR, SOCKET_PATH, Sandbox,
-    SandboxError, Spec,
+    AGENT_DIR, AgentSource, Collected, Difference, Exit, IN_WORKDIR, Limits, Placed, Root,
+    SCRATCH_DIR, SOCKET_PATH, Sandbox, SandboxError, Spec, State, Taken,
 };
 use std::fs::Permissions;
 use std::io;
@@ -72,8 +72,12 @@ pub struct AgentJob {
     pub instruction: String,
     /// The files it starts with.
     pub workspace: Arc<FileTree>,
-    /// Where they lie.
-    pub workdir: String,
+    /// What the file system is made of.
+    pub root: Root,
+    /// Where they lie; none: where the image works.
+    pub workdir: Option<String>,
+    /// Further folders that must be there and writable.
+    pub writable: Vec<String>,
     /// Further environment.
     pub env: Vec<(String, String)>,
     /// Its time.
@@ -89,8 +93,14 @@ pub struct AgentEnd {
     pub exit: Exit,
     /// What it printed.
     pub log: Vec<u8>,
-    /// Its workspace afterwards.
+    /// Its workspace afterwards; nothing, where the root is the image's own.
     pub workspace: Collected,
+    /// What it changed, where the root is the image's own.
+    pub difference: Option<Difference>,
+    /// What was taken out of what it left.
+    pub taken: Vec<Taken>,
+    /// What it left, where that is kept.
+    pub state: Option<State>,
     /// Wall time of the sandbox.
     pub took: Duration,
 }
@@ -137,6 +147,9 @@ pub async fn run_agent(
         exit: ended.exit,
         log: ended.log,
         workspace,
+        difference: ended.difference,
+        taken: ended.taken,
+        state: ended.state,
         took: ended.took,
     })
 }
@@ -163,27 +176,35 @@ fn spec(job: &AgentJob, socket_dir: &Path) -> Spec {
         ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()),
     ];
     env.extend(job.env.iter().cloned());
+    let sealed = job.root == Root::Sealed;
+    let at = match sealed {
+        true => job.workdir.clone(),
+        false => Some(IN_WORKDIR.to_owned()),
+    };
+    let workspace = at.map(|at| Placed {
+        at,
+        files: job.workspace.clone(),
+    });
+    let task = Placed {
+        at: TASK_DIR.to_owned(),
+        files: Arc::new(task),
+    };
+    let mut writable = job.writable.clone();
+    writable.push(SCRATCH_DIR.to_owned());
     Spec {
         job: job.job.clone(),
         image: job.image.clone(),
         agent: Some(job.agent.clone()),
-        placed: vec![
-            Placed {
-                at: job.workdir.clone(),
-                files: job.workspace.clone(),
-            },
-            Placed {
-                at: TASK_DIR.to_owned(),
-                files: Arc::new(task),
-            },
-        ],
+        placed: workspace.into_iter().chain([task]).collect(),
+        root: job.root.clone(),
         workdir: job.workdir.clone(),
-        writable: vec![SCRATCH_DIR.to_owned()],
+        writable,
         command: job.manifest.command.clone(),
         env,
         socket_dir: Some(socket_dir.to_owned()),
         deadline: job.deadline,
-        collect: vec![job.workdir.clone()],
+        // Of an image's own root the difference is kept, or all of it.
+        collect: job.workdir.iter().filter(|_| sealed).cloned().collect(),
         limits: job.limits,
     }
 }

@@ -6,7 +6,8 @@
 use super::glob;
 use super::task::Task;
 use crate::domain::{Change, FileTree, TreePath};
-use crate::sandbox::Collected;
+use crate::sandbox::{Collected, Difference};
+use std::sync::Arc;
 
 /// Most bytes of an answer.
 const MOST_BYTES: u64 = 16 << 20;
@@ -58,12 +59,62 @@ pub enum AnswerFault {
     },
 }
 
+/// What an agent, or whoever takes its place, changed.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// The files as they were: all of a workspace; of an image's folder those that changed.
+    pub before: Arc<FileTree>,
+    /// What counts of the change.
+    pub change: Change,
+    /// Folder of an image in which it lies, where the task's files are the image's.
+    pub folder: Option<String>,
+}
+
+impl Answer {
+    /// Returns the answer of somebody who did nothing.
+    pub fn nothing(task: &Task) -> Self {
+        Self {
+            before: task.workspace.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the answer that a change of a task's workspace is.
+    pub fn of(task: &Task, change: Change) -> Self {
+        Self {
+            change,
+            ..Self::nothing(task)
+        }
+    }
+
+    /// Returns the files after the change.
+    pub fn after(&self) -> FileTree {
+        self.before.changed_by(&self.change)
+    }
+}
+
 /// Returns what an agent changed, restricted to what the task counts as its answer.
+/// `difference` is what an image's own root gives in place of a workspace.
 pub fn take_answer(
     task: &Task,
-    before: &FileTree,
     collected: &Collected,
-) -> Result<Change, AnswerFault> {
+    difference: Option<&Difference>,
+) -> Result<Answer, AnswerFault> {
+    match difference {
+        None => Ok(Answer {
+            before: task.workspace.clone(),
+            change: change(task, &task.workspace, collected)?,
+            folder: None,
+        }),
+        Some(difference) => Ok(Answer {
+            before: Arc::new(difference.before.clone()),
+            change: change(task, &difference.before, &difference.after)?,
+            folder: Some(difference.workdir.clone()),
+        }),
+    }
+}
+
+fn change(task: &Task, before: &FileTree, collected: &Collected) -> Result<Change, AnswerFault> {
     if collected.truncated {
         return Err(AnswerFault::Truncated);
     }
@@ -124,7 +175,7 @@ fn in_the_way(files: &FileTree) -> Result<(), AnswerFault> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AnswerFault, MOST_FILES, take_answer};
+    use super::{AnswerFault, MOST_FILES, change as take_answer};
     use crate::benchmark::fixture;
     use crate::benchmark::task::Task;
     use crate::domain::{FileTree, TreePath};

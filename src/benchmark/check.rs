@@ -1,13 +1,14 @@
 //! Checks a benchmark before a cent is spent on it: doing nothing must fail, the reference
 //! solution must pass, and the verifier must give a reward both times.
 
-use super::answer::take_answer;
+use super::answer::{Answer, take_answer};
 use super::judge::{Judgement, judge, run_script, with_executable};
 use super::suite::Suite;
-use super::task::Task;
-use crate::domain::Change;
+use super::task::{Kind, Task};
+use super::trial::{Played, Player, Trial, Turn};
 use crate::sandbox::{Exit, Limits, Placed, Sandbox, SandboxError, Spec};
-use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -130,6 +131,7 @@ fn limits(task: &Task) -> Limits {
     Limits {
         memory: task.memory.unwrap_or(default.memory),
         cpus: task.cpus.unwrap_or(default.cpus),
+        disk: task.disk.unwrap_or(default.disk),
         ..default
     }
 }
@@ -186,7 +188,10 @@ struct Place<'a> {
 
 impl Place<'_> {
     async fn nothing_done(&self) -> (Checked, String) {
-        self.judged(&Change::default(), "nothing").await
+        if self.task.kind == Kind::Steps {
+            return self.trial("nothing", &Nobody(self)).await;
+        }
+        self.judged(&Answer::nothing(self.task), "nothing").await
     }
 
     /// Runs the reference solution as an agent would run, and judges what it left.
@@ -195,31 +200,57 @@ impl Place<'_> {
             let why = "the task has no `solution/solve.sh`: nothing shows that it can be solved";
             return (Checked::NotRun(why.to_owned()), String::new());
         };
+        if self.task.kind == Kind::Steps {
+            return self.trial("reference", &Solver(self)).await;
+        }
         let spec = self.solve(&with_executable(&solution.0, "solve.sh"));
         let ended = match self.sandbox.run(spec, self.cancel.clone()).await {
             Ok(ended) => ended,
             Err(error) => return (Checked::NotRun(sentence(&error)), String::new()),
         };
         let log = tail(&ended.log);
-        if ended.exit != Exit::Code(0) {
-            let how = match ended.exit {
-                Exit::Code(code) => format!("ended with exit code {code}"),
-                Exit::TimedOut => "did not end in time".to_owned(),
-                Exit::OutOfMemory => "ran out of memory".to_owned(),
-            };
+        if let Some(how) = badly(ended.exit) {
             return (
                 Checked::NotRun(format!("the reference solution {how}")),
                 log,
             );
         }
         let collected = ended.collected.first().cloned().unwrap_or_default();
-        match take_answer(self.task, &self.task.workspace, &collected) {
-            Ok(change) if change.is_empty() => {
+        match take_answer(self.task, &collected, ended.difference.as_ref()) {
+            Ok(answer) if answer.change.is_empty() => {
                 let why = "the reference solution changed nothing that counts as an answer";
                 (Checked::NotRun(why.to_owned()), log)
             }
-            Ok(change) => self.judged(&change, "reference").await,
+            Ok(answer) => self.judged(&answer, "reference").await,
             Err(fault) => (Checked::NotRun(fault.to_string()), log),
+        }
+    }
+
+    /// Runs a trial of a task as Harbor means it.
+    async fn trial(&self, what: &str, player: &dyn Player) -> (Checked, String) {
+        let job = format!("check-{}-{what}", self.task.id);
+        let trial = Trial {
+            sandbox: self.sandbox,
+            task: self.task,
+            job: &job,
+            limits: self.limits,
+            cancel: self.cancel,
+            judge_nothing: true,
+        };
+        let end = match trial.run(player).await {
+            Ok(end) => end,
+            Err(error) => return (Checked::NotRun(sentence(&error)), String::new()),
+        };
+        if let Some(how) = badly(end.exit) {
+            let why = Checked::NotRun(format!("the {} {how}", whose(what)));
+            return (why, tail(&end.log));
+        }
+        let log = tail(&end.verifier_log);
+        match (end.fault, end.reward) {
+            (Some(why), _) => (Checked::NotRun(why), tail(&end.log)),
+            (None, Some(Ok(reward))) => (Checked::Reward(reward), log),
+            (None, Some(Err(why))) => (Checked::NoReward(why), log),
+            (None, None) => (Checked::NoReward("nothing was judged".to_owned()), log),
         }
     }
 
@@ -227,35 +258,38 @@ impl Place<'_> {
         let mut env = self.task.env.clone();
         env.push(("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned()));
         env.extend(self.task.solution_env.iter().cloned());
+        let workspace = self.task.workdir.iter().map(|at| Placed {
+            at: at.clone(),
+            files: self.task.workspace.clone(),
+        });
+        let solution = Placed {
+            at: "/solution".to_owned(),
+            files: Arc::new(solution.clone()),
+        };
         Spec {
             job: format!("check-{}-solve", self.task.id),
             image: self.task.image.clone(),
             agent: None,
-            placed: vec![
-                Placed {
-                    at: self.task.workdir.clone(),
-                    files: self.task.workspace.clone(),
-                },
-                Placed {
-                    at: "/solution".to_owned(),
-                    files: Arc::new(solution.clone()),
-                },
-            ],
+            placed: workspace.chain([solution]).collect(),
+            root: self.task.agent_root(),
             workdir: self.task.workdir.clone(),
             writable: Vec::new(),
             command: run_script("/solution/solve.sh"),
             env,
             socket_dir: None,
             deadline: self.task.agent_timeout.unwrap_or(DEFAULT_TIMEOUT),
-            collect: vec![self.task.workdir.clone()],
+            collect: match self.task.kind {
+                Kind::Workspace => self.task.workdir.iter().cloned().collect(),
+                Kind::Folder | Kind::Steps => Vec::new(),
+            },
             limits: self.limits,
         }
     }
 
-    async fn judged(&self, change: &Change, what: &str) -> (Checked, String) {
+    async fn judged(&self, answer: &Answer, what: &str) -> (Checked, String) {
         let job = format!("check-{}-{what}", self.task.id);
         let cancel = self.cancel.clone();
-        match judge(self.sandbox, self.task, change, &job, self.limits, cancel).await {
+        match judge(self.sandbox, self.task, answer, &job, self.limits, cancel).await {
             Ok(Judgement {
                 reward: Ok(reward),
                 log,
@@ -268,6 +302,64 @@ impl Place<'_> {
             }) => (Checked::NoReward(why), tail(&log)),
             Err(error) => (Checked::NotRun(sentence(&error)), String::new()),
         }
+    }
+}
+
+/// Does nothing in its turns.
+struct Nobody<'a>(&'a Place<'a>);
+
+impl Player for Nobody<'_> {
+    fn play(&self, turn: Turn) -> BoxFuture<'_, Result<Played, SandboxError>> {
+        let Place {
+            sandbox,
+            limits,
+            cancel,
+            ..
+        } = self.0;
+        let run = sandbox.run(turn.idle(*limits), (*cancel).clone());
+        run.map(|ended| ended.map(Played::of)).boxed()
+    }
+}
+
+/// Runs the reference solution in each turn.
+struct Solver<'a>(&'a Place<'a>);
+
+impl Player for Solver<'_> {
+    fn play(&self, turn: Turn) -> BoxFuture<'_, Result<Played, SandboxError>> {
+        let Place {
+            sandbox,
+            task,
+            limits,
+            cancel,
+        } = self.0;
+        let job = turn.job.clone();
+        let Some(spec) = turn.solve(&task.solution_env, DEFAULT_TIMEOUT, *limits) else {
+            let error = SandboxError::Failed {
+                what: format!("could not solve `{job}`"),
+                source: anyhow::anyhow!("a step has no `solution/solve.sh`"),
+            };
+            return std::future::ready(Err(error)).boxed();
+        };
+        let run = sandbox.run(spec, (*cancel).clone());
+        run.map(|ended| ended.map(Played::of)).boxed()
+    }
+}
+
+fn whose(what: &str) -> &str {
+    match what {
+        "reference" => "reference solution",
+        what => what,
+    }
+}
+
+/// Returns how a run ended, if not well.
+fn badly(exit: Exit) -> Option<String> {
+    match exit {
+        Exit::Code(0) => None,
+        Exit::Code(code) => Some(format!("ended with exit code {code}")),
+        Exit::TimedOut => Some("did not end in time".to_owned()),
+        Exit::OutOfMemory => Some("ran out of memory".to_owned()),
+        Exit::OutOfDisk => Some("wrote more than it may".to_owned()),
     }
 }
 

@@ -66,11 +66,70 @@ impl Ignored {
     }
 
     fn decides(&self, path: &str, is_folder: bool) -> bool {
+        self.verdict(path, is_folder) == Some(true)
+    }
+
+    /// Returns whether the last rule that speaks of a path leaves it out; none: none does.
+    fn verdict(&self, path: &str, is_folder: bool) -> Option<bool> {
         self.rules
             .iter()
             .rev()
             .find(|rule| (is_folder || !rule.folders_only) && glob::matches(&rule.pattern, path))
-            .is_some_and(|rule| !rule.kept)
+            .map(|rule| !rule.kept)
+    }
+}
+
+/// The `.harborignore` files of a task: git's syntax, each for its folder and what lies below,
+/// only in tests and reference solutions. The files themselves belong to no task.
+#[derive(Debug, Default)]
+pub(super) struct HarborIgnored {
+    /// Folder and rules, outer folders first.
+    scopes: Vec<(String, Ignored)>,
+}
+
+impl HarborIgnored {
+    /// Reads those of a task.
+    pub(super) fn of(files: &FileTree) -> Self {
+        let mut scopes = Vec::new();
+        for (path, file) in files.iter() {
+            if let Some(folder) = path.as_str().strip_suffix("/.harborignore")
+                && in_scope(folder)
+            {
+                let text = String::from_utf8_lossy(&file.bytes);
+                scopes.push((folder.to_owned(), Ignored::new(Some(&text))));
+            }
+        }
+        scopes.sort_by_key(|(folder, _)| folder.len());
+        Self { scopes }
+    }
+
+    /// Returns whether a file is left out.
+    pub(super) fn ignores(&self, path: &str) -> bool {
+        if path.rsplit('/').next() == Some(".harborignore") {
+            return true;
+        }
+        let folders = path.match_indices('/').map(|(at, _)| (&path[..at], true));
+        folders.chain([(path, false)]).any(|(part, is_folder)| {
+            let mut left_out = false;
+            for (folder, rules) in &self.scopes {
+                let inner = part.strip_prefix(folder.as_str());
+                if let Some(inner) = inner.and_then(|inner| inner.strip_prefix('/'))
+                    && let Some(decided) = rules.verdict(inner, is_folder)
+                {
+                    left_out = decided;
+                }
+            }
+            left_out
+        })
+    }
+}
+
+fn in_scope(folder: &str) -> bool {
+    let parts: Vec<&str> = folder.split('/').collect();
+    match parts.as_slice() {
+        ["tests" | "solution", ..] => true,
+        ["steps", _, "tests" | "solution", ..] => true,
+        [..] => false,
     }
 }
 

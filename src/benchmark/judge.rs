@@ -1,9 +1,12 @@
 //! Judges an answer in a sandbox that no agent has been in.
 
-use super::reward;
-use super::task::Task;
-use crate::domain::{Change, FileEntry, FileTree, TreePath};
-use crate::sandbox::{Ended, Exit, Limits, Placed, Sandbox, SandboxError, Spec};
+use super::reward::{self, Reward, Rewards};
+use super::answer::Answer;
+use super::task::{Kind, Task};
+use crate::domain::{FileEntry, FileTree, TreePath};
+use crate::sandbox::{
+    Ended, Exit, IN_WORKDIR, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec,
+};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::Read as _;
@@ -12,7 +15,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Where a verifier leaves its reward.
-const VERIFIER_LOGS: &str = "/logs/verifier";
+pub(super) const VERIFIER_LOGS: &str = "/logs/verifier";
 
 /// Returns the command that runs a script as Harbor does: through bash, because a script
 /// without `#!` is allowed. An image without bash has sh.
@@ -33,12 +36,12 @@ pub struct Judgement {
     pub took: Duration,
 }
 
-/// Judges a change of a task's workspace: lays it over a fresh workspace, places the hidden
-/// tests, runs the verifier and reads its reward from outside.
+/// Judges an answer: lays it over a fresh workspace, or over a fresh copy of the image's
+/// folder, places the hidden tests, runs the verifier and reads its reward from outside.
 pub async fn judge(
     sandbox: &dyn Sandbox,
     task: &Task,
-    change: &Change,
+    answer: &Answer,
     job: &str,
     limits: Limits,
     cancel: CancellationToken,
@@ -47,9 +50,10 @@ pub async fn judge(
         what: "could not make a seal for the verifier".to_owned(),
         source: source.into(),
     })?;
-    let spec = spec(task, change, job, limits, seal.as_deref());
+    let spec = spec(task, answer, job, limits, seal.as_deref());
     let ended = sandbox.run(spec, cancel).await?;
     let reward = read(&ended, task.verifier_timeout, seal.as_deref());
+    let reward = reward.and_then(|reward| reward.value());
     Ok(Judgement {
         reward,
         log: ended.log,
@@ -72,27 +76,41 @@ fn seal(task: &Task) -> std::io::Result<Option<String>> {
     Ok(Some(digits.collect()))
 }
 
-fn spec(task: &Task, change: &Change, job: &str, limits: Limits, seal: Option<&str>) -> Spec {
+fn spec(task: &Task, answer: &Answer, job: &str, limits: Limits, seal: Option<&str>) -> Spec {
     let mut tests = with_executable(&task.tests.0, "test.sh");
     if let (Some(seal), Ok(path)) = (seal, TreePath::new("seal")) {
         tests.insert(path, seal.as_bytes(), false);
     }
     let mut env = task.env.clone();
     env.extend(task.verifier_env.iter().cloned());
+    let tests = Placed {
+        at: "/tests".to_owned(),
+        files: Arc::new(tests),
+    };
+    let (at, root, files) = match task.kind {
+        Kind::Workspace => (task.workdir.clone(), Root::Sealed, answer.after()),
+        Kind::Folder | Kind::Steps => {
+            let deleted = answer.change.deleted.iter();
+            let removed = deleted.zip(answer.folder.iter().cycle());
+            let root = ImageRoot {
+                user: task.verifier_user.clone(),
+                removed: removed.map(|(path, at)| format!("{at}/{path}")).collect(),
+                ..task.image_root(task.verifier_network)
+            };
+            let at = Some(IN_WORKDIR.to_owned());
+            (at, Root::Image(root), answer.change.written.clone())
+        }
+    };
+    let files = at.map(|at| Placed {
+        at,
+        files: Arc::new(files),
+    });
     Spec {
         job: job.to_owned(),
         image: task.image.clone(),
         agent: None,
-        placed: vec![
-            Placed {
-                at: task.workdir.clone(),
-                files: Arc::new(task.workspace.changed_by(change)),
-            },
-            Placed {
-                at: "/tests".to_owned(),
-                files: Arc::new(tests),
-            },
-        ],
+        placed: files.into_iter().chain([tests]).collect(),
+        root,
         workdir: task.workdir.clone(),
         writable: vec![VERIFIER_LOGS.to_owned()],
         command: run_script("/tests/test.sh"),
@@ -117,7 +135,15 @@ pub(super) fn with_executable(files: &FileTree, name: &str) -> FileTree {
     files
 }
 
-fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<f64, String> {
+/// Returns what a verifier gave, by name.
+pub(super) fn rewards(ended: &Ended, timeout: Duration) -> Result<Rewards, String> {
+    let reward = read(ended, timeout, None)?;
+    // That it has one that counts belongs to its being usable.
+    reward.value()?;
+    Ok(reward.values)
+}
+
+fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<Reward, String> {
     if ended.exit == Exit::TimedOut {
         return Err(format!(
             "the verifier did not end within {} s",
@@ -136,9 +162,12 @@ fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<f64, Str
             );
         }
     }
-    reward.map(|reward| reward.value).map_err(|why| {
+    reward.map_err(|why| {
         if ended.exit == Exit::OutOfMemory {
             return format!("{why}; it ran out of memory");
+        }
+        if ended.exit == Exit::OutOfDisk {
+            return format!("{why}; it wrote more than it may");
         }
         match logs.refused.first() {
             Some(refused) => format!("{why}; {refused}"),

@@ -85,6 +85,57 @@ impl<'a> Section<'a> {
         Ok(Self::new(self.source, self.path(key), table))
     }
 
+    /// Returns a table of a list, by its place from 0.
+    pub(super) fn section_of(&self, key: &str, index: usize, table: &'a DeTable<'a>) -> Self {
+        let name = format!("{}[{}]", self.path(key), index + 1);
+        Self::new(self.source, name, Some(table))
+    }
+
+    /// Returns the tables of a list of tables.
+    pub(super) fn sections(&self, key: &'static str) -> Result<Vec<Self>, LoadError> {
+        let Some(value) = self.get(key) else {
+            return Ok(Vec::new());
+        };
+        let list = value
+            .get_ref()
+            .as_array()
+            .ok_or_else(|| self.wrong_type(key, "a list of tables", value))?;
+        let section = |(index, item): (usize, &'a Spanned<DeValue<'a>>)| {
+            let table = item.get_ref().as_table().ok_or_else(|| {
+                self.wrong_type(key, "a list of tables", item)
+            })?;
+            Ok(self.section_of(key, index, table))
+        };
+        list.iter().enumerate().map(section).collect()
+    }
+
+    /// Returns the table's own numbers by key.
+    pub(super) fn numbers(&self) -> Result<Vec<(String, f64)>, LoadError> {
+        let Some(table) = self.table else {
+            return Ok(Vec::new());
+        };
+        let mut numbers = Vec::new();
+        for (key, value) in table {
+            let number = match value.get_ref() {
+                DeValue::Integer(number) => whole(number).map(to_float),
+                DeValue::Float(number) => number.as_str().parse().ok(),
+                _ => None,
+            };
+            match number {
+                Some(number) if number.is_finite() => {
+                    numbers.push((key.get_ref().to_string(), number));
+                }
+                Some(_) | None => {
+                    return Err(LoadError::Invalid {
+                        spot: self.spot_at(key.get_ref(), value.span()),
+                        why: format!("must be a finite number, but is {}", described(value)),
+                    });
+                }
+            }
+        }
+        Ok(numbers)
+    }
+
     /// Returns a text.
     pub(super) fn string(&self, key: &'static str) -> Result<Option<&'a str>, LoadError> {
         self.get(key)
@@ -188,6 +239,30 @@ impl<'a> Section<'a> {
                 }),
             })
             .collect()
+    }
+
+    /// Refuses a network that is asked for by name.
+    pub(super) fn refuse_network(&self, todo: &'static str) -> Result<(), LoadError> {
+        for (key, asks) in [
+            ("network_mode", self.string("network_mode")? == Some("public")),
+            ("allow_internet", self.boolean("allow_internet")? == Some(true)),
+        ] {
+            if asks {
+                return Err(self.unsupported(key, "a network", todo));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns a time in seconds that may be none at all.
+    pub(super) fn pause(&self, key: &'static str) -> Result<Option<Duration>, LoadError> {
+        match self.number(key)? {
+            None => Ok(None),
+            Some(number) if (0.0..=LONGEST).contains(&number) => {
+                Ok(Some(Duration::from_secs_f64(number)))
+            }
+            Some(_) => Err(self.wrong(key, "is not a time between 0 and 2592000 seconds")),
+        }
     }
 
     /// Returns whether a key holds something: not absent, not an empty list or table.

@@ -5,24 +5,28 @@
 
 use crate::domain::FileTree;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Most bytes of a reward file that are read; a number needs few.
 const MOST_BYTES: usize = 64 << 10;
 
+/// Numbers by name, as a verifier gives them.
+pub(super) type Rewards = BTreeMap<String, f64>;
+
 /// What a verifier gave.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Reward {
-    /// The number.
-    pub(super) value: f64,
-    /// The file it stands in.
+    /// The numbers.
+    pub(super) values: Rewards,
+    /// The file they stand in.
     pub(super) text: Arc<[u8]>,
 }
 
 /// Reads the reward from the files that the verifier left in `/logs/verifier`.
 pub(super) fn read(files: &FileTree) -> Result<Reward, String> {
     for (name, parse) in [
-        ("reward.json", from_json as fn(&str) -> Result<f64, String>),
+        ("reward.json", from_json as fn(&str) -> Result<Rewards, String>),
         ("reward.txt", from_text),
     ] {
         let Some(file) = files.get(name) else {
@@ -38,24 +42,44 @@ pub(super) fn read(files: &FileTree) -> Result<Reward, String> {
         }
         let text = std::str::from_utf8(&file.bytes)
             .map_err(|_| format!("the verifier's `{name}` is not UTF-8"))?;
-        let value = parse(text).map_err(|why| format!("the verifier's `{name}` {why}"))?;
+        let values = parse(text).map_err(|why| format!("the verifier's `{name}` {why}"))?;
         return Ok(Reward {
-            value,
+            values,
             text: file.bytes.clone(),
         });
     }
     Err("the verifier left no reward: neither `reward.json` nor `reward.txt`".to_owned())
 }
 
-fn from_text(text: &str) -> Result<f64, String> {
+impl Reward {
+    /// Returns the one number that counts.
+    pub(super) fn value(&self) -> Result<f64, String> {
+        single(&self.values).map_err(|why| format!("the verifier's `reward.json` {why}"))
+    }
+}
+
+/// Returns the one number that counts: the only one, or of several the one called `reward`.
+pub(super) fn single(rewards: &Rewards) -> Result<f64, String> {
+    let mut numbers = rewards.values();
+    match (numbers.next(), numbers.next()) {
+        (None, _) => Err("holds no number".to_owned()),
+        (Some(only), None) => Ok(*only),
+        (Some(_), Some(_)) => rewards
+            .get("reward")
+            .copied()
+            .ok_or_else(|| "holds several numbers, and none is called `reward`".to_owned()),
+    }
+}
+
+fn from_text(text: &str) -> Result<Rewards, String> {
     let text = text.trim();
     match text.parse::<f64>() {
-        Ok(number) => finite(number),
+        Ok(number) => Ok(Rewards::from([("reward".to_owned(), finite(number)?)])),
         Err(_) => Err(format!("is not a number: `{}`", excerpt(text))),
     }
 }
 
-fn from_json(text: &str) -> Result<f64, String> {
+fn from_json(text: &str) -> Result<Rewards, String> {
     let value: Value = serde_json::from_str(text).map_err(|error| unparsable(text, &error))?;
     let Value::Object(rewards) = value else {
         return Err(format!(
@@ -63,7 +87,7 @@ fn from_json(text: &str) -> Result<f64, String> {
             excerpt(text.trim())
         ));
     };
-    let mut numbers = Vec::with_capacity(rewards.len());
+    let mut numbers = Rewards::new();
     for (key, value) in &rewards {
         let number = match value {
             Value::Bool(on) => f64::from(u8::from(*on)),
@@ -79,17 +103,9 @@ fn from_json(text: &str) -> Result<f64, String> {
                 ));
             }
         };
-        numbers.push((key.as_str(), number));
+        numbers.insert(key.clone(), number);
     }
-    match numbers.as_slice() {
-        [] => Err("holds no number".to_owned()),
-        [(_, only)] => Ok(*only),
-        several => several
-            .iter()
-            .find(|(key, _)| *key == "reward")
-            .map(|(_, number)| *number)
-            .ok_or_else(|| "holds several numbers, and none is called `reward`".to_owned()),
-    }
+    Ok(numbers)
 }
 
 /// JSON proper has no NaN, but verifiers written in Python produce it: say what it is.
@@ -118,7 +134,7 @@ mod tests {
     use crate::domain::{FileTree, TreePath};
 
     fn read(files: &FileTree) -> Result<f64, String> {
-        super::read(files).map(|reward| reward.value)
+        super::read(files)?.value()
     }
 
     fn logs(files: &[(&str, &str)]) -> FileTree {

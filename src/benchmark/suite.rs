@@ -5,7 +5,7 @@
 
 use super::fault::LoadError;
 use super::glob;
-use super::task::Task;
+use super::task::{Permits, Task};
 use crate::domain::TaskId;
 use std::fs;
 use std::io;
@@ -94,8 +94,13 @@ fn near_matches(near: &[String]) -> String {
 }
 
 impl Suite {
-    /// Loads every task of a folder.
+    /// Loads every task of a folder; tasks get nothing beyond their own files.
     pub fn load(path: &Path) -> Result<Self, SuiteError> {
+        Self::load_with(path, &Permits::default())
+    }
+
+    /// Loads every task of a folder, with what the run lets them have.
+    pub fn load_with(path: &Path, permits: &Permits) -> Result<Self, SuiteError> {
         let read = |source| SuiteError::Read {
             path: path.to_owned(),
             source,
@@ -124,7 +129,7 @@ impl Suite {
             warnings: Vec::new(),
         };
         for name in names {
-            match load_task(&path.join(&name), &name) {
+            match load_task(&path.join(&name), &name, permits) {
                 Ok(task) => suite.tasks.push(Arc::new(task)),
                 Err(error) => suite.refused.push((name, error)),
             }
@@ -256,7 +261,7 @@ fn closeness(known: &str, name: &str) -> f64 {
         .max(strsim::normalized_damerau_levenshtein(short, name))
 }
 
-fn load_task(path: &Path, name: &str) -> Result<Task, LoadError> {
+fn load_task(path: &Path, name: &str, permits: &Permits) -> Result<Task, LoadError> {
     let metadata = fs::symlink_metadata(path).map_err(|source| LoadError::Read {
         file: name.to_owned(),
         source,
@@ -267,7 +272,7 @@ fn load_task(path: &Path, name: &str) -> Result<Task, LoadError> {
             why: "is a symbolic link; put the task itself there".to_owned(),
         });
     }
-    Task::load(path)
+    Task::load_with(path, permits)
 }
 
 #[cfg(test)]

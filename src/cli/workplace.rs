@@ -31,8 +31,10 @@ pub(super) fn images<'a>(
     tasks: impl Iterator<Item = &'a Arc<Task>>,
     agent_image: Option<&str>,
 ) -> Vec<String> {
+    let of_task = |task: &'a Arc<Task>| task.image.iter().chain(task.verifier_images());
     let images: BTreeSet<&str> = tasks
-        .filter_map(|task| task.image.as_deref())
+        .flat_map(of_task)
+        .map(String::as_str)
         .chain(agent_image)
         .collect();
     images.into_iter().map(str::to_owned).collect()

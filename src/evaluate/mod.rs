@@ -5,10 +5,11 @@
 //! keeps the verifier from giving a reward counts as what it is, not as nothing.
 
 mod outcome;
+mod steps;
 
 use crate::agent::{AgentEnd, AgentJob, Manifest, Place, run_agent};
-use crate::benchmark::{Judgement, Task, judge, take_answer};
-use crate::domain::{Change, EvaluationKey, FileTree, Outcome, Purpose, Role, Timing};
+use crate::benchmark::{Answer, Judgement, Kind, Task, judge, take_answer};
+use crate::domain::{EvaluationKey, FileTree, Outcome, Purpose, Role, Timing};
 use crate::model::Metered;
 use crate::sandbox::{AgentSource, Limits, SandboxError};
 use outcome::{Facts, decide};
@@ -98,6 +99,16 @@ async fn run(
         Err(error) => return EvaluateEnd::without_answer(Outcome::AgentError, error.to_string()),
     };
     let name = job_name(&job.key);
+    if job.task.kind == Kind::Steps {
+        let player = steps::AgentPlayer {
+            place,
+            job,
+            manifest: &manifest,
+            metered: &metered,
+            cancel: &cancel,
+        };
+        return steps::run(&player, &name).await;
+    }
     let agent_job = AgentJob {
         job: name.clone(),
         image: job.task.image.clone(),
@@ -106,6 +117,8 @@ async fn run(
         role: Role::Solve,
         instruction: job.task.instruction.clone(),
         workspace: job.task.workspace.clone(),
+        root: job.task.agent_root(),
+        writable: Vec::new(),
         workdir: job.task.workdir.clone(),
         env: job.task.env.clone(),
         deadline: deadline(job),
@@ -118,14 +131,11 @@ async fn run(
     let mut end = EvaluateEnd::without_answer(Outcome::Empty, String::new());
     end.agent_log.clone_from(&agent.log);
     end.timing.agent_ms = millis(agent.took);
-    let answer = take_answer(&job.task, &job.task.workspace, &agent.workspace);
+    let answer = take_answer(&job.task, &agent.workspace, agent.difference.as_ref());
     let judgement = match &answer {
-        Ok(change) if !change.is_empty() => {
-            end.change = Some((
-                job.task.workspace.clone(),
-                job.task.workspace.changed_by(change),
-            ));
-            match judge_answer(place, job, change, &name, &cancel).await {
+        Ok(answer) if !answer.change.is_empty() => {
+            end.change = Some((answer.before.clone(), answer.after()));
+            match judge_answer(place, job, answer, &name, &cancel).await {
                 Ok(judged) => Some(judged),
                 Err(error) => {
                     return EvaluateEnd {
@@ -155,20 +165,20 @@ async fn run(
 async fn judge_answer(
     place: &Place,
     job: &EvaluateJob,
-    change: &Change,
+    answer: &Answer,
     name: &str,
     cancel: &CancellationToken,
 ) -> Result<(Judgement, Option<String>), SandboxError> {
     let limits = limits(&job.task, job.limits);
-    let run = async |change: &Change, name: String| {
+    let run = async |answer: &Answer, name: String| {
         let sandbox = place.sandbox.as_ref();
-        judge(sandbox, &job.task, change, &name, limits, cancel.clone()).await
+        judge(sandbox, &job.task, answer, &name, limits, cancel.clone()).await
     };
-    let judgement = run(change, format!("{name}-v")).await?;
+    let judgement = run(answer, format!("{name}-v")).await?;
     let Err(why) = &judgement.reward else {
         return Ok((judgement, None));
     };
-    let untouched = run(&Change::default(), format!("{name}-c")).await?;
+    let untouched = run(&Answer::nothing(&job.task), format!("{name}-c")).await?;
     let broken = format!("the answer keeps the verifier from giving a reward: {why}");
     let broken = untouched.reward.is_ok().then_some(broken);
     Ok((judgement, broken))
@@ -226,6 +236,7 @@ fn limits(task: &Task, default: Limits) -> Limits {
     Limits {
         memory: task.memory.unwrap_or(default.memory),
         cpus: task.cpus.unwrap_or(default.cpus),
+        disk: task.disk.unwrap_or(default.disk),
         ..default
     }
 }

@@ -80,6 +80,10 @@ pub(super) fn decide(facts: &Facts) -> Verdict {
             let detail = "the agent ran out of memory".to_owned();
             return verdict(Outcome::AgentError, false, reward, detail);
         }
+        Exit::OutOfDisk => {
+            let detail = "the agent wrote more than it may".to_owned();
+            return verdict(Outcome::AgentError, false, reward, detail);
+        }
         Exit::Code(code) if code != 0 && !facts.out_of_budget => {
             let detail = format!("the agent ended with exit code {code}");
             return verdict(Outcome::AgentError, false, reward, detail);

@@ -5,7 +5,7 @@ use crate::agent::{AgentEnd, AgentJob, Manifest, run_agent};
 use crate::archive::check_files;
 use crate::domain::{Failure, FileTree, Gate, Role};
 use crate::model::Metered;
-use crate::sandbox::{AgentSource, Collected, Exit, SandboxError};
+use crate::sandbox::{AgentSource, Collected, Exit, Root, SandboxError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -78,7 +78,9 @@ pub(super) async fn try_out(
         role: Role::Solve,
         instruction: TRIVIAL_INSTRUCTION.to_owned(),
         workspace: Arc::new(FileTree::new()),
-        workdir: "/workspace".to_owned(),
+        root: Root::Sealed,
+        writable: Vec::new(),
+        workdir: Some("/workspace".to_owned()),
         env: Vec::new(),
         deadline: TRIVIAL_DEADLINE,
         limits: workshop.limits,
@@ -126,6 +128,7 @@ fn describe(end: &AgentEnd) -> String {
         Exit::Code(code) => format!("exit code {code}"),
         Exit::TimedOut => "its time was over".to_owned(),
         Exit::OutOfMemory => "out of memory".to_owned(),
+        Exit::OutOfDisk => "it wrote more than it may".to_owned(),
     };
     let log = String::from_utf8_lossy(&end.log);
     match log

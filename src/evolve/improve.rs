@@ -6,7 +6,7 @@ use crate::agent::{AgentJob, Manifest, Place, run_agent};
 use crate::domain::{Failure, FileTree, Proposal, Role, VariantId};
 use crate::model::{CallError, Denied, Metered, ModelError, Scope};
 use crate::propose::{CONVENTIONS, Evidence, ProposeError, diagnose, instruction};
-use crate::sandbox::{AgentSource, Limits, SandboxError};
+use crate::sandbox::{AgentSource, Limits, Root, SandboxError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -83,7 +83,9 @@ pub(super) async fn improve(
         role: Role::Modify,
         instruction: instruction(&proposal, CONVENTIONS),
         workspace: job.parent.files.clone(),
-        workdir: WORKDIR.to_owned(),
+        root: Root::Sealed,
+        writable: Vec::new(),
+        workdir: Some(WORKDIR.to_owned()),
         env: Vec::new(),
         deadline: workshop.modify_timeout,
         limits: workshop.limits,

@@ -70,12 +70,53 @@ pub(super) fn read(
     limits: &Limits,
 ) -> Vec<Collected> {
     let mut reader = Reader::new(folders, limits);
-    if let Err(stop) = reader.read(bytes) {
+    if let Err(stop) = reader.read(bytes, None) {
         reader.cut(stop);
     } else if !whole {
         reader.cut(Stop::Broken);
     }
     reader.folders.into_iter().map(Folder::finish).collect()
+}
+
+/// Gathers one folder's files from many archives, each of a single file or folder.
+pub(super) struct Gather<'a>(Reader<'a>);
+
+impl<'a> Gather<'a> {
+    /// Returns one that holds nothing.
+    pub(super) fn new(limits: &'a Limits) -> Self {
+        Self(Reader::new(&[String::new()], limits))
+    }
+
+    /// Adds what an archive holds; its names are relative to `below`, which is relative to
+    /// the folder and empty for the folder itself. `whole` tells whether its end was seen.
+    pub(super) fn add(&mut self, bytes: &[u8], whole: bool, below: &str) {
+        if let Err(stop) = self.0.read(bytes, Some(below)) {
+            self.0.cut(stop);
+        } else if !whole {
+            self.0.cut(Stop::Bytes);
+        }
+    }
+
+    /// Notes that there is more than was looked at.
+    pub(super) fn too_many(&mut self) {
+        self.0.cut(Stop::Files);
+    }
+
+    /// Returns how many more bytes are kept.
+    pub(super) fn room(&self) -> u64 {
+        self.0.bytes_left
+    }
+
+    /// Returns the files.
+    pub(super) fn finish(self) -> Collected {
+        let folder = self.0.folders.into_iter().next();
+        folder.map(Folder::finish).unwrap_or_default()
+    }
+}
+
+/// Returns whether a path is one that is never collected.
+pub(super) fn is_noise_path(path: &str) -> bool {
+    path.split('/').any(|part| NOISE.contains(&part))
 }
 
 /// Why reading ended early.
@@ -113,7 +154,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn read(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+    /// Reads an archive; its names begin with a folder's path, or are relative to `below`.
+    fn read(&mut self, bytes: &[u8], below: Option<&str>) -> Result<(), Stop> {
         let mut archive = Archive::new(bytes);
         for entry in archive.entries().map_err(|_| Stop::Broken)? {
             let entry = entry.map_err(|_| Stop::Broken)?;
@@ -122,8 +164,20 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let name = entry.path_bytes();
-            let Some((folder, path)) = self.place(&name) else {
-                continue;
+            let joined;
+            let (folder, path) = match below {
+                Some(below) => {
+                    let name = name.strip_suffix(b"/").unwrap_or(&name);
+                    joined = match below {
+                        "" => name.to_vec(),
+                        below => [below.as_bytes(), b"/", name].concat(),
+                    };
+                    (0, joined.as_slice())
+                }
+                None => match self.place(&name) {
+                    Some(placed) => placed,
+                    None => continue,
+                },
             };
             if path.split(|byte| *byte == b'/').any(is_noise) {
                 continue;

@@ -13,6 +13,7 @@ mod calls;
 pub mod docker;
 mod flow;
 pub mod local;
+mod root;
 
 use crate::domain::FileTree;
 use futures_util::future::BoxFuture;
@@ -23,6 +24,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub use archive::Collected;
+pub use root::{
+    Difference, Found, Health, IN_WORKDIR, ImageRoot, Keep, Network, Root, State, Taken,
+};
 
 /// Place of the agent's own source inside a sandbox, read-only.
 pub const AGENT_DIR: &str = "/agent";
@@ -64,7 +68,7 @@ impl AgentSource {
 /// Files to put at a place before the command starts.
 #[derive(Clone, Debug)]
 pub struct Placed {
-    /// Absolute folder inside the sandbox.
+    /// Absolute folder inside the sandbox, or [`IN_WORKDIR`] where the root is the image's.
     pub at: String,
     /// The files.
     pub files: Arc<FileTree>,
@@ -79,7 +83,8 @@ pub struct Limits {
     pub cpus: f64,
     /// Processes and threads.
     pub processes: u32,
-    /// Bytes that the workspace, and again `/tmp`, can hold.
+    /// Bytes that the workspace, and again `/tmp`, can hold; where the root is the image's
+    /// own, bytes that all changes of it together may take.
     pub disk: u64,
     /// Bytes of log that are kept; the rest is counted and dropped, its middle cut out.
     pub log: u64,
@@ -114,9 +119,13 @@ pub struct Spec {
     pub agent: Option<AgentSource>,
     /// Files delivered before the start.
     pub placed: Vec<Placed>,
-    /// Absolute folder: created if missing, writable, current directory of the command.
-    pub workdir: String,
-    /// Further absolute folders that must exist and be writable (such as `/logs/verifier`).
+    /// What its file system is made of.
+    pub root: Root,
+    /// Absolute folder, current directory of the command. Sealed: created if missing, writable.
+    /// None: the one that the image names, where the root is the image's own.
+    pub workdir: Option<String>,
+    /// Further absolute folders that must exist and be writable (such as `/logs/verifier`),
+    /// and hold nothing but what is placed there.
     pub writable: Vec<String>,
     /// Program and arguments.
     pub command: Vec<String>,
@@ -143,6 +152,8 @@ pub enum Exit {
     TimedOut,
     /// The memory limit ended it.
     OutOfMemory,
+    /// It was ended because it had written more than the disk limit.
+    OutOfDisk,
 }
 
 /// What a run left.
@@ -156,6 +167,13 @@ pub struct Ended {
     pub log_total: u64,
     /// Collected folders, one for each of [`Spec::collect`], in that order.
     pub collected: Vec<Collected>,
+    /// What differs below the working directory from the image, if [`Keep`] asks for it.
+    pub difference: Option<Difference>,
+    /// What [`ImageRoot::take`] asks for, in that order.
+    pub taken: Vec<Taken>,
+    /// The whole file system as it was left, if [`Keep`] asks for it. Whoever gets one gives
+    /// it back to [`Sandbox::discard`].
+    pub state: Option<State>,
     /// Wall time of the whole life, from creation to removal.
     pub took: Duration,
 }
@@ -220,6 +238,10 @@ pub trait Sandbox: Send + Sync {
         spec: Spec,
         cancel: CancellationToken,
     ) -> BoxFuture<'a, Result<Ended, SandboxError>>;
+
+    /// Removes a state that nobody needs any more. What is not given back is removed by
+    /// [`Self::reap`].
+    fn discard(&self, state: State) -> BoxFuture<'_, ()>;
 
     /// Removes what dead processes of this archive left behind; returns how many things.
     /// The caller holds the archive's lock, so whatever carries its label is left over.

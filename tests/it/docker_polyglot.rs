@@ -1,7 +1,7 @@
 //! The Polyglot exercises on a real engine. Without one these tests fail: `tests/bring docker`.
 
 use dgm::benchmark::polyglot::{Language, Mode, import};
-use dgm::benchmark::{CheckRow, Judgement, Suite, check, judge};
+use dgm::benchmark::{Answer, CheckRow, Judgement, Suite, check, judge};
 use dgm::domain::{Change, FileTree, TreePath};
 use dgm::sandbox::Limits;
 use dgm::sandbox::docker::{DockerSandbox, Engine, image};
@@ -52,7 +52,8 @@ impl World {
         change.written.insert(path, text.as_bytes(), false);
         let limits = Limits::default();
         let cancel = CancellationToken::new();
-        judge(&self.sandbox, &task, &change, "judge", limits, cancel)
+        let answer = Answer::of(&task, change);
+        judge(&self.sandbox, &task, &answer, "judge", limits, cancel)
             .await
             .expect("the engine works")
     }

@@ -1,6 +1,6 @@
 //! Tasks judged and checked for real, in the local sandbox.
 
-use dgm::benchmark::{CheckRow, Checked, Suite, Task, check, judge};
+use dgm::benchmark::{Answer, CheckRow, Checked, Suite, Task, check, judge};
 use dgm::domain::{Change, TreePath};
 use dgm::sandbox::Limits;
 use dgm::sandbox::local::LocalSandbox;
@@ -76,7 +76,8 @@ impl World {
         let path = TreePath::new("answer.txt").expect("a good path");
         change.written.insert(path, answer.as_bytes(), false);
         let cancel = CancellationToken::new();
-        judge(&self.sandbox, task, &change, "j", Limits::default(), cancel)
+        let answer = Answer::of(task, change);
+        judge(&self.sandbox, task, &answer, "j", Limits::default(), cancel)
             .await
             .expect("bubblewrap is installed and works")
             .reward

@@ -77,7 +77,8 @@ fn shell(script: &str) -> Spec {
         image: None,
         agent: None,
         placed: Vec::new(),
-        workdir: "/work".to_owned(),
+        root: dgm::sandbox::Root::Sealed,
+        workdir: Some("/work".to_owned()),
         writable: Vec::new(),
         command: ["sh", "-c", script].map(str::to_owned).into(),
         env: Vec::new(),
@@ -658,7 +659,7 @@ async fn what_cannot_run_is_said_before() {
         )
     };
     let mut spec = shell("true");
-    spec.workdir = "/usr/src".to_owned();
+    spec.workdir = Some("/usr/src".to_owned());
     assert_eq!(
         fault(spec).await,
         "could not start the sandbox of `test`: the local sandbox cannot make `/usr/src` \

@@ -1,7 +1,7 @@
 //! The smoke tasks, each for real in the local sandbox: nothing done scores 0, the reference
 //! solution scores 1, with the seal and, as in Harbor, without.
 
-use dgm::benchmark::{Checked, Suite, Task, check, judge};
+use dgm::benchmark::{Answer, Checked, Suite, Task, check, judge};
 use dgm::domain::{Change, TreePath};
 use dgm::sandbox::Limits;
 use dgm::sandbox::local::LocalSandbox;
@@ -50,7 +50,8 @@ async fn a_task_works_without_a_seal() {
         .insert(TreePath::new("slug.py").unwrap(), text, false);
     for (change, reward) in [(Change::default(), 0.0), (solved, 1.0)] {
         let cancel = CancellationToken::new();
-        let judged = judge(&sandbox, &task, &change, "j", Limits::default(), cancel).await;
+        let answer = Answer::of(&task, change);
+        let judged = judge(&sandbox, &task, &answer, "j", Limits::default(), cancel).await;
         assert_eq!(judged.unwrap().reward, Ok(reward));
     }
 }

@@ -2,26 +2,35 @@
 
 use crate::benchmark::fault::LoadError;
 use crate::benchmark::reader::Section;
+use crate::benchmark::task::Permits;
 use crate::domain::TreePath;
+use crate::sandbox::{Health, Network};
+use std::time::Duration;
 
-/// Where Harbor's tasks work by convention; taken where a task names no folder.
-const DEFAULT_WORKDIR: &str = "/app";
+/// Harbor's default for building an image and starting in it.
+const DEFAULT_BUILD_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// What `[environment]` says.
+/// What `[environment]` or `[verifier.environment]` says.
 #[derive(Debug)]
-pub(super) struct Environment {
+pub(in crate::benchmark) struct Environment {
     pub image: Option<String>,
-    pub workdir: String,
+    pub workdir: Option<String>,
     pub cpus: Option<f64>,
     pub memory: Option<u64>,
+    pub storage: Option<u64>,
     pub env: Vec<(String, String)>,
+    pub health: Option<Health>,
+    pub network: Option<Network>,
+    pub build_timeout: Duration,
 }
 
 impl Environment {
     /// Reads the table.
-    pub(super) fn read(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<Self, LoadError> {
-        let section = root.section("environment")?;
-        section.knows(&["build_timeout_sec", "storage_mb", "storage"]);
+    pub(super) fn read(
+        section: &Section<'_>,
+        permits: &Permits,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, LoadError> {
         if let Some(os) = section.string("os")?
             && !os.eq_ignore_ascii_case("linux")
         {
@@ -41,11 +50,6 @@ impl Environment {
                 "run it with Harbor",
             ),
             (
-                "healthcheck",
-                "a service that must be up first",
-                "run it with Harbor",
-            ),
-            (
                 "skills_dir",
                 "a folder of skills",
                 "put what the agent needs into the instruction",
@@ -55,63 +59,98 @@ impl Environment {
                 return Err(section.unsupported(key, what, todo));
             }
         }
-        network(&section, true, warnings)?;
         let cpus = section.number("cpus")?;
         if cpus.is_some_and(|cpus| cpus <= 0.0) {
             return Err(section.wrong("cpus", "must be above 0"));
         }
         let read = Self {
-            image: image(&section, "docker_image")?,
-            workdir: workdir(&section)?,
+            image: image(section, "docker_image")?,
+            workdir: workdir(section)?,
             cpus,
-            memory: memory(&section, warnings)?,
-            env: variables(&section, "env", warnings)?,
+            memory: size(section, "memory", "memory_mb", warnings)?,
+            storage: size(section, "storage", "storage_mb", warnings)?,
+            env: variables(section, "env", permits, warnings)?,
+            health: health(section, warnings)?,
+            network: baseline(section, permits)?,
+            build_timeout: section
+                .seconds("build_timeout_sec")?
+                .unwrap_or(DEFAULT_BUILD_TIMEOUT),
         };
         section.warn_of_unknown(warnings);
         Ok(read)
     }
 }
 
-/// Refuses a network. Harbor's default is a public one; a task that says nothing runs
-/// without, because nothing in a sandbox has one, and the warning says so.
+/// Reads the network of a phase; none: the task does not say.
 pub(super) fn network(
     section: &Section<'_>,
-    is_baseline: bool,
-    warnings: &mut Vec<String>,
-) -> Result<(), LoadError> {
-    let todo = "put everything the task needs into its image or workspace and write \
-                `network_mode = \"no-network\"`";
+    permits: &Permits,
+) -> Result<Option<Network>, LoadError> {
+    let todo = "allow it with `network = \"public\"` under `[sandbox]` or `--network public`, or \
+                put everything the task needs into its image and write `no-network`";
     let mode = section.string("network_mode")?;
+    let hosts = section.strings("allowed_hosts")?.unwrap_or_default();
+    if mode != Some("allowlist") && !hosts.is_empty() {
+        let why = "means something with `network_mode = \"allowlist\"` only";
+        return Err(section.wrong("allowed_hosts", why));
+    }
     match mode {
-        Some("no-network") => {}
-        Some(mode @ ("public" | "allowlist")) => {
-            return Err(section.unsupported("network_mode", format!("`{mode}`"), todo));
+        None => Ok(None),
+        Some("no-network") => Ok(Some(Network::None)),
+        Some("public") if permits.network == Network::Public => Ok(Some(Network::Public)),
+        Some("public") => Err(section.unsupported("network_mode", "`public`", todo)),
+        Some("allowlist") => {
+            let todo = "there is no proxy that could keep it; write `no-network`, or `public` \
+                        where the run allows that";
+            Err(section.unsupported("network_mode", "`allowlist`", todo))
         }
         Some(other) => {
             let why = format!("`{other}` is none of `no-network`, `public`, `allowlist`");
-            return Err(section.wrong("network_mode", why));
-        }
-        None => {}
-    }
-    if section.has_content("allowed_hosts") {
-        return Err(section.unsupported("allowed_hosts", "a network", todo));
-    }
-    if !is_baseline {
-        return Ok(());
-    }
-    match section.boolean("allow_internet")? {
-        Some(true) => Err(section.unsupported("allow_internet", "a network", todo)),
-        Some(false) => Ok(()),
-        None if mode.is_some() => Ok(()),
-        None => {
-            warnings.push(
-                "task.toml: `environment.network_mode` is not given: the task runs without \
-                 network, where Harbor gives it one"
-                    .to_owned(),
-            );
-            Ok(())
+            Err(section.wrong("network_mode", why))
         }
     }
+}
+
+/// Reads the network of an environment, in its old spelling too.
+fn baseline(section: &Section<'_>, permits: &Permits) -> Result<Option<Network>, LoadError> {
+    let network = network(section, permits)?;
+    let old = section.boolean("allow_internet")?;
+    match (network, old) {
+        (Some(network), _) => Ok(Some(network)),
+        (None, Some(false)) => Ok(Some(Network::None)),
+        (None, Some(true)) if permits.network == Network::Public => Ok(Some(Network::Public)),
+        (None, Some(true)) => {
+            let todo = "allow it with `network = \"public\"` under `[sandbox]` or `--network public`";
+            Err(section.unsupported("allow_internet", "a network", todo))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// Reads a health check.
+pub(super) fn health(
+    section: &Section<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Health>, LoadError> {
+    let check = section.section("healthcheck")?;
+    if !check.is_there() {
+        return Ok(None);
+    }
+    let Some(command) = check.string("command")?.filter(|text| !text.trim().is_empty()) else {
+        return Err(check.wrong("command", "is missing; write what must succeed"));
+    };
+    let seconds = Duration::from_secs;
+    let retries = check.count("retries")?.unwrap_or(3);
+    let read = Health {
+        command: command.to_owned(),
+        interval: check.pause("interval_sec")?.unwrap_or(seconds(5)),
+        timeout: check.seconds("timeout_sec")?.unwrap_or(seconds(30)),
+        start_period: check.pause("start_period_sec")?.unwrap_or_default(),
+        start_interval: check.pause("start_interval_sec")?.unwrap_or(seconds(5)),
+        retries: u32::try_from(retries.max(1)).unwrap_or(u32::MAX),
+    };
+    check.warn_of_unknown(warnings);
+    Ok(Some(read))
 }
 
 /// Reads the name of an image.
@@ -135,62 +174,70 @@ pub(super) fn image(section: &Section<'_>, key: &'static str) -> Result<Option<S
 }
 
 /// Folders inside a sandbox that have a meaning of their own.
-const TAKEN: [&str; 12] = [
+const TAKEN: [&str; 8] = [
     "/tests",
     "/solution",
     "/logs",
     "/agent",
-    "/run",
+    "/run/dgm",
     "/proc",
     "/sys",
     "/dev",
-    "/etc",
-    "/usr",
-    "/bin",
-    "/lib",
 ];
 
-fn workdir(section: &Section<'_>) -> Result<String, LoadError> {
+fn workdir(section: &Section<'_>) -> Result<Option<String>, LoadError> {
     let Some(folder) = section.string("workdir")? else {
-        return Ok(DEFAULT_WORKDIR.to_owned());
+        return Ok(None);
     };
-    let inner = folder.strip_prefix('/').unwrap_or("");
+    if folder == "/" {
+        return Ok(Some(folder.to_owned()));
+    }
+    let inner = folder.strip_prefix('/').unwrap_or("").trim_end_matches('/');
     if TreePath::new(inner).is_err() {
         let why = format!("`{}` is not an absolute folder", folder.escape_debug());
         return Err(section.wrong("workdir", why));
     }
-    let first = inner.split('/').next().unwrap_or("");
-    if TAKEN.iter().any(|taken| taken[1..] == *first) || folder == "/tmp" {
+    let folder = format!("/{inner}");
+    let taken = |taken: &&str| folder == **taken || folder.starts_with(&format!("{taken}/"));
+    if TAKEN.iter().any(|folder| taken(&folder)) {
         let why = format!("`{folder}` has another meaning in a sandbox; take such as `/app`");
         return Err(section.wrong("workdir", why));
     }
-    Ok(folder.to_owned())
+    Ok(Some(folder))
 }
 
-/// Both spellings. Harbor drops an integer `memory` without a word; this says so.
-fn memory(section: &Section<'_>, warnings: &mut Vec<String>) -> Result<Option<u64>, LoadError> {
-    let given = section.count("memory_mb")?;
-    let Some(old) = section.get("memory") else {
+/// Both spellings of a size. Harbor drops a bare number without a word; this says so.
+fn size(
+    section: &Section<'_>,
+    key: &'static str,
+    key_mb: &'static str,
+    warnings: &mut Vec<String>,
+) -> Result<Option<u64>, LoadError> {
+    let given = section.count(key_mb)?;
+    if given.is_some_and(|mb| mb == 0 || mb > 1 << 30) {
+        return Err(section.wrong(key_mb, "is no size: write a number of MB from 1 up"));
+    }
+    let Some(old) = section.get(key) else {
         return Ok(given.map(|mb| mb << 20));
     };
-    let spot = section.spot("memory");
+    let spot = section.spot(key);
     if old.get_ref().is_integer() {
         warnings.push(format!(
-            "{spot}: a bare number is ignored, as Harbor does; write `memory_mb` instead"
+            "{spot}: a bare number is ignored, as Harbor does; write `{key_mb}` instead"
         ));
         return Ok(given.map(|mb| mb << 20));
     }
-    let text = section.string("memory")?.unwrap_or("");
+    let text = section.string(key)?.unwrap_or("");
     let Some(mb) = size_in_mb(text) else {
         let why = format!(
             "`{text}` is not a size: write a number and `K`, `M` or `G`, such as `4G`, \
-             or use `memory_mb`"
+             or use `{key_mb}`"
         );
-        return Err(section.wrong("memory", why));
+        return Err(section.wrong(key, why));
     };
     if given.is_some_and(|given| given != mb) {
-        let why = format!("`{text}` and `memory_mb` say different things; keep `memory_mb`");
-        return Err(section.wrong("memory", why));
+        let why = format!("`{text}` and `{key_mb}` say different things; keep `{key_mb}`");
+        return Err(section.wrong(key, why));
     }
     Ok(Some(mb << 20))
 }
@@ -213,19 +260,17 @@ pub(super) fn size_in_mb(text: &str) -> Option<u64> {
     (mb.is_finite() && (0.0..=1_099_511_627_776.0).contains(&mb)).then_some(mb as u64)
 }
 
-/// Reads variables. Harbor fills in `${VAR}` from the machine it runs on; no sandbox of
-/// ours sees anything of that, so only a written default can be used.
+/// Reads variables. As Harbor does, `${VAR}` and `${VAR:-default}` are filled in where they are
+/// the whole value; but only with variables that the run's configuration names.
 pub(super) fn variables(
     section: &Section<'_>,
     key: &'static str,
+    permits: &Permits,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<(String, String)>, LoadError> {
     let mut pairs = section.pairs(key)?;
     for (name, value) in &mut pairs {
-        let good_name = !name.is_empty()
-            && !name.starts_with(|c: char| c.is_ascii_digit())
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !good_name || value.contains('\0') {
+        if !is_variable(name) || value.contains('\0') {
             let why = format!("`{}` is not a variable", name.escape_debug());
             return Err(section.wrong(key, why));
         }
@@ -235,16 +280,38 @@ pub(super) fn variables(
         else {
             continue;
         };
-        let Some((_, default)) = inner.split_once(":-") else {
-            let what = format!("`{name} = {value}`, a value from this machine,");
-            let todo = "write the value itself: nothing of this machine is seen in a sandbox";
-            return Err(section.unsupported(key, what, todo));
+        let (wanted, default) = match inner.split_once(":-") {
+            Some((wanted, default)) => (wanted, Some(default)),
+            None => (inner, None),
         };
-        let spot = section.spot(key);
-        warnings.push(format!(
-            "{spot}: `{name}` takes its default `{default}`, never this machine's value"
-        ));
-        *value = default.to_owned();
+        if !is_variable(wanted) {
+            continue;
+        }
+        // An empty one counts as unset where there is a default, as in a shell.
+        let given = permits.variables.get(wanted);
+        let given = given.filter(|given| default.is_none() || !given.is_empty());
+        let Some(given) = given else {
+            let Some(default) = default else {
+                let what = format!("`{name} = {value}`, a value from this machine,");
+                let todo = "allow the variable with `env` under `[sandbox]` if it is no secret, or \
+                            write the value itself";
+                return Err(section.unsupported(key, what, todo));
+            };
+            let spot = section.spot(key);
+            warnings.push(format!(
+                "{spot}: `{name}` takes its default `{default}`, never this machine's value"
+            ));
+            *value = default.to_owned();
+            continue;
+        };
+        value.clone_from(given);
     }
     Ok(pairs)
+}
+
+/// Returns whether a text can be the name of a variable.
+fn is_variable(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }

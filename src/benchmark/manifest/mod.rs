@@ -4,50 +4,40 @@
 //! this version does not run is refused by name: a task that runs otherwise than its author
 //! meant gives numbers that mean nothing.
 
+mod artifact;
 mod environment;
 mod own;
+mod phase;
+mod step;
 
 use super::fault::LoadError;
 use super::reader::{Section, Source};
-use environment::{Environment, network, variables};
+use super::task::Permits;
+pub(super) use artifact::Artifact;
+pub(super) use environment::Environment;
+use environment::variables;
 use own::Own;
-use std::time::Duration;
-
-/// Harbor's default for a verifier.
-const DEFAULT_VERIFIER_TIMEOUT: Duration = Duration::from_secs(600);
+pub(super) use phase::{Agent, Collect, Mode, Verifier};
+pub(super) use step::{Step, Strategy};
 
 /// The content of a `task.toml`.
 #[derive(Debug)]
 pub(super) struct Manifest {
     pub name: Option<String>,
-    pub workspace: String,
-    pub image: Option<String>,
-    pub local: bool,
-    pub workdir: String,
-    pub answer: Vec<String>,
-    pub pass_mark: f64,
-    pub tests_expected: Option<u64>,
-    pub nothing_done: f64,
-    pub sealed: bool,
-    pub agent_timeout: Option<Duration>,
-    pub verifier_timeout: Duration,
-    pub env: Vec<(String, String)>,
-    pub verifier_env: Vec<(String, String)>,
+    pub own: Own,
+    pub environment: Environment,
+    pub agent: Agent,
+    pub verifier: Verifier,
     pub solution_env: Vec<(String, String)>,
-    pub cpus: Option<f64>,
-    pub memory: Option<u64>,
+    pub artifacts: Vec<Artifact>,
+    pub steps: Vec<Step>,
+    pub strategy: Strategy,
     pub warnings: Vec<String>,
-}
-
-/// What `[verifier]` says.
-struct Verifier {
-    timeout: Duration,
-    env: Vec<(String, String)>,
 }
 
 impl Manifest {
     /// Reads the text of a `task.toml`.
-    pub(super) fn read(text: &str) -> Result<Self, LoadError> {
+    pub(super) fn read(text: &str, permits: &Permits) -> Result<Self, LoadError> {
         let source = Source {
             file: "task.toml",
             text,
@@ -55,41 +45,84 @@ impl Manifest {
         let document = source.parse()?;
         let root = Section::root(source, &document);
         let mut warnings = Vec::new();
-        root_keys(&root, &mut warnings)?;
+        schema(&root, &mut warnings)?;
         let name = task_name(&root, &mut warnings)?;
-        let environment = Environment::read(&root, &mut warnings)?;
-        let agent_timeout = agent_timeout(&root, &mut warnings)?;
-        let verifier = verifier(&root, &mut warnings)?;
+        let own = Own::read(&root, &mut warnings)?;
+        let environment = root.section("environment")?;
+        let environment = Environment::read(&environment, permits, &mut warnings)?;
+        let agent = Agent::read(&root.section("agent")?, permits, &mut warnings)?;
+        let verifier = Verifier::read(&root.section("verifier")?, permits, &mut warnings)?;
         let solution = root.section("solution")?;
-        let solution_env = variables(&solution, "env", &mut warnings)?;
+        let solution_env = variables(&solution, "env", permits, &mut warnings)?;
         solution.warn_of_unknown(&mut warnings);
-        let own = Own::read(&root, &environment, &mut warnings)?;
-        artifacts(&root, &environment.workdir, &mut warnings)?;
+        let artifacts = artifact::list(&root, &mut warnings)?;
+        let steps = step::list(&root, permits, &mut warnings)?;
+        let strategy = Strategy::read(&root, &steps)?;
+        misplaced(&root, &mut warnings)?;
         root.warn_of_unknown(&mut warnings);
-        Ok(Self {
+        let read = Self {
             name,
-            workspace: own.workspace,
-            image: own.image.or(environment.image),
-            local: own.local,
-            workdir: environment.workdir,
-            answer: own.answer,
-            pass_mark: own.pass_mark,
-            tests_expected: own.tests_expected,
-            nothing_done: own.nothing_done,
-            sealed: own.sealed,
-            agent_timeout,
-            verifier_timeout: verifier.timeout,
-            env: environment.env,
-            verifier_env: verifier.env,
+            own,
+            environment,
+            agent,
+            verifier,
             solution_env,
-            cpus: environment.cpus,
-            memory: environment.memory,
+            artifacts,
+            steps,
+            strategy,
             warnings,
-        })
+        };
+        read.check_kind(&root)?;
+        Ok(read)
+    }
+
+    /// Refuses what a task whose files come with it, or whose answer is a folder's change,
+    /// cannot have.
+    fn check_kind(&self, root: &Section<'_>) -> Result<(), LoadError> {
+        let is_sealed = self.own.workspace.is_some();
+        if !is_sealed && self.own.answer.is_none() {
+            return Ok(());
+        }
+        let agent = root.section("agent")?;
+        let verifier = root.section("verifier")?;
+        let environment = root.section("environment")?;
+        if verifier.string("environment_mode")? == Some("shared") {
+            let todo = "write `separate`: the answer's files are graded in a fresh sandbox";
+            return Err(verifier.unsupported("environment_mode", "`shared`", todo));
+        }
+        let todo = "leave it out, or leave `workspace` and `answer` out of `[metadata.dgm]`";
+        for (section, key, what) in [
+            (root, "steps", "a task of several steps"),
+            (&verifier, "environment", "a verifier with an environment of its own"),
+            (&verifier, "collect", "commands between agent and verifier"),
+        ] {
+            if section.has_content(key) {
+                return Err(section.unsupported(key, what, todo));
+            }
+        }
+        let workdir = self.environment.workdir.as_deref().unwrap_or("/app");
+        artifact::all_inside(&self.artifacts, workdir, root)?;
+        if !is_sealed {
+            return Ok(());
+        }
+        for section in [&agent, &verifier] {
+            if section.has_content("user") {
+                let todo = "leave it out: a sandbox has one user without rights";
+                return Err(section.unsupported("user", "a user of its own", todo));
+            }
+        }
+        if environment.has_content("healthcheck") {
+            let todo = "leave it out: a sandbox without an image of its own has no services";
+            return Err(environment.unsupported("healthcheck", "a service", todo));
+        }
+        for section in [&environment, &agent, &verifier] {
+            section.refuse_network("a task that comes with its workspace has none")?;
+        }
+        Ok(())
     }
 }
 
-fn root_keys(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<(), LoadError> {
+fn schema(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<(), LoadError> {
     root.knows(&["source"]);
     for key in ["schema_version", "version"] {
         if let Some(version) = root.string(key)?
@@ -99,12 +132,6 @@ fn root_keys(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<(), LoadE
             warnings.push(format!(
                 "{spot}: schema `{version}` is newer than 1.4, read as 1.4"
             ));
-        }
-    }
-    for key in ["steps", "multi_step_reward_strategy"] {
-        if root.has_content(key) {
-            let todo = "run it with Harbor, or make one task of each step";
-            return Err(root.unsupported(key, "a task of several steps", todo));
         }
     }
     Ok(())
@@ -140,88 +167,8 @@ pub(super) fn is_full_name(name: &str) -> bool {
             .is_some_and(|(org, name)| part(org) && part(name))
 }
 
-fn agent_timeout(
-    root: &Section<'_>,
-    warnings: &mut Vec<String>,
-) -> Result<Option<Duration>, LoadError> {
-    let agent = root.section("agent")?;
-    no_user(&agent)?;
-    network(&agent, false, warnings)?;
-    let timeout = agent.seconds("timeout_sec")?;
-    agent.warn_of_unknown(warnings);
-    Ok(timeout)
-}
-
-fn no_user(section: &Section<'_>) -> Result<(), LoadError> {
-    if section.has_content("user") {
-        let todo = "leave it out: a sandbox has one user without rights";
-        return Err(section.unsupported("user", "a user of its own", todo));
-    }
-    Ok(())
-}
-
-fn verifier(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<Verifier, LoadError> {
-    let section = root.section("verifier")?;
-    no_user(&section)?;
-    network(&section, false, warnings)?;
-    let has_environment = section.get("environment").is_some();
-    match section.string("environment_mode")? {
-        Some("shared") if has_environment => {
-            let why = "`shared` contradicts `[verifier.environment]`; leave one of them out";
-            return Err(section.wrong("environment_mode", why));
-        }
-        Some("shared") => {
-            let todo = "write `separate`: the answer's files are graded in a fresh sandbox";
-            return Err(section.unsupported("environment_mode", "`shared`", todo));
-        }
-        Some("separate") | None => {}
-        Some(other) => {
-            let why = format!("`{other}` is neither `separate` nor `shared`");
-            return Err(section.wrong("environment_mode", why));
-        }
-    }
-    if has_environment {
-        let what = "a verifier with an environment of its own";
-        let todo = "leave it out: the verifier gets the task's image";
-        return Err(section.unsupported("environment", what, todo));
-    }
-    if section.has_content("collect") {
-        let what = "commands between agent and verifier";
-        let todo = "do the work in `tests/test.sh`";
-        return Err(section.unsupported("collect", what, todo));
-    }
-    let read = Verifier {
-        timeout: section
-            .seconds("timeout_sec")?
-            .unwrap_or(DEFAULT_VERIFIER_TIMEOUT),
-        env: variables(&section, "env", warnings)?,
-    };
-    section.warn_of_unknown(warnings);
-    Ok(read)
-}
-
-/// Accepts artifacts that the answer holds anyway: files of the workspace.
-fn artifacts(
-    root: &Section<'_>,
-    workdir: &str,
-    warnings: &mut Vec<String>,
-) -> Result<(), LoadError> {
-    if let Some(value) = root.get("artifacts")
-        && value.get_ref().is_array()
-        && root.has_content("artifacts")
-    {
-        let todo = "only plain paths inside the working directory are taken";
-        let Ok(Some(paths)) = root.strings("artifacts") else {
-            return Err(root.unsupported("artifacts", "an artifact with rules of its own", todo));
-        };
-        let inside = format!("{workdir}/");
-        if let Some(path) = paths
-            .iter()
-            .find(|path| !path.starts_with(&inside) || path.contains(".."))
-        {
-            return Err(root.unsupported("artifacts", format!("`{path}`"), todo));
-        }
-    }
+/// The commonest mistake: a key of the whole task below a table.
+fn misplaced(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<(), LoadError> {
     for (name, section) in [
         ("environment", root.section("environment")?),
         ("verifier", root.section("verifier")?),
@@ -239,7 +186,7 @@ fn artifacts(
 
 #[cfg(test)]
 mod tests {
-    use super::Manifest;
+    use super::{Manifest, Permits};
     use super::environment::size_in_mb;
 
     /// Puts lines into the table that a good `task.toml` has, in place of some of its own.
@@ -250,7 +197,7 @@ mod tests {
             own
         };
         let text = format!("{head}\n[metadata.dgm]\n{own}\n{tail}\n");
-        match Manifest::read(&text) {
+        match Manifest::read(&text, &Permits::default()) {
             Ok(_) => "no error".to_owned(),
             Err(error) => error.to_string(),
         }

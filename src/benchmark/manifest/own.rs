@@ -2,10 +2,10 @@
 //!
 //! | key | means | default |
 //! | --- | --- | --- |
-//! | `workspace` | folder below `environment/` whose files the agent starts with | required |
+//! | `workspace` | folder below `environment/` whose files the agent starts with | the image's |
 //! | `image` | image for backends that have images | `environment.docker_image` |
 //! | `local` | whether it may run in the local sandbox, without an image | `false` |
-//! | `answer` | patterns of the paths that are taken from the agent | all |
+//! | `answer` | patterns of the paths that are taken from the agent | all of a workspace; else as Harbor does |
 //! | `pass_mark` | reward from which on the task counts as resolved | 1.0 |
 //! | `tests_expected` | number of tests that must have run | not known |
 //! | `nothing_done` | reward that the untouched workspace gets; such a task is left out of scores | 0 |
@@ -14,7 +14,7 @@
 //!
 //! [`Task::sealed`]: crate::benchmark::Task::sealed
 
-use super::environment::{Environment, image};
+use super::environment::image;
 use crate::benchmark::fault::LoadError;
 use crate::benchmark::glob;
 use crate::benchmark::reader::Section;
@@ -22,11 +22,12 @@ use crate::domain::TreePath;
 
 /// What `[metadata.dgm]` says.
 #[derive(Debug)]
-pub(super) struct Own {
-    pub workspace: String,
+pub(in crate::benchmark) struct Own {
+    pub workspace: Option<String>,
     pub image: Option<String>,
     pub local: bool,
-    pub answer: Vec<String>,
+    /// None: the task says nothing about its answer.
+    pub answer: Option<Vec<String>>,
     pub pass_mark: f64,
     pub tests_expected: Option<u64>,
     pub nothing_done: f64,
@@ -37,34 +38,28 @@ impl Own {
     /// Reads the table.
     pub(super) fn read(
         root: &Section<'_>,
-        environment: &Environment,
         warnings: &mut Vec<String>,
     ) -> Result<Self, LoadError> {
         let section = root.section("metadata")?.section("dgm")?;
         section.knows(&["language", "mode", "exercise"]);
-        let Some(workspace) = section.string("workspace")? else {
-            return Err(LoadError::Unsupported {
-                spot: section.spot("workspace"),
-                what: "a task that needs an image of its own".to_owned(),
-                todo: "this version runs tasks whose files lie in a folder that \
-                   `[metadata.dgm] workspace` names",
-            });
-        };
-        let workspace = workspace.trim_end_matches('/');
-        if !workspace.starts_with("environment/") || TreePath::new(workspace).is_err() {
+        let workspace = section.string("workspace")?;
+        let workspace = workspace.map(|folder| folder.trim_end_matches('/'));
+        if let Some(folder) = workspace
+            && (!folder.starts_with("environment/") || TreePath::new(folder).is_err())
+        {
             let why = format!(
                 "`{}` is not a folder below `environment/`, where the task's digest covers it",
-                workspace.escape_debug()
+                folder.escape_debug()
             );
             return Err(section.wrong("workspace", why));
         }
-        let answer = answer(&section, warnings)?;
+        let answer = answer(&section, workspace.is_some(), warnings)?;
         let pass_mark = section.number("pass_mark")?.unwrap_or(1.0);
         if pass_mark <= 0.0 {
             return Err(section.wrong("pass_mark", "must be above 0: doing nothing would pass"));
         }
         let read = Self {
-            workspace: workspace.to_owned(),
+            workspace: workspace.map(str::to_owned),
             image: image(&section, "image")?,
             local: section.boolean("local")?.unwrap_or(false),
             answer,
@@ -73,18 +68,25 @@ impl Own {
             nothing_done: section.number("nothing_done")?.unwrap_or(0.0),
             sealed: section.boolean("sealed")?.unwrap_or(false),
         };
-        if read.image.is_none() && environment.image.is_none() && !read.local {
-            let why = "is missing and `local` is not set: the task could run nowhere; \
-                   name an image, or write `local = true`";
-            return Err(section.wrong("image", why));
+        if read.local && read.workspace.is_none() {
+            let why = "needs a `workspace`: the local sandbox has no image to take files from";
+            return Err(section.wrong("local", why));
         }
         section.warn_of_unknown(warnings);
         Ok(read)
     }
 }
 
-fn answer(section: &Section<'_>, warnings: &mut Vec<String>) -> Result<Vec<String>, LoadError> {
-    let patterns = section.strings("answer")?.unwrap_or_default();
+fn answer(
+    section: &Section<'_>,
+    has_workspace: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Vec<String>>, LoadError> {
+    let given = section.strings("answer")?;
+    if given.is_none() && !has_workspace {
+        return Ok(None);
+    }
+    let patterns = given.unwrap_or_default();
     for pattern in &patterns {
         if let Some(fault) = glob::fault(pattern) {
             let why = format!("pattern `{}` {fault}", pattern.escape_debug());
@@ -98,5 +100,5 @@ fn answer(section: &Section<'_>, warnings: &mut Vec<String>) -> Result<Vec<Strin
                 .to_owned(),
         );
     }
-    Ok(patterns.into_iter().map(str::to_owned).collect())
+    Ok(Some(patterns.into_iter().map(str::to_owned).collect()))
 }

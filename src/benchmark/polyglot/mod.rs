@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(task.name.as_deref(), Some("polyglot/python__leap"));
         assert_eq!(task.answer, ["leap.py"]);
         assert_eq!(task.tests_expected, Some(1));
-        assert_eq!(task.workdir, "/workspace/leap");
+        assert_eq!(task.workdir.as_deref(), Some("/workspace/leap"));
         assert_eq!(task.warnings, Vec::<String>::new());
         let seen: Vec<&str> = task
             .workspace

@@ -1,13 +1,15 @@
 //! What a container of ours may do: the policy, as one value for the engine.
 //!
-//! Invariant: no network, no capabilities, no new privileges, never root, nothing writable
-//! but sized file systems in memory, and of this machine only the agent's folder, the folder
-//! of the job's own socket and a constant `/etc/hosts`, all read-only. None of these is an
-//! option.
+//! Invariant: no capabilities (but those over its own files, where a run on an image's own root
+//! asks for them), no new privileges, and of this machine only the agent's folder,
+//! the folder of the job's own socket and a constant `/etc/hosts`, all read-only. None of these
+//! is an option. A sealed root has no network, never root as its user, and nothing writable but
+//! sized file systems in memory. Where the root is the image's own, it is writable, its user is
+//! the image's or the task's, and it has a network only if the run's configuration allows one.
 
 use super::profile;
 use super::reap::{ARCHIVE_LABEL, CREATED_LABEL, JOB_LABEL};
-use crate::sandbox::{AGENT_DIR, SHARED_MEMORY, SOCKET_PATH, Spec, flow};
+use crate::sandbox::{AGENT_DIR, ImageRoot, Network, Root, SHARED_MEMORY, SOCKET_PATH, Spec, flow};
 use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType,
     ResourcesUlimits,
@@ -23,6 +25,16 @@ const LEAST_MEMORY: u64 = 6 << 20;
 const OWN_PROCESSES: u32 = 8;
 /// Open files of one process.
 const OPEN_FILES: i64 = 4096;
+/// Capabilities that reach no further than the container's own files, users and processes.
+const FILE_RIGHTS: [&str; 7] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+];
 /// Folders of the image that must stay what they are.
 const KEPT: [&str; 7] = ["/bin", "/dev", "/etc", "/lib", "/proc", "/sys", "/usr"];
 
@@ -42,6 +54,8 @@ pub(super) struct Setting<'a> {
     /// Folders that the image declares as volumes: left alone, each would be a writable
     /// place without a limit.
     pub(super) volumes: &'a [String],
+    /// User that the image names; empty: root.
+    pub(super) user: &'a str,
     /// The runner and its arguments.
     pub(super) command: Vec<String>,
 }
@@ -61,7 +75,10 @@ pub(super) fn body(
     Ok(ContainerCreateBody {
         image: Some(image.to_owned()),
         hostname: Some("sandbox".to_owned()),
-        user: Some(format!("{USER}:{USER}")),
+        user: Some(match &spec.root {
+            Root::Sealed => format!("{USER}:{USER}"),
+            Root::Image(root) => user(root, setting.user).to_owned(),
+        }),
         labels: Some(labels),
         // As the entry point, not as its arguments: an image's own entry point is not run.
         entrypoint: Some(setting.command),
@@ -73,7 +90,7 @@ pub(super) fn body(
         working_dir: Some("/".to_owned()),
         // No network, and none of the engine's work for one either: it is two fifths of a
         // container's life.
-        network_disabled: Some(true),
+        network_disabled: Some(network(spec) == Network::None),
         attach_stdin: Some(true),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
@@ -85,31 +102,60 @@ pub(super) fn body(
     })
 }
 
+/// Returns the user of a run on the image's own root: the task's, or the image's.
+pub(super) fn user<'a>(root: &'a ImageRoot, of_image: &'a str) -> &'a str {
+    match root.user.as_deref().unwrap_or(of_image) {
+        "" => "0",
+        user => user,
+    }
+}
+
+fn network(spec: &Spec) -> Network {
+    spec.root.image().map_or(Network::None, |root| root.network)
+}
+
 fn host_config(spec: &Spec, setting: &Setting<'_>) -> Result<HostConfig, String> {
+    let sealed = spec.root == Root::Sealed;
+    let offline = network(spec) == Network::None;
+    let mut ulimits = vec![limit("nofile", OPEN_FILES), limit("core", 0)];
+    if !sealed {
+        // One file cannot pass the limit at all; all together are watched.
+        let disk = i64::try_from(spec.limits.disk).unwrap_or(i64::MAX);
+        ulimits.push(limit("fsize", disk));
+    }
     let limits = &spec.limits;
     let memory = i64::try_from(limits.memory.max(LEAST_MEMORY)).unwrap_or(i64::MAX);
     let processes = limits.processes.saturating_add(OWN_PROCESSES);
     Ok(HostConfig {
-        network_mode: Some("none".to_owned()),
+        network_mode: Some(if offline { "none" } else { "default" }.to_owned()),
         // Names of this machine's name servers are none of the sandbox's business.
-        dns: Some(vec!["127.0.0.1".to_owned()]),
-        dns_search: Some(vec![".".to_owned()]),
+        dns: offline.then(|| vec!["127.0.0.1".to_owned()]),
+        dns_search: offline.then(|| vec![".".to_owned()]),
         cap_drop: Some(vec!["ALL".to_owned()]),
+        cap_add: spec
+            .root
+            .image()
+            .filter(|root| root.file_rights)
+            .map(|_| FILE_RIGHTS.map(str::to_owned).into()),
         security_opt: Some(vec![
             "no-new-privileges:true".to_owned(),
             format!("seccomp={}", profile::json()),
         ]),
         privileged: Some(false),
-        readonly_rootfs: Some(true),
-        tmpfs: Some(file_systems(spec, setting.volumes)?),
-        mounts: Some(mounts(spec, setting)),
+        readonly_rootfs: Some(sealed),
+        tmpfs: Some(if sealed {
+            file_systems(spec, setting.volumes)?
+        } else {
+            volumes(spec, setting.volumes)?
+        }),
+        mounts: Some(mounts(spec, setting, offline)),
         ipc_mode: Some("private".to_owned()),
         shm_size: Some(i64::try_from(SHARED_MEMORY).unwrap_or(i64::MAX)),
         memory: Some(memory),
         memory_swap: Some(memory),
         nano_cpus: Some(nano_cpus(limits.cpus, setting.cpus)),
         pids_limit: Some(i64::from(processes)),
-        ulimits: Some(vec![limit("nofile", OPEN_FILES), limit("core", 0)]),
+        ulimits: Some(ulimits),
         log_config: Some(HostConfigLogConfig {
             typ: Some("none".to_owned()),
             config: None,
@@ -161,6 +207,25 @@ fn file_systems(spec: &Spec, volumes: &[String]) -> Result<HashMap<String, Strin
         .collect())
 }
 
+/// Returns file systems in memory for the volumes that an image declares: left alone, each
+/// would be a place on the engine's disk that no limit covers and no snapshot holds.
+fn volumes(spec: &Spec, volumes: &[String]) -> Result<HashMap<String, String>, String> {
+    let size = spec.limits.disk.max(4096);
+    let mut systems = HashMap::new();
+    for folder in volumes.iter().filter_map(|folder| checked(folder).ok()) {
+        let covers = |path: &String| *path == folder || lies_in(path, &folder);
+        if let Some(path) = flow::folders(spec).find(|path| covers(path)) {
+            return Err(format!(
+                "the image declares the volume `{folder}`, so `{path}` would be empty and \
+                 nothing of it could be kept: build the image without `VOLUME`"
+            ));
+        }
+        let options = format!("rw,exec,nosuid,nodev,size={size},mode=1777");
+        systems.insert(folder, options);
+    }
+    Ok(systems)
+}
+
 fn lies_in(folder: &str, other: &str) -> bool {
     folder
         .strip_prefix(other)
@@ -192,7 +257,7 @@ fn socket_folder() -> &'static str {
 
 /// Returns what of this machine is seen inside: mounts, not binds, because a
 /// bind of a missing folder would create it on the host.
-fn mounts(spec: &Spec, setting: &Setting<'_>) -> Vec<Mount> {
+fn mounts(spec: &Spec, setting: &Setting<'_>, offline: bool) -> Vec<Mount> {
     let bind = |source: PathBuf, target: &str| Mount {
         typ: Some(MountType::BIND),
         source: Some(source.to_string_lossy().into_owned()),
@@ -200,7 +265,8 @@ fn mounts(spec: &Spec, setting: &Setting<'_>) -> Vec<Mount> {
         read_only: Some(true),
         ..Mount::default()
     };
-    let hosts = bind(setting.hosts.to_owned(), "/etc/hosts");
+    // With a network the engine makes its own.
+    let hosts = offline.then(|| bind(setting.hosts.to_owned(), "/etc/hosts"));
     let agent = setting
         .agent
         .map(|folder| bind(folder.to_owned(), AGENT_DIR));
@@ -209,13 +275,13 @@ fn mounts(spec: &Spec, setting: &Setting<'_>) -> Vec<Mount> {
     let socket = spec.socket_dir.as_ref();
     let socket = socket.map(|folder| bind(folder.clone(), socket_folder()));
     let given = agent.into_iter().chain(socket);
-    std::iter::once(hosts).chain(given).collect()
+    hosts.into_iter().chain(given).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Setting, Spec, body, checked, nano_cpus};
-    use crate::sandbox::{Limits, Placed};
+    use crate::sandbox::{ImageRoot, Limits, Network, Placed, Root};
     use std::path::{Path, PathBuf};
     use std::sync::Arc;
     use std::time::Duration;
@@ -232,7 +298,8 @@ mod tests {
                     files: Arc::default(),
                 })
                 .collect(),
-            workdir: workdir.to_owned(),
+            root: Root::Sealed,
+            workdir: Some(workdir.to_owned()),
             writable: writable.iter().map(|at| (*at).to_owned()).collect(),
             command: Vec::new(),
             env: Vec::new(),
@@ -251,6 +318,7 @@ mod tests {
             agent: Some(Path::new("/host/agent")),
             hosts: Path::new("/host/hosts"),
             volumes: &[],
+            user: "",
             command: vec!["sh".to_owned()],
         }
     }
@@ -290,6 +358,55 @@ mod tests {
         for folder in ["/app", "/usr/src/app", "/root", "/etc/app"] {
             assert_eq!(checked(folder).as_deref(), Ok(folder));
         }
+    }
+
+    #[test]
+    fn the_image_s_own_root_keeps_every_other_wall() {
+        let root = |network| {
+            Root::Image(ImageRoot {
+                user: Some("solver".to_owned()),
+                network,
+                ..ImageRoot::default()
+            })
+        };
+        let spec = |network| Spec {
+            root: root(network),
+            ..spec("/app", &[], &[])
+        };
+        for network in [Network::None, Network::Public] {
+            let body = body(&spec(network), "image", setting()).expect("a good spec");
+            assert_eq!(body.user.as_deref(), Some("solver"));
+            let offline = network == Network::None;
+            assert_eq!(body.network_disabled, Some(offline));
+            let host = body.host_config.unwrap_or_default();
+            assert_eq!(host.network_mode.as_deref() == Some("none"), offline);
+            assert_eq!(host.cap_drop, Some(vec!["ALL".to_owned()]));
+            assert_eq!((host.cap_add, host.binds), (None, None));
+            let options = host.security_opt.unwrap_or_default();
+            assert!(options.contains(&"no-new-privileges:true".to_owned()));
+            assert!(options.iter().any(|option| option.starts_with("seccomp={")));
+            let mounts = host.mounts.unwrap_or_default();
+            assert!(mounts.iter().all(|mount| mount.read_only == Some(true)));
+            assert_eq!(host.tmpfs, Some(std::collections::HashMap::new()));
+        }
+    }
+
+    #[test]
+    fn a_volume_over_the_working_directory_is_refused() {
+        let spec = Spec {
+            root: Root::Image(ImageRoot::default()),
+            ..spec("/data/app", &[], &[])
+        };
+        let with = |volumes: &[String]| {
+            let setting = Setting {
+                volumes,
+                ..setting()
+            };
+            body(&spec, "image", setting).map(|_| ())
+        };
+        assert_eq!(with(&["/var/lib/db".to_owned()]), Ok(()));
+        let why = with(&["/data".to_owned()]).expect_err("it hides the files");
+        assert!(why.contains("volume `/data`, so `/data/app`"), "{why}");
     }
 
     #[test]

@@ -42,6 +42,43 @@ pub enum Built {
     Built,
 }
 
+/// What a run needs to know of its image.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    /// Its id (`sha256:…`): the name may be given to another one meanwhile.
+    pub(super) id: String,
+    /// Folders that it declares as volumes.
+    pub(super) volumes: Vec<String>,
+    /// Its user; empty: root.
+    pub(super) user: String,
+    /// Its working directory.
+    pub(super) workdir: String,
+    /// Its entry point.
+    pub(super) entry: Vec<String>,
+}
+
+impl Facts {
+    /// Returns them, if the image is there.
+    pub(super) async fn of(engine: &Engine, tag: &str) -> Result<Option<Self>, SandboxError> {
+        let Some(image) = inspect(engine, tag).await? else {
+            return Ok(None);
+        };
+        let config = image.config.unwrap_or_default();
+        let workdir = config.working_dir.filter(|dir| dir.starts_with('/'));
+        let workdir = workdir.unwrap_or_default();
+        Ok(Some(Self {
+            id: image.id.unwrap_or_else(|| tag.to_owned()),
+            volumes: config.volumes.into_iter().flatten().collect(),
+            user: config.user.unwrap_or_default(),
+            workdir: match workdir.trim_end_matches('/') {
+                "" => "/".to_owned(),
+                workdir => workdir.to_owned(),
+            },
+            entry: config.entrypoint.unwrap_or_default(),
+        }))
+    }
+}
+
 /// Builds an image from a recipe (a folder with a `Dockerfile`), unless it is up to date.
 ///
 /// `progress` gets the build's output line by line.
@@ -193,10 +230,14 @@ fn build_failure(lines: &VecDeque<String>, error: &str) -> anyhow::Error {
 /// Packs a recipe, the same bytes for the same files, so the engine's own cache works.
 fn context(recipe: &FileTree, certificates: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
+    // Only to those that ask: in a task's image it would be a file too many.
+    let dockerfile = recipe.get("Dockerfile").map(|file| &*file.bytes);
+    let dockerfile = String::from_utf8_lossy(dockerfile.unwrap_or_default());
+    let asks = dockerfile.contains(CERTIFICATES) && recipe.get(CERTIFICATES).is_none();
     let files = recipe
         .iter()
         .map(|(path, file)| (path.as_str(), &file.bytes[..], file.executable))
-        .chain([(CERTIFICATES, certificates, false)]);
+        .chain(asks.then_some((CERTIFICATES, certificates, false)));
     for (path, bytes, executable) in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);

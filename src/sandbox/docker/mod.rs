@@ -11,17 +11,21 @@ mod container;
 mod engine;
 mod files;
 pub mod image;
+mod layer;
+mod life;
 mod profile;
 mod reap;
 mod run;
+pub mod store;
 mod survey;
 
-use super::{Ended, Sandbox, SandboxError, Spec, flow};
+use super::{Ended, Root, Sandbox, SandboxError, Spec, State, flow};
 use crate::sys::clock;
 use anyhow::Context as _;
 use container::Setting;
 pub use engine::Engine;
 use files::Files;
+use life::Life;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 pub use reap::{ARCHIVE_LABEL, CREATED_LABEL, JOB_LABEL};
@@ -45,8 +49,9 @@ struct Inner {
     archive: String,
     runtime: PathBuf,
     files: Files,
-    /// Volumes that images declare, asked once for each image.
-    volumes: Mutex<HashMap<String, Arc<[String]>>>,
+    /// What images are like, asked once for each: the same one for a whole run, whatever its
+    /// name comes to mean.
+    images: Mutex<HashMap<String, Arc<image::Facts>>>,
     /// What the engine has warned of; said once.
     warned: Mutex<HashSet<String>>,
 }
@@ -77,7 +82,7 @@ impl DockerSandbox {
             archive,
             runtime,
             files,
-            volumes: Mutex::default(),
+            images: Mutex::default(),
             warned: Mutex::default(),
         };
         Ok(Self {
@@ -144,6 +149,13 @@ impl Sandbox for DockerSandbox {
         .boxed()
     }
 
+    fn discard(&self, state: State) -> BoxFuture<'_, ()> {
+        async move {
+            layer::discard(&self.inner.engine, &state).await;
+        }
+        .boxed()
+    }
+
     fn reap(&self) -> BoxFuture<'_, Result<usize, SandboxError>> {
         async {
             let Inner {
@@ -153,11 +165,12 @@ impl Sandbox for DockerSandbox {
                 ..
             } = &*self.inner;
             let containers = reap::reap(engine, archive).await?;
+            let states = layer::reap(engine, archive).await?;
             let folders = files::reap(runtime).map_err(|source| SandboxError::Failed {
                 what: format!("could not clean the folder `{}`", runtime.display()),
                 source: source.into(),
             })?;
-            Ok(containers + folders)
+            Ok(containers + states + folders)
         }
         .boxed()
     }
@@ -184,42 +197,62 @@ impl Inner {
             }
             None => None,
         };
-        let volumes = self.volumes(image).await?;
+        let facts = self.facts(image).await?;
+        let workdir = spec.workdir.as_deref().unwrap_or(&facts.workdir);
         let setting = Setting {
             archive: &self.archive,
             created: clock::now_ms(),
             cpus: self.engine.cpus,
             agent: agent.as_ref().map(|folder| folder.path()),
             hosts: &self.files.hosts(),
-            volumes: &volumes,
-            command: flow::argv(spec, "sh"),
+            volumes: &facts.volumes,
+            user: &facts.user,
+            command: match &spec.root {
+                Root::Sealed => flow::argv(spec, "sh"),
+                Root::Image(root) => flow::image_argv(spec, root, workdir, &facts.entry),
+            },
         };
-        let body = container::body(spec, image, setting)
-            .map_err(|sentence| unusable(anyhow::anyhow!(sentence)))?;
         if cancel.is_cancelled() {
             return Err(SandboxError::Cancelled);
         }
-        run::run(&self.engine, spec, body, |text| self.warn(text), cancel).await
+        let warn = |text: &str| self.warn(text);
+        match &spec.root {
+            Root::Sealed => {
+                let body = container::body(spec, &facts.id, setting)
+                    .map_err(|sentence| unusable(anyhow::anyhow!(sentence)))?;
+                run::run(&self.engine, spec, body, warn, cancel).await
+            }
+            Root::Image(root) => {
+                let life = Life {
+                    engine: &self.engine,
+                    spec,
+                    root,
+                    image: root.from.as_ref().map_or(&facts.id, |state| &state.name),
+                    setting,
+                    workdir,
+                };
+                life.run(warn, cancel).await
+            }
+        }
     }
 
-    async fn volumes(&self, image: &str) -> Result<Arc<[String]>, SandboxError> {
+    async fn facts(&self, image: &str) -> Result<Arc<image::Facts>, SandboxError> {
         let known = |inner: &Self| {
-            let volumes = inner.volumes.lock().unwrap_or_else(PoisonError::into_inner);
-            volumes.get(image).cloned()
+            let images = inner.images.lock().unwrap_or_else(PoisonError::into_inner);
+            images.get(image).cloned()
         };
-        if let Some(volumes) = known(self) {
-            return Ok(volumes);
+        if let Some(facts) = known(self) {
+            return Ok(facts);
         }
-        let Some(found) = image::inspect(&self.engine, image).await? else {
+        let Some(facts) = image::Facts::of(&self.engine, image).await? else {
             return Err(SandboxError::NoImage {
                 image: image.to_owned(),
             });
         };
-        let volumes = found.config.and_then(|config| config.volumes);
-        let volumes: Arc<[String]> = volumes.into_iter().flatten().collect();
-        let mut all = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(image.to_owned(), volumes.clone());
-        Ok(volumes)
+        let facts = Arc::new(facts);
+        let mut all = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(image.to_owned(), facts.clone());
+        Ok(facts)
     }
 
     fn warn(&self, text: &str) {

@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// Time that the engine has for noticing that a container has ended.
-const ENDING: Duration = Duration::from_secs(30);
+pub(super) const ENDING: Duration = Duration::from_secs(30);
 
 /// Runs a container to its end and removes it.
 pub(super) async fn run(
@@ -49,7 +49,7 @@ pub(super) async fn run(
     intake.finish(spec, seen, begun.elapsed())
 }
 
-async fn create(
+pub(super) async fn create(
     engine: &Engine,
     spec: &Spec,
     body: ContainerCreateBody,
@@ -73,8 +73,12 @@ async fn create(
     }
 }
 
-/// Lets the container live until both of its streams have ended or its time is over.
-async fn live(engine: &Engine, spec: &Spec, id: &str) -> Result<(Intake, Seen), SandboxError> {
+/// Starts a container and returns its streams.
+pub(super) async fn start(
+    engine: &Engine,
+    spec: &Spec,
+    id: &str,
+) -> Result<AttachContainerResults, SandboxError> {
     let options = AttachContainerOptionsBuilder::default()
         .stdin(true)
         .stdout(true)
@@ -95,7 +99,14 @@ async fn live(engine: &Engine, spec: &Spec, id: &str) -> Result<(Intake, Seen), 
             "could not start the container of `{}`",
             spec.job
         )))?;
-    let (intake, drained) = drain(streams, spec).await?;
+    Ok(streams)
+}
+
+/// Lets the container live until both of its streams have ended or its time is over.
+async fn live(engine: &Engine, spec: &Spec, id: &str) -> Result<(Intake, Seen), SandboxError> {
+    let streams = start(engine, spec, id).await?;
+    let mut intake = Intake::new(spec, flow::GRACE);
+    let drained = drain(streams, flow::input(spec), &mut intake, spec).await?;
     let mut seen = Seen::default();
     match drained {
         Drained::Ended => match timeout(ENDING, wait(engine, id)).await {
@@ -113,7 +124,7 @@ async fn live(engine: &Engine, spec: &Spec, id: &str) -> Result<(Intake, Seen), 
 }
 
 /// Why draining stopped.
-enum Drained {
+pub(super) enum Drained {
     /// Both streams ended.
     Ended,
     /// More came than is kept.
@@ -123,15 +134,16 @@ enum Drained {
 }
 
 /// Feeds the input and takes the output, both at once: neither side may block the other.
-async fn drain(
+pub(super) async fn drain(
     streams: AttachContainerResults,
+    bytes: Vec<u8>,
+    intake: &mut Intake,
     spec: &Spec,
-) -> Result<(Intake, Drained), SandboxError> {
+) -> Result<Drained, SandboxError> {
     let AttachContainerResults {
         mut output,
         mut input,
     } = streams;
-    let bytes = flow::input(spec);
     let feed = async move {
         // A container that takes no input says itself, in its log, what is wrong.
         if let Err(error) = input.write_all(&bytes).await {
@@ -145,7 +157,6 @@ async fn drain(
         std::future::pending::<Infallible>().await
     };
     tokio::pin!(feed);
-    let mut intake = Intake::new(spec, flow::GRACE);
     let mut phase = Instant::now();
     let mut started = false;
     loop {
@@ -156,12 +167,12 @@ async fn drain(
             }
         };
         match timeout_at(phase + intake.limit(spec.deadline), next).await {
-            Err(_) => return Ok((intake, Drained::Late)),
-            Ok(None) => return Ok((intake, Drained::Ended)),
+            Err(_) => return Ok(Drained::Late),
+            Ok(None) => return Ok(Drained::Ended),
             Ok(Some(item)) => {
                 let item = item.map_err(failed(format!("lost the container of `{}`", spec.job)))?;
-                if take(&mut intake, &item) == Want::Nothing {
-                    return Ok((intake, Drained::Full));
+                if take(intake, &item) == Want::Nothing {
+                    return Ok(Drained::Full);
                 }
                 if !started && intake.started() {
                     started = true;
@@ -184,7 +195,7 @@ fn take(intake: &mut Intake, item: &LogOutput) -> Want {
 }
 
 /// Waits for the end; returns the exit code. The client library calls any but 0 an error.
-async fn wait(engine: &Engine, id: &str) -> Result<i32, SandboxError> {
+pub(super) async fn wait(engine: &Engine, id: &str) -> Result<i32, SandboxError> {
     let options = WaitContainerOptionsBuilder::default()
         .condition("not-running")
         .build();
@@ -198,7 +209,7 @@ async fn wait(engine: &Engine, id: &str) -> Result<i32, SandboxError> {
     Ok(i32::try_from(code).unwrap_or(-1))
 }
 
-async fn out_of_memory(engine: &Engine, id: &str) -> Result<bool, SandboxError> {
+pub(super) async fn out_of_memory(engine: &Engine, id: &str) -> Result<bool, SandboxError> {
     let container = engine
         .docker
         .inspect_container(id, None::<InspectContainerOptions>)

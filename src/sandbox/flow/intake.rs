@@ -20,6 +20,7 @@ pub(in crate::sandbox) struct Intake {
     stdout_max: usize,
     log: Log,
     grace: Duration,
+    setup: Duration,
 }
 
 /// Whether a backend should read on.
@@ -40,6 +41,8 @@ pub(in crate::sandbox) struct Seen {
     pub(in crate::sandbox) oom: bool,
     /// Whether the sandbox was killed because [`Intake::limit`] had passed.
     pub(in crate::sandbox) late: bool,
+    /// Whether it was killed because more had been written than the disk limit allows.
+    pub(in crate::sandbox) full: bool,
 }
 
 impl Intake {
@@ -57,6 +60,7 @@ impl Intake {
             stdout_max: content.saturating_add(overhead),
             log: Log::new(limits.log),
             grace,
+            setup: spec.root.image().map_or(SETUP, |root| root.setup),
         }
     }
 
@@ -89,7 +93,7 @@ impl Intake {
         if self.started() {
             deadline.saturating_add(self.grace)
         } else {
-            SETUP
+            self.setup
         }
     }
 
@@ -109,6 +113,7 @@ impl Intake {
             Some((code.parse::<i32>().ok()?, elapsed, line.rest))
         });
         let (exit, tar) = match end {
+            _ if seen.full => (Exit::OutOfDisk, end.map(|(.., tar)| tar)),
             _ if seen.late => (Exit::TimedOut, end.map(|(.., tar)| tar)),
             Some((code, ..)) if code != 0 && seen.oom => {
                 (Exit::OutOfMemory, end.map(|(.., tar)| tar))
@@ -135,6 +140,9 @@ impl Intake {
             log,
             log_total,
             collected,
+            difference: None,
+            taken: Vec::new(),
+            state: None,
             took,
         })
     }
@@ -149,7 +157,8 @@ impl Intake {
         let (log, _) = self.log.finish();
         let text = String::from_utf8_lossy(&log);
         let source = match (text.trim(), seen.code) {
-            _ if seen.late => anyhow!("it was not ready within {} seconds", SETUP.as_secs()),
+            _ if seen.full => anyhow!("it wrote more than the disk limit allows"),
+            _ if seen.late => anyhow!("it was not ready within {} seconds", self.setup.as_secs()),
             ("", Some(code)) => anyhow!("it ended with exit code {code}"),
             ("", None) => anyhow!("it ended without a word"),
             (text, _) => anyhow!("{}", text.to_owned()),
@@ -254,7 +263,7 @@ impl Log {
 mod tests {
     use super::{GRACE, Intake, Seen, Want};
     use crate::domain::{FileTree, TreePath};
-    use crate::sandbox::{Ended, Exit, Limits, Placed, SandboxError, Spec, archive};
+    use crate::sandbox::{Ended, Exit, Limits, Placed, Root, SandboxError, Spec, archive};
     use proptest::prelude::*;
     use std::sync::Arc;
     use std::time::Duration;
@@ -265,7 +274,8 @@ mod tests {
             image: None,
             agent: None,
             placed: Vec::new(),
-            workdir: "/work".to_owned(),
+            root: Root::Sealed,
+            workdir: Some("/work".to_owned()),
             writable: Vec::new(),
             command: vec!["true".to_owned()],
             env: Vec::new(),

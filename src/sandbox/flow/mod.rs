@@ -19,12 +19,14 @@
 //!
 //! Everything that varies reaches the script as arguments, never as script text.
 
+mod image;
 mod intake;
 
-use super::{SCRATCH_DIR, SandboxError, Spec, archive};
+use super::{IN_WORKDIR, Root, SCRATCH_DIR, SandboxError, Spec, archive};
 use anyhow::{bail, ensure};
 use std::time::Duration;
 
+pub(super) use image::argv as image_argv;
 pub(super) use intake::{GRACE, Intake, Seen, Want};
 
 /// The script. `$1` deadline in seconds, `$2` working directory, `$3` whether a tar comes,
@@ -93,9 +95,16 @@ pub(super) fn check(spec: &Spec) -> Result<(), SandboxError> {
 }
 
 fn faults(spec: &Spec) -> anyhow::Result<()> {
+    match (&spec.root, &spec.workdir) {
+        (Root::Sealed, None) => bail!("there is no working directory"),
+        (Root::Sealed, Some(_)) | (Root::Image(_), _) => {}
+    }
+    // An image may work in its root; a sealed root has no place for that.
+    let of_image = spec.root.image().is_some();
+    let image_root = |folder: &str| of_image && (folder == "/" || folder == IN_WORKDIR);
     for folder in folders(spec).chain(&spec.collect) {
         ensure!(
-            is_folder(folder),
+            is_folder(folder) || image_root(folder),
             "`{}` is not the absolute path of a folder below the root",
             folder.escape_debug()
         );
@@ -140,7 +149,8 @@ fn is_folder(path: &str) -> bool {
 /// Returns every folder that the command finds writable, with repetitions.
 pub(super) fn folders(spec: &Spec) -> impl Iterator<Item = &String> {
     let placed = spec.placed.iter().map(|placed| &placed.at);
-    std::iter::once(&spec.workdir)
+    spec.workdir
+        .iter()
         .chain(&spec.writable)
         .chain(placed)
 }
@@ -156,7 +166,7 @@ pub(super) fn argv(spec: &Spec, program: &str) -> Vec<String> {
     let deadline = spec.deadline.max(Duration::from_millis(1)).as_secs_f64();
     let mut argv: Vec<String> = [program, "-c", RUNNER, "dgm-run"].map(str::to_owned).into();
     argv.push(format!("{deadline:.3}"));
-    argv.push(spec.workdir.clone());
+    argv.push(spec.workdir.clone().unwrap_or_default());
     argv.push(u8::from(input).to_string());
     argv.extend([dirs.len(), spec.collect.len(), spec.env.len()].map(|count| count.to_string()));
     argv.extend(dirs.into_iter().map(str::to_owned));
@@ -179,7 +189,7 @@ pub(super) fn input(spec: &Spec) -> Vec<u8> {
 mod tests {
     use super::{argv, check, input};
     use crate::domain::{FileTree, TreePath};
-    use crate::sandbox::{Limits, Placed, Spec};
+    use crate::sandbox::{Limits, Placed, Root, Spec};
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -194,7 +204,8 @@ mod tests {
                 at: "/tests".to_owned(),
                 files: Arc::new(files),
             }],
-            workdir: "/work".to_owned(),
+            root: Root::Sealed,
+            workdir: Some("/work".to_owned()),
             writable: vec!["/logs/verifier".to_owned()],
             command: ["sh", "-c", "exit 1"].map(str::to_owned).into(),
             env: vec![("A".to_owned(), "$(b) c".to_owned())],
@@ -227,7 +238,7 @@ mod tests {
             format!("{:#}", anyhow::Error::from(error))
         };
         check(&spec()).expect("this can run");
-        insta::assert_snapshot!(fault(|spec| spec.workdir = "/".to_owned()), @"could not run `t`: `/` is not the absolute path of a folder below the root");
+        insta::assert_snapshot!(fault(|spec| spec.workdir = Some("/".to_owned())), @"could not run `t`: `/` is not the absolute path of a folder below the root");
         insta::assert_snapshot!(fault(|spec| spec.writable[0] = "/a/../b".to_owned()), @"could not run `t`: `/a/../b` is not the absolute path of a folder below the root");
         insta::assert_snapshot!(fault(|spec| spec.collect.push("/work/a".to_owned())), @"could not run `t`: `/work` and `/work/a` cannot be collected both");
         insta::assert_snapshot!(fault(|spec| spec.collect.push("/work".to_owned())), @"could not run `t`: `/work` and `/work` cannot be collected both");

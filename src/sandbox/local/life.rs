@@ -73,6 +73,7 @@ impl Life {
             code,
             oom,
             late: matches!(pause, Pause::Late),
+            full: false,
         };
         intake.finish(spec, seen, begun.elapsed())
     }

@@ -17,7 +17,7 @@ mod spawner;
 mod view;
 
 use super::flow::{self, GRACE};
-use super::{Ended, Limits, Sandbox, SandboxError, Spec};
+use super::{Ended, Limits, Root, Sandbox, SandboxError, Spec, State};
 use anyhow::Context as _;
 use cgroup::{Control, Group, Groups};
 use futures_util::FutureExt as _;
@@ -220,6 +220,11 @@ impl Sandbox for LocalSandbox {
         self.live(spec, cancel).boxed()
     }
 
+    /// There are none: this backend has no images to start from.
+    fn discard(&self, _state: State) -> BoxFuture<'_, ()> {
+        async {}.boxed()
+    }
+
     fn reap(&self) -> BoxFuture<'_, Result<usize, SandboxError>> {
         async move {
             let groups = Groups::find(&self.archive).reap().await;
@@ -240,7 +245,8 @@ fn trial() -> Spec {
         image: None,
         agent: None,
         placed: Vec::new(),
-        workdir: "/work".to_owned(),
+        root: Root::Sealed,
+        workdir: Some("/work".to_owned()),
         writable: Vec::new(),
         command: vec!["true".to_owned()],
         env: Vec::new(),

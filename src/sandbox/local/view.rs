@@ -150,12 +150,13 @@ impl Arguments {
 #[cfg(test)]
 mod tests {
     use super::{Sources, System, arguments};
-    use crate::sandbox::Spec;
+    use crate::sandbox::{Root, Spec};
     use std::path::Path;
 
     fn spec() -> Spec {
         Spec {
-            workdir: "/app/src".to_owned(),
+            root: Root::Sealed,
+            workdir: Some("/app/src".to_owned()),
             writable: vec!["/logs/verifier".to_owned()],
             socket_dir: Some("/run/job".into()),
             ..crate::sandbox::local::trial()

@@ -101,7 +101,7 @@ impl Machine {
             agent_timeout: Some(Duration::from_secs(5)),
             verifier_timeout: Duration::from_secs(5),
             // Of its own, so that processes in it can be told from others.
-            workdir: format!("/attacked-{}", folder.path().file_name().unwrap().display()),
+            workdir: Some(format!("/attacked-{}", folder.path().file_name().unwrap().display())),
             ..Task::load(&smoke).unwrap()
         };
         Self {
@@ -120,7 +120,7 @@ impl Machine {
             .replace("@KEY@", &backwards(KEY))
             .replace("@TEST@", &backwards(TEST))
             .replace("@PORT@", &port)
-            .replace("@WORK@", &self.task.workdir)
+            .replace("@WORK@", &self.task.workdir.as_deref().unwrap_or_default())
             .replace("@FILE@", self.key.to_str().unwrap());
         let mut files = FileTree::new();
         let manifest = "[agent]\nname = \"attack\"\nprotocol = 1\n\
@@ -131,7 +131,7 @@ impl Machine {
         put("agent.toml", manifest, false);
         put("attack.py", &script, false);
         for (path, text) in attack.leaves {
-            let text = text.replace("@WORK@", &self.task.workdir);
+            let text = text.replace("@WORK@", &self.task.workdir.as_deref().unwrap_or_default());
             put(&format!("leave/{path}"), &text, text.starts_with("#!"));
         }
         AgentSource::of(Arc::new(files))
@@ -204,7 +204,7 @@ impl Machine {
         assert_eq!(left, BTreeSet::from(["s99".into()]));
         let of_agents = |entry: &std::fs::DirEntry| {
             let at = std::fs::read_link(entry.path().join("cwd"));
-            at.is_ok_and(|at| at.starts_with(&self.task.workdir))
+            at.is_ok_and(|at| at.starts_with(&self.task.workdir.as_deref().unwrap_or_default()))
         };
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
         assert_eq!(processes.filter(of_agents).count(), 0);

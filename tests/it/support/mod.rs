@@ -1,5 +1,6 @@
 //! What several tests need: the program in an empty world, and an archive with declared truth.
 
+pub(crate) mod docker;
 mod grown;
 mod program;
 mod story;

@@ -1,0 +1,609 @@
+//! Makes a task of a Harbor task directory.
+//!
+//! Invariant: what a task wants and cannot have is an error that names it; nothing is left
+//! out silently.
+
+use super::digest::{self, HarborIgnored, Ignored};
+use super::fault::{LoadError, Spot};
+use super::folder;
+use super::manifest::Manifest;
+use super::step;
+use super::task::{Hidden, Kind, Permits, Recipe, Steps, Task};
+use crate::domain::{FileTree, TaskId};
+use crate::sandbox::Network;
+use crate::sandbox::docker::image::recipe_digest;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Harbor's default for a verifier.
+pub(super) const DEFAULT_VERIFIER_TIMEOUT: Duration = Duration::from_mins(10);
+/// Where Harbor's tasks work by convention; taken where a task that brings its files names no
+/// folder.
+const DEFAULT_WORKDIR: &str = "/app";
+/// Beginning of the names of images that are built from tasks.
+pub(super) const IMAGE_PREFIX: &str = "dgm-task/";
+
+/// Loads a task.
+pub(super) fn load(dir: &Path, permits: &Permits) -> Result<Task, LoadError> {
+    let id = id(dir)?;
+    let files = files(dir)?;
+    let manifest = Manifest::read(text(&files, "task.toml", NO_MANIFEST)?, permits)?;
+    refuse_foreign(&files)?;
+    let workspace = match &manifest.own.workspace {
+        Some(folder) => workspace(dir, &files, folder)?,
+        None => FileTree::new(),
+    };
+    let task = assemble(id, &files, manifest, permits)?;
+    Ok(Task {
+        workspace: Arc::new(workspace),
+        ..task
+    })
+}
+
+/// Returns the files that belong to the task.
+fn files(dir: &Path) -> Result<FileTree, LoadError> {
+    let all = folder::read_task(dir)?;
+    let ignored = ignored(dir)?;
+    let harbor = HarborIgnored::of(&all);
+    let mut files = FileTree::new();
+    for (path, file) in all.iter() {
+        if !ignored.ignores(path.as_str()) && !harbor.ignores(path.as_str()) {
+            files.insert(path.clone(), file.bytes.clone(), file.executable);
+        }
+    }
+    Ok(files)
+}
+fn assemble(
+    id: TaskId,
+    files: &FileTree,
+    mut manifest: Manifest,
+    permits: &Permits,
+) -> Result<Task, LoadError> {
+    let kind = match (&manifest.own.workspace, &manifest.own.answer) {
+        (Some(_), _) => Kind::Workspace,
+        (None, Some(_)) => Kind::Folder,
+        (None, None) => Kind::Steps,
+    };
+    // A sealed sandbox never has one.
+    let network = match kind {
+        Kind::Workspace => Network::None,
+        Kind::Folder | Kind::Steps => permits.network,
+    };
+    if manifest.environment.network.is_none() && network == Network::None {
+        manifest.warnings.push(
+            "task.toml: `environment.network_mode` is not given: the task runs without \
+             network, where Harbor gives it one"
+                .to_owned(),
+        );
+    }
+    let network = manifest.environment.network.unwrap_or(network);
+    let (image, mut recipes) = image(&id, files, &manifest)?;
+    let common = step::Common {
+        files,
+        manifest: &manifest,
+        image: image.as_deref(),
+        network,
+    };
+    let (steps, more) = step::all(&common)?;
+    recipes.extend(more);
+    let first = &steps[0];
+    Ok(Task {
+        name: manifest.name,
+        digest: digest::of(files),
+        instruction: whole_instruction(&steps),
+        image,
+        local: manifest.own.local,
+        kind,
+        workdir: match kind {
+            Kind::Workspace => {
+                let workdir = manifest.environment.workdir;
+                Some(workdir.unwrap_or_else(|| DEFAULT_WORKDIR.to_owned()))
+            }
+            Kind::Folder | Kind::Steps => manifest.environment.workdir,
+        },
+        workspace: Arc::default(),
+        answer: manifest.own.answer.unwrap_or_default(),
+        agent_timeout: first.agent_timeout,
+        verifier_timeout: first.verifier.timeout,
+        agent_user: first.agent_user.clone(),
+        verifier_user: first.verifier.user.clone(),
+        agent_network: first.agent_network,
+        verifier_network: first.verifier.network,
+        file_rights: permits.file_rights,
+        health: first.health.clone(),
+        build_timeout: manifest.environment.build_timeout,
+        verifier_env: first.verifier.env.clone(),
+        env: manifest.environment.env,
+        pass_mark: manifest.own.pass_mark,
+        tests_expected: manifest.own.tests_expected,
+        cpus: manifest.environment.cpus,
+        memory: manifest.environment.memory,
+        disk: manifest.environment.storage,
+        nothing_done: manifest.own.nothing_done,
+        sealed: manifest.own.sealed,
+        tests: first.tests.clone(),
+        solution: first.solution.clone(),
+        solution_env: manifest.solution_env,
+        steps: Steps {
+            all: steps,
+            strategy: manifest.strategy,
+        },
+        recipes,
+        warnings: manifest.warnings,
+        id,
+    })
+}
+
+/// Returns the image of a task, and how it is built if it is.
+fn image(
+    id: &TaskId,
+    files: &FileTree,
+    manifest: &Manifest,
+) -> Result<(Option<String>, Vec<Recipe>), LoadError> {
+    let own = &manifest.own;
+    let named = own.image.as_ref().or(manifest.environment.image.as_ref());
+    let compose = "environment/docker-compose.yaml";
+    if files.get(compose).is_some() {
+        return Err(LoadError::Unsupported {
+            spot: Spot::file(compose),
+            what: "a task of services".to_owned(),
+            todo: "bring what it needs into one image and remove the file",
+        });
+    }
+    if let Some(image) = named {
+        return Ok((Some(image.clone()), Vec::new()));
+    }
+    let environment = folder::below(files, "environment");
+    if environment.get("Dockerfile").is_some() {
+        let recipe = recipe(id.as_str(), environment, manifest.environment.build_timeout);
+        return Ok((Some(recipe.image.clone()), vec![recipe]));
+    }
+    if own.workspace.is_some() {
+        if own.local {
+            return Ok((None, Vec::new()));
+        }
+        return Err(LoadError::Invalid {
+            spot: Spot {
+                key: "metadata.dgm.image".to_owned(),
+                ..Spot::file("task.toml")
+            },
+            why: "is missing and `local` is not set: the task could run nowhere; \
+                   name an image, or write `local = true`"
+                .to_owned(),
+        });
+    }
+    Err(LoadError::Missing {
+        what: "the task's image",
+        todo: "name one with `docker_image` under `[environment]`, or write \
+               `environment/Dockerfile`",
+    })
+}
+
+/// Returns a recipe; the name of its image follows from its files.
+pub(super) fn recipe(name: &str, files: FileTree, timeout: Duration) -> Recipe {
+    let digest = recipe_digest(&files);
+    let mut plain: String = name
+        .chars()
+        .map(|c| c.to_ascii_lowercase())
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    plain.truncate(64);
+    while plain.contains("--") {
+        plain = plain.replace("--", "-");
+    }
+    let plain = plain.trim_matches('-');
+    Recipe {
+        image: format!("{IMAGE_PREFIX}{plain}:{}", &digest[..20]),
+        timeout,
+        files: Hidden(Arc::new(files)),
+    }
+}
+
+/// Refuses tests without the script that is run, unless an image brings it.
+pub(super) fn require_script(
+    tests: &FileTree,
+    fresh: Option<&step::Fresh>,
+    name: &str,
+) -> Result<(), LoadError> {
+    if tests.get("test.sh").is_some() || fresh.is_some_and(|fresh| fresh.bundled) {
+        return Ok(());
+    }
+    if name != "tests/test.sh" {
+        return Err(LoadError::Invalid {
+            spot: Spot::file(name),
+            why: "is missing, and so is `tests/test.sh`: the step cannot be graded".to_owned(),
+        });
+    }
+    Err(LoadError::Missing {
+        what: "`tests/test.sh`",
+        todo: "write a script that leaves a number in `/logs/verifier/reward.txt`; \
+               without it the task cannot be graded",
+    })
+}
+
+/// Reads an instruction, without what marks it as benchmark data.
+pub(super) fn instruction(files: &FileTree, name: &str) -> Result<String, LoadError> {
+    let instruction = match name {
+        "instruction.md" => text(files, name, NO_INSTRUCTION)?,
+        name => {
+            let missing = LoadError::Invalid {
+                spot: Spot::file(name),
+                why: "is missing; write what the agent is to do in this step".to_owned(),
+            };
+            text(files, name, missing)?
+        }
+    };
+    let instruction = without_canary(instruction);
+    if instruction.trim().is_empty() {
+        return Err(LoadError::Invalid {
+            spot: Spot::file(name),
+            why: "says nothing; write what the agent is to do".to_owned(),
+        });
+    }
+    Ok(instruction)
+}
+
+/// Returns a reference solution, if there is one.
+pub(super) fn solution(files: FileTree) -> Option<Hidden> {
+    let there = files.get("solve.sh").is_some();
+    there.then(|| Hidden(Arc::new(files)))
+}
+
+/// What a reader, or a diagnosing model, is shown of a task of several steps.
+fn whole_instruction(steps: &[step::Step]) -> String {
+    match steps {
+        [only] => only.instruction.clone(),
+        steps => {
+            let part = |step: &step::Step| {
+                let name = step.name.as_deref().unwrap_or_default();
+                format!("# Step `{name}`\n\n{}", step.instruction)
+            };
+            steps.iter().map(part).collect::<Vec<_>>().join("\n\n")
+        }
+    }
+}
+
+fn workspace(dir: &Path, files: &FileTree, folder: &str) -> Result<FileTree, LoadError> {
+    let workspace = folder::below(files, folder);
+    if workspace.is_empty() && !dir.join(folder).is_dir() {
+        return Err(LoadError::Invalid {
+            spot: Spot {
+                key: "metadata.dgm.workspace".to_owned(),
+                ..Spot::file("task.toml")
+            },
+            why: format!("there is no folder `{folder}`"),
+        });
+    }
+    Ok(workspace)
+}
+
+/// A task's name goes into labels, job names and file names.
+fn id(dir: &Path) -> Result<TaskId, LoadError> {
+    let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or("");
+    let good = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.len() <= 128
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    if good {
+        return Ok(TaskId::new(name));
+    }
+    Err(LoadError::Invalid {
+        spot: Spot::file(name.escape_debug().to_string()),
+        why: "is no name for a task: it takes letters, digits, `.`, `_` and `-`, 128 at most"
+            .to_owned(),
+    })
+}
+
+fn ignored(dir: &Path) -> Result<Ignored, LoadError> {
+    match fs::read_to_string(dir.join(".gitignore")) {
+        Ok(text) => Ok(Ignored::new(Some(&text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ignored::new(None)),
+        Err(source) => Err(LoadError::Read {
+            file: ".gitignore".to_owned(),
+            source,
+        }),
+    }
+}
+
+const NO_MANIFEST: LoadError = LoadError::Missing {
+    what: "`task.toml`",
+    todo: "a folder of a benchmark is a task; move it away if it is none",
+};
+const NO_INSTRUCTION: LoadError = LoadError::Missing {
+    what: "`instruction.md`",
+    todo: "write what the agent is to do",
+};
+
+fn text<'a>(files: &'a FileTree, name: &str, missing: LoadError) -> Result<&'a str, LoadError> {
+    let file = files.get(name).ok_or(missing)?;
+    std::str::from_utf8(&file.bytes).map_err(|error| LoadError::Invalid {
+        spot: Spot::file(name),
+        why: format!("is not UTF-8 from byte {} on", error.valid_up_to()),
+    })
+}
+
+/// Refuses what changes a task's meaning by a file being there.
+fn refuse_foreign(files: &FileTree) -> Result<(), LoadError> {
+    for (path, _) in files.iter() {
+        let path = path.as_str();
+        let (what, todo) = match path {
+            "trajectory.json" => ("a task that starts from a trajectory", "run it with Harbor"),
+            "tests/test.bat" if files.get("tests/test.sh").is_none() => {
+                ("a test script for Windows", "write `tests/test.sh`")
+            }
+            _ if path.starts_with("steps/") && path.ends_with("/trajectory.json") => {
+                ("a step that starts from a trajectory", "run it with Harbor")
+            }
+            _ => continue,
+        };
+        return Err(LoadError::Unsupported {
+            spot: Spot::file(path),
+            what: what.to_owned(),
+            todo,
+        });
+    }
+    Ok(())
+}
+
+/// Removes what marks a text as benchmark data: leading comment lines that say "canary", and
+/// the blank lines after them. No agent is to see them; Harbor's rule exactly.
+fn without_canary(text: &str) -> String {
+    let is_canary = |line: &&str| {
+        let line = line.trim().to_ascii_lowercase();
+        line.contains("canary")
+            && (line.starts_with('#') || (line.starts_with("<!--") && line.ends_with("-->")))
+    };
+    let lines: Vec<&str> = text.split('\n').collect();
+    let canaries = lines.iter().take_while(|line| is_canary(line)).count();
+    let blanks = lines[canaries..]
+        .iter()
+        .take_while(|line| line.trim().is_empty())
+        .count();
+    lines[canaries + blanks..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_canary;
+    use crate::benchmark::task::Task;
+    use crate::benchmark::fixture;
+    use std::path::Path;
+    use std::time::Duration;
+
+    fn load(files: &[(&str, String)]) -> Result<Task, String> {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let task = folder.path().join("hello");
+        fixture::write(&task, files);
+        Task::load(&task).map_err(|error| error.sentence())
+    }
+
+    fn with(path: &'static str, text: &str) -> Vec<(&'static str, String)> {
+        let mut files = fixture::good();
+        files.retain(|(name, _)| *name != path);
+        files.push((path, text.to_owned()));
+        files
+    }
+
+    fn without(path: &str) -> Vec<(&'static str, String)> {
+        let mut files = fixture::good();
+        files.retain(|(name, _)| !name.starts_with(path));
+        files
+    }
+
+    #[test]
+    fn loads_a_task() {
+        let mut files = with(
+            "task.toml",
+            "schema_version = \"1.3\"\nartifacts = [\"/srv/hello/hello.txt\"]\n\
+             [task]\nname = \"us/hello\"\n\
+             [metadata]\ndifficulty = \"easy\"\n\
+             [metadata.dgm]\nworkspace = \"environment/workspace/\"\nimage = \"a/b:1\"\n\
+             answer = [\"hello.txt\", \"src/**\"]\npass_mark = 0.5\ntests_expected = 3\n\
+             [agent]\ntimeout_sec = 90\n\
+             [verifier]\ntimeout_sec = 1.5\nenv = { A = \"1\" }\n\
+             [environment]\nallow_internet = false\nworkdir = \"/srv/hello\"\ncpus = 2\n\
+             memory = \"1.5G\"\nmemory_mb = 1536\nstorage_mb = 10240\ngpus = 0\nmcp_servers = []\n\
+             env = { B = \"${HOME:-/nowhere}\" }\n\
+             [solution]\nenv = { C = \"3\" }\n",
+        );
+        files.push(("instruction.md", "# canary 1\n\nDo it.\n".to_owned()));
+        let task = load(&files).expect("it loads");
+        assert_eq!(task.id.as_str(), "hello");
+        assert_eq!(task.name.as_deref(), Some("us/hello"));
+        assert_eq!(task.instruction, "Do it.\n");
+        assert_eq!(task.image.as_deref(), Some("a/b:1"));
+        assert!(!task.local);
+        assert_eq!(task.workdir.as_deref(), Some("/srv/hello"));
+        assert_eq!(task.workspace.len(), 1);
+        assert_eq!(task.answer, ["hello.txt", "src/**"]);
+        assert_eq!(task.agent_timeout, Some(Duration::from_secs(90)));
+        assert_eq!(task.verifier_timeout, Duration::from_millis(1500));
+        assert_eq!(task.verifier_env, [("A".to_owned(), "1".to_owned())]);
+        assert_eq!(task.env, [("B".to_owned(), "/nowhere".to_owned())]);
+        assert_eq!(task.solution_env, [("C".to_owned(), "3".to_owned())]);
+        assert!((task.pass_mark - 0.5).abs() < f64::EPSILON);
+        assert_eq!(task.tests_expected, Some(3));
+        assert_eq!(task.cpus, Some(2.0));
+        assert_eq!(task.memory, Some(1536 << 20));
+        assert_eq!(task.tests.0.len(), 1);
+        assert!(task.solution.is_some());
+        assert_eq!(
+            task.warnings,
+            [
+                "task.toml:27: `environment.env`: `B` takes its default `/nowhere`, never this \
+              machine's value"
+            ]
+        );
+    }
+
+    #[test]
+    fn takes_defaults() {
+        let task = load(&without("solution")).expect("it loads");
+        assert_eq!(task.workdir.as_deref(), Some("/app"));
+        assert_eq!(task.agent_timeout, None);
+        assert_eq!(task.verifier_timeout, Duration::from_mins(10));
+        assert!((task.pass_mark - 1.0).abs() < f64::EPSILON);
+        assert!(task.local && task.solution.is_none());
+        assert_eq!(task.warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn warns_of_what_it_ignores() {
+        let text = format!(
+            "colour = 1\n{}workdri = \"/x\"\nmemory = 4096\nartifacts = []\n\
+             [agent]\ntimeout = 3\n[metadata]\nanything = true\n",
+            fixture::MANIFEST
+                .replace("1.0", "9.9")
+                .replace("network_mode = \"no-network\"\n", "")
+                .replace("answer = [\"*.txt\"]\n", "answr = [\"*.txt\"]\n")
+        );
+        let task = load(&with("task.toml", &text)).expect("it loads");
+        assert_eq!(
+            task.warnings,
+            [
+                "task.toml:2: `version`: schema `9.9` is newer than 1.4, read as 1.4",
+                "task.toml: `environment.network_mode` is not given: the task runs without \
+                 network, where Harbor gives it one",
+                "task.toml:12: `environment.memory`: a bare number is ignored, as Harbor does; \
+                 write `memory_mb` instead",
+                "task.toml:13: `environment.artifacts`: unknown key, ignored",
+                "task.toml:11: `environment.workdri`: unknown key, ignored, did you mean \
+                 `workdir`",
+                "task.toml:15: `agent.timeout`: unknown key, ignored, did you mean `timeout_sec`",
+                "task.toml: `metadata.dgm.answer` is not given: every file that the agent \
+                 leaves is there when the tests run",
+                "task.toml:8: `metadata.dgm.answr`: unknown key, ignored, did you mean `answer`",
+                "task.toml: `environment.artifacts` is ignored: `artifacts` must stand above the \
+                 first `[section]`",
+                "task.toml:1: `colour`: unknown key, ignored",
+            ]
+        );
+        assert_eq!(task.memory, None);
+    }
+
+    #[test]
+    fn names_what_is_missing() {
+        for (path, message) in [
+            (
+                "task.toml",
+                "`task.toml` is missing: a folder of a benchmark is a task; move it away if it \
+                 is none",
+            ),
+            (
+                "instruction.md",
+                "`instruction.md` is missing: write what the agent is to do",
+            ),
+            (
+                "tests",
+                "`tests/test.sh` is missing: write a script that leaves a number in \
+                 `/logs/verifier/reward.txt`; without it the task cannot be graded",
+            ),
+            (
+                "environment",
+                "task.toml: `metadata.dgm.workspace`: there is no folder `environment/workspace`",
+            ),
+        ] {
+            assert_eq!(load(&without(path)).expect_err(path), message);
+        }
+    }
+
+    #[test]
+    fn refuses_by_name_what_it_cannot_run() {
+        for (path, message) in [
+            (
+                "trajectory.json",
+                "trajectory.json: a task that starts from a trajectory is not supported: run it \
+                 with Harbor",
+            ),
+            (
+                "tests/Dockerfile",
+                "tests/Dockerfile: a verifier with an image of its own is not supported: bring \
+                 what it needs into the task's image",
+            ),
+            (
+                "environment/docker-compose.yaml",
+                "environment/docker-compose.yaml: a task of services is not supported: bring \
+                 what it needs into one image and remove the file",
+            ),
+            (
+                "steps/one/instruction.md",
+                "steps/one/instruction.md: a task of several steps is not supported: run it with \
+                 Harbor, or make one task of each step",
+            ),
+            (
+                "tests/.harborignore",
+                "tests/.harborignore: a `.harborignore` is not supported: take the files that it \
+                 leaves out away, and the file itself",
+            ),
+        ] {
+            assert_eq!(load(&with(path, "x\n")).expect_err(path), message);
+        }
+    }
+
+    #[test]
+    fn refuses_links_and_names_that_are_none() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let task = folder.path().join("hello");
+        fixture::write(&task, &fixture::good());
+        std::os::unix::fs::symlink("/etc/passwd", task.join("environment/workspace/link"))
+            .expect("a link can be made");
+        let error = Task::load(&task).expect_err("a link is refused");
+        assert_eq!(
+            error.to_string(),
+            "environment/workspace/link: is a symbolic link; put the file itself there"
+        );
+        fixture::write(folder.path(), &[("bad name/task.toml", String::new())]);
+        let error = Task::load(&folder.path().join("bad name")).expect_err("the name is refused");
+        assert_eq!(
+            error.to_string(),
+            "bad name: is no name for a task: it takes letters, digits, `.`, `_` and `-`, 128 at \
+             most"
+        );
+        let error = load(&with("environment/workspace/.git/config", "x")).expect_err("a repo");
+        assert_eq!(error, "environment/workspace/.git: lies in a `.git` folder");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error() {
+        let error = Task::load(Path::new("/nowhere/at-all")).expect_err("it is not there");
+        assert!(error.to_string().starts_with("`task.toml` is missing"));
+    }
+
+    #[test]
+    fn what_is_ignored_is_no_part_of_the_task() {
+        let plain = load(&fixture::good()).expect("it loads");
+        let files = with("environment/workspace/__pycache__/a.pyc", "x");
+        let task = load(&files).expect("it loads");
+        assert_eq!(task.digest, plain.digest);
+        assert_eq!(task.workspace, plain.workspace);
+        let mut files = with(".gitignore", "*.secret\n");
+        files.push(("tests/a.secret", "x".to_owned()));
+        let task = load(&files).expect("it loads");
+        assert_eq!(task.digest, plain.digest);
+        assert_eq!(task.tests.0.len(), 1);
+        let task = load(&with("environment/workspace/more.txt", "x")).expect("it loads");
+        assert_ne!(task.digest, plain.digest);
+    }
+
+    #[test]
+    fn strips_canaries_as_harbor_does() {
+        for (text, left) in [
+            ("Do it.\n", "Do it.\n"),
+            ("<!-- harbor-canary GUID 1 -->\nDo it.\n", "Do it.\n"),
+            ("# Canary string: 1\n# CANARY 2\n\n \nDo it.\n", "Do it.\n"),
+            ("  <!-- a canary -->  \n\n# Title\n", "# Title\n"),
+            // Only at the head, and only whole comment lines.
+            ("Do it.\n# canary\n", "Do it.\n# canary\n"),
+            ("The canary sings.\n", "The canary sings.\n"),
+            ("<!-- canary\n-->\nDo it.\n", "<!-- canary\n-->\nDo it.\n"),
+            ("# Title\n", "# Title\n"),
+            ("\n\nDo it.", "Do it."),
+        ] {
+            assert_eq!(without_canary(text), left, "{text:?}");
+        }
+    }
+}
