@@ -259,6 +259,7 @@ impl Bench {
             place: self.place.clone(),
             suite: self.suite.clone(),
             models: models()?,
+            replay: None,
             settings: settings(workers),
             shutdown: Shutdown::default(),
             progress,
@@ -398,6 +399,7 @@ fn models() -> anyhow::Result<RoleModels> {
 
 fn settings(workers: usize) -> EngineSettings {
     EngineSettings {
+        record: false,
         disclosure: dgm::domain::Disclosure::Visible,
         outage_limit: Duration::from_secs(3600),
         workers,

@@ -13,7 +13,7 @@ use std::time::Duration;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// The tables of facts with the format that added each, in an order in which folding works.
-pub(super) const FACT_TABLES: [(&str, u32); 12] = [
+pub(super) const FACT_TABLES: [(&str, u32); 14] = [
     ("run", 1),
     ("run_end", 1),
     ("variant", 1),
@@ -26,6 +26,8 @@ pub(super) const FACT_TABLES: [(&str, u32); 12] = [
     ("verdict", 1),
     ("call", 1),
     ("call_settlement", 1),
+    ("recording", 2),
+    ("replay", 2),
 ];
 
 /// How far the creation of an archive came.

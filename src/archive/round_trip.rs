@@ -8,8 +8,8 @@ use super::layout::FORMAT;
 use crate::domain::{
     AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, CommitId,
     Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Gate, Outcome, Pattern,
-    Proposal, Purpose, Role, RunEnd, RunId, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant,
-    VariantId, Verdict,
+    Proposal, Purpose, Recording, Replay, Role, RunEnd, RunId, RunStart, TaskId, Timing, Tokens,
+    TreeId, Usd, Variant, VariantId, Verdict,
 };
 use crate::lineage::Lineage;
 use proptest::collection::vec;
@@ -34,7 +34,7 @@ fn draft() -> impl Strategy<Value = Draft> {
     let count = || 0..=i64::MAX.unsigned_abs();
     let real = any::<f64>().prop_map(|real| if real.is_finite() { real + 0.0 } else { 0.5 });
     (
-        0..12_u8,
+        0..14_u8,
         [text(), text(), text(), text(), text()],
         [count(), count(), count(), count(), count()],
         any::<[u32; 4]>(),
@@ -67,6 +67,8 @@ struct History {
     judged: usize,
     calls: u64,
     settled: u64,
+    recorded: u64,
+    replays: u32,
     repeats: u32,
 }
 
@@ -130,6 +132,15 @@ impl History {
             }
             10 => self.call(draft),
             11 if self.settled < self.calls => self.settle(draft),
+            12 if self.recorded < self.calls => self.record(draft),
+            13 if self.replays < self.runs => {
+                self.replays += 1;
+                self.facts.push(Fact::Replays(Replay {
+                    run: RunId(self.replays),
+                    archive: draft.texts[0].clone(),
+                    place: draft.texts[1].clone(),
+                }));
+            }
             _ => {}
         }
     }
@@ -301,6 +312,23 @@ impl History {
         }));
     }
 
+    fn record(&mut self, draft: &Draft) {
+        let base = self.recorded;
+        self.recorded += 1;
+        let messages = draft.counts[0];
+        self.facts.push(Fact::Recorded(Recording {
+            call: CallId(self.recorded),
+            dialect: if draft.flags[0] { "chat" } else { "messages" }.to_owned(),
+            streamed: draft.flags[1],
+            tried: draft.small[0],
+            digest: draft.texts[0].clone(),
+            messages,
+            base: (draft.flags[2] && base > 0).then_some((CallId(base), messages / 2)),
+            request: digest(b""),
+            answer: blob(draft, 3),
+        }));
+    }
+
     fn any_variant(&self, draft: &Draft) -> VariantId {
         self.variants[draft.small[0] as usize % self.variants.len()]
     }
@@ -372,9 +400,9 @@ fn a_second_result_of_the_same_job_is_impossible() {
             real: 0.5,
             flags: [true; 5],
         };
-        9
+        11
     ];
-    let kinds = [0, 1, 2, 4, 5, 7, 9, 10, 11];
+    let kinds = [0, 1, 2, 4, 5, 7, 9, 10, 11, 12, 13];
     let drafts = drafts.into_iter().zip(kinds).map(|(mut draft, kind)| {
         draft.kind = kind;
         draft
@@ -389,7 +417,7 @@ fn a_second_result_of_the_same_job_is_impossible() {
         let error = encode::insert(&db, seq, fact).expect_err(&encode::describe(fact));
         assert!(error.to_string().contains("UNIQUE"), "{error}");
     }
-    assert_eq!(facts.len(), 12, "every kind but faults, which may repeat");
+    assert_eq!(facts.len(), 14, "every kind but faults, which may repeat");
     for (table, _) in db::FACT_TABLES {
         for sql in [
             format!("UPDATE {table} SET seq = seq + 1000"),

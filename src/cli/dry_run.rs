@@ -31,7 +31,7 @@ pub(super) fn show(
     }
     let folder = tempfile::tempdir().context("could not make a temporary folder")?;
     let made = folder.path().join("archive");
-    init::create(&made, source)?;
+    init::create(&made, source, true)?;
     print(ui, &made, dir, overrides, json)
 }
 

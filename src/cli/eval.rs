@@ -3,14 +3,15 @@
 use super::error::Hint as _;
 use super::exit::Code;
 use super::place::{Shape, split};
-use super::run::{Budget, KEEP, Run, out_of_budget, settings};
+use super::run::{Budget, KEEP, Run, configured, out_of_budget, settings};
+use super::traffic::Traffic;
 use super::ui::Ui;
 use super::{block_on, show, workplace};
 use crate::archive::{Reader, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
 use crate::domain::{TaskId, VariantId};
-use crate::evolve::{EndCause, Finished, same_tasks};
+use crate::evolve::{EndCause, Finished, ReplaySource, same_tasks};
 use crate::policy::EvalPolicy;
 use crate::sys::shutdown::Shutdown;
 use anyhow::Context as _;
@@ -45,6 +46,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "BACKEND")]
     sandbox: Option<String>,
     #[command(flatten)]
+    traffic: Traffic,
+    #[command(flatten)]
     budget: Budget,
     /// Print the variant as JSON (`dgm.show/1`) at the end
     #[arg(long)]
@@ -64,11 +67,17 @@ impl Args {
         let overrides = Overrides {
             workers: self.workers,
             sandbox: self.sandbox.clone(),
+            record: self.traffic.record,
             ..Overrides::default()
         };
         let overrides = self.budget.with(overrides);
-        let settings = settings(&place.dir, &overrides)?;
-        let finished = block_on(self.evaluate(ui, &place.dir, &settings, variant))?;
+        let replay = self.traffic.source(ui)?;
+        let settings = match replay {
+            Some(_) => configured(&place.dir, &overrides)?,
+            None => settings(&place.dir, &overrides)?,
+        };
+        let run = self.evaluate(ui, &place.dir, &settings, variant, replay);
+        let finished = block_on(run)?;
         show::Args::of(self.words.clone(), self.json).run(ui)?;
         Ok(match finished.cause {
             EndCause::Goal => Code::Done,
@@ -97,6 +106,7 @@ impl Args {
         dir: &Path,
         settings: &Settings,
         variant: VariantId,
+        replay: Option<ReplaySource>,
     ) -> anyhow::Result<Finished> {
         let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
         let writer = Writer::open(dir)?;
@@ -116,6 +126,7 @@ impl Args {
             place,
             policy,
             rounds: 0,
+            replay,
         };
         run.go(ui, settings, shutdown).await
     }

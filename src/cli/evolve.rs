@@ -3,14 +3,15 @@
 use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::init::{self, Source, config_error};
-use super::run::{Budget, KEEP, Run, out_of_budget, settings};
+use super::run::{Budget, KEEP, Run, configured, out_of_budget, settings};
+use super::traffic::{Remake, Traffic};
 use super::ui::Ui;
 use super::{block_on, dry_run, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
 use crate::domain::Disclosure;
-use crate::evolve::{EndCause, Finished, comparable};
+use crate::evolve::{EndCause, Finished, ReplaySource, comparable};
 use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
 use crate::view::tree;
@@ -31,7 +32,8 @@ Examples:
   dgm evolve demo --generations 10          go on with it
   dgm evolve demo --dry-run                 what it would do, and what that may cost
   dgm evolve run --config my.toml           a new archive from your own configuration
-  dgm evolve run --sandbox docker           run in containers instead")]
+  dgm evolve run --sandbox docker           run in containers instead
+  dgm evolve again --replay run             the same again without any provider")]
 pub(super) struct Args {
     /// Folder of the archive [default: the current directory]
     dir: Option<PathBuf>,
@@ -46,6 +48,8 @@ pub(super) struct Args {
     /// Where untrusted code runs: `docker` or `local`
     #[arg(long, value_name = "BACKEND")]
     sandbox: Option<String>,
+    #[command(flatten)]
+    traffic: Traffic,
     #[command(flatten)]
     budget: Budget,
     /// Show what the run would do and may cost, and do nothing; needs no key and no engine
@@ -64,6 +68,7 @@ impl Args {
             generations: self.generations,
             workers: self.workers,
             sandbox: self.sandbox.clone(),
+            record: self.traffic.record,
             ..Overrides::default()
         };
         let overrides = self.budget.with(overrides);
@@ -73,18 +78,24 @@ impl Args {
                 "name the folder of one, or make one: `dgm evolve demo --preset smoke`",
             );
         }
+        let replay = self.traffic.replay.as_deref();
+        let remake = Remake::of(&self.source, replay)?;
         if self.dry_run {
-            dry_run::show(ui, &dir, &self.source, &overrides, self.json)?;
+            dry_run::show(ui, &dir, &remake.source, &overrides, self.json)?;
             return Ok(Code::Done);
         }
         if !exists(&dir) {
-            init::create(&dir, &self.source)?;
+            init::create(&dir, &remake.source, replay.is_none())?;
             ui.status(&format!("made the archive `{}`", dir.display()));
         } else if self.source.says_more_than_a_preset() {
             ui.warn("the archive is there already: it goes on with its own `dgm.toml`");
         }
-        let settings = settings(&dir, &overrides)?;
-        let (finished, rounds) = block_on(evolve(ui, &dir, &settings))?;
+        let replay = self.traffic.source(ui)?;
+        let settings = match replay {
+            Some(_) => configured(&dir, &overrides)?,
+            None => settings(&dir, &overrides)?,
+        };
+        let (finished, rounds) = block_on(evolve(ui, &dir, &settings, replay))?;
         let lineage = crate::archive::Reader::open(&dir)?.lineage()?;
         ui.data(if self.json {
             tree::json(&lineage)
@@ -128,7 +139,12 @@ impl Args {
     }
 }
 
-async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Finished, u32)> {
+async fn evolve(
+    ui: Ui,
+    dir: &Path,
+    settings: &Settings,
+    replay: Option<ReplaySource>,
+) -> anyhow::Result<(Finished, u32)> {
     if settings.engine.disclosure == Disclosure::Paper {
         ui.warn(
             "`evidence = \"paper\"`: the diagnosing model is shown hidden tests and reference \
@@ -163,6 +179,7 @@ async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Fini
         place,
         policy: Arc::new(policy),
         rounds,
+        replay,
     };
     Ok((run.go(ui, settings, shutdown).await?, rounds))
 }

@@ -14,16 +14,19 @@ mod error;
 mod eval;
 mod evolve;
 mod exit;
+mod export;
 mod fsck;
 mod gateway;
 mod init;
 mod logging;
+mod look;
 mod place;
 mod preset;
 mod prices;
 mod progress;
 mod run;
 mod show;
+mod traffic;
 mod tree;
 mod ui;
 mod workplace;
@@ -73,6 +76,7 @@ enum Command {
     Diff(diff::Args),
     Checkout(checkout::Args),
     Cost(cost::Args),
+    Export(export::Args),
     Gateway(gateway::Args),
     Fsck(fsck::Args),
     Doctor(doctor::Args),
@@ -90,6 +94,7 @@ impl Command {
             Self::Diff(args) => args.run(ui),
             Self::Checkout(args) => args.run(ui),
             Self::Cost(args) => args.run(ui),
+            Self::Export(args) => args.run(ui),
             Self::Gateway(args) => args.run(ui),
             Self::Fsck(args) => args.run(ui),
             Self::Doctor(args) => args.run(ui),
@@ -116,6 +121,9 @@ pub fn main() -> ExitCode {
         }
     };
     logging::start(cli.global.verbose);
+    if let Err(error) = crate::sys::memory::keep_private() {
+        tracing::warn!(%error, "this process's memory can be read by others of the same user");
+    }
     let ui = Ui::new(cli.global.color, cli.global.quiet);
     let code = match cli.command.run(ui) {
         Ok(code) => code,

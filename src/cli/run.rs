@@ -4,13 +4,14 @@
 use super::error::Hint as _;
 use super::init::config_error;
 use super::progress::{self, Printer};
+use super::traffic;
 use super::ui::Ui;
 use crate::agent::Place;
 use crate::archive::{Layout, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings, parse};
 use crate::domain::Role;
-use crate::evolve::{Engine, Finished, Parts, RoleModels};
+use crate::evolve::{Engine, Finished, Parts, ReplaySource, RoleModels};
 use crate::model::{Model, ModelSettings, Pace};
 use crate::policy::Policy;
 use crate::sys::shutdown::Shutdown;
@@ -73,6 +74,8 @@ pub(super) struct Run {
     pub(super) policy: Arc<dyn Policy>,
     /// Rounds in all, for those who watch.
     pub(super) rounds: u32,
+    /// Where the models take their answers from, if that is recordings.
+    pub(super) replay: Option<ReplaySource>,
 }
 
 impl Run {
@@ -83,7 +86,11 @@ impl Run {
         settings: &Settings,
         shutdown: Shutdown,
     ) -> anyhow::Result<Finished> {
-        let models = models(settings)?;
+        let replay = self.replay;
+        let models = match &replay {
+            Some(source) => replaying(settings, source),
+            None => models(settings)?,
+        };
         let (progress, printer) = Printer::start(ui, self.rounds);
         let parts = Parts {
             writer: self.writer,
@@ -91,6 +98,7 @@ impl Run {
             place: self.place,
             suite: Arc::new(self.suite),
             models,
+            replay: replay.clone(),
             settings: settings.engine.clone(),
             shutdown,
             progress,
@@ -99,16 +107,11 @@ impl Run {
         };
         let finished = Engine::run(parts).await;
         printer.finish().await;
-        finished
+        traffic::replayed(ui, replay.as_ref(), finished)
     }
 }
 
-/// Reads the configuration in a folder, whether or not it makes models.
-pub(super) fn unchecked_settings(dir: &Path) -> anyhow::Result<Settings> {
-    configured(dir, &Overrides::default())
-}
-
-/// Reads the archive's own configuration.
+/// Reads the archive's own configuration, whose models can be made.
 pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
     let settings = configured(dir, overrides)?;
     let checked = settings.check_models();
@@ -127,6 +130,19 @@ pub(super) fn configured(dir: &Path, overrides: &Overrides) -> anyhow::Result<Se
         .canonicalize()
         .with_context(|| format!("could not find `{}`", dir.display()))?;
     config_error(Settings::resolve(raw, &dir, overrides), &name)
+}
+
+/// Makes the models of all roles answer from recordings.
+fn replaying(settings: &Settings, source: &ReplaySource) -> RoleModels {
+    let [diagnose, modify, solve] = settings
+        .models
+        .each_ref()
+        .map(|settings| Arc::new(Model::replaying(settings, source.replay.clone())));
+    RoleModels {
+        diagnose,
+        modify,
+        solve,
+    }
 }
 
 /// Makes the models of all roles. Those that the same server serves share its pace: when it

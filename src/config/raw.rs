@@ -215,6 +215,9 @@ impl Default for RawBudget {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawModels {
+    /// Whether requests and answers are kept in the archive, to replay the run from.
+    #[serde(default)]
+    pub record: bool,
     /// Hours that a run waits for a provider that answers nobody, before it ends.
     #[serde(default = "outage_hours")]
     pub outage_hours: f64,

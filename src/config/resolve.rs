@@ -15,6 +15,8 @@ use std::time::Duration;
 /// What the command line says instead of the file, for this run.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
+    /// Whether requests and answers are kept.
+    pub record: bool,
     /// Rounds in all.
     pub generations: Option<u32>,
     /// Jobs at once.
@@ -69,6 +71,7 @@ pub struct Settings {
 impl Settings {
     /// Resolves a configuration; paths are relative to `dir`, the archive's folder.
     pub fn resolve(mut raw: Raw, dir: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        raw.models.record |= overrides.record;
         if let Some(generations) = overrides.generations {
             raw.evolve.generations = generations;
         }
@@ -259,6 +262,7 @@ fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
         infra_retries: raw.evolve.infra_retries,
         outage_limit: seconds("models.outage_hours", raw.models.outage_hours * 3600.0)?,
         budgets: budgets(&raw.budget)?,
+        record: raw.models.record,
         agent_image: raw.sandbox.agent_image.clone(),
         limits: Limits {
             memory: raw.sandbox.memory_mb.saturating_mul(1 << 20),

@@ -1,8 +1,8 @@
 //! What may be recorded. The archive is the fold of these facts; nothing is ever changed.
 
 use super::{
-    AttemptEnd, BlobId, CallIntent, CallSettlement, Decision, Evaluation, Fault, Proposal, RunId,
-    TaskId, Variant, VariantId, Verdict,
+    AttemptEnd, BlobId, CallIntent, CallSettlement, Decision, Evaluation, Fault, Proposal,
+    Recording, Replay, RunId, TaskId, Variant, VariantId, Verdict,
 };
 
 /// A process began to write.
@@ -84,4 +84,8 @@ pub enum Fact {
     CallIntended(CallIntent),
     /// A model call ended.
     CallSettled(CallSettlement),
+    /// A model call's traffic is kept.
+    Recorded(Recording),
+    /// A run takes its answers from recordings: no provider is asked, nothing is charged.
+    Replays(Replay),
 }

@@ -192,7 +192,7 @@ async fn job(number: u64, model: Arc<Model>, books: ChannelBooks, allowance: All
             "max_completion_tokens": 20 + number * 31 % 300,
         });
         let asked = metered.complete(&request);
-        if (number + call) % 13 == 0 {
+        if (number + call).is_multiple_of(13) {
             // This one loses its patience; the server may work on all the same.
             drop(tokio::time::timeout(Duration::from_millis(8), asked).await);
             continue;

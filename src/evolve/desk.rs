@@ -92,7 +92,7 @@ async fn record(
         let settled: Vec<CallSettlement> = batch
             .iter()
             .filter_map(|event| match event {
-                Event::Settle(settlement, _) => Some(settlement.clone()),
+                Event::Settle(settlement, _, _) => Some(settlement.clone()),
                 Event::Intend(..) | Event::Proposed { .. } => None,
             })
             .collect();

@@ -8,6 +8,7 @@ use super::event::{Event, JobEnd};
 use super::plan::{JobKey, Step, Volatile, plan};
 use super::providers::Providers;
 use super::record::Recorder;
+use super::replay::{self, ReplaySource};
 use super::start::{RoleModels, Starter};
 use super::{EngineSettings, Progress};
 use crate::agent::Place;
@@ -40,6 +41,8 @@ pub struct Parts {
     pub suite: Arc<Suite>,
     /// A model per role.
     pub models: RoleModels,
+    /// Where the models take their answers from, if that is recordings.
+    pub replay: Option<ReplaySource>,
     /// Time, width and patience.
     pub settings: EngineSettings,
     /// Ctrl-C.
@@ -52,6 +55,25 @@ pub struct Parts {
     pub config: String,
 }
 
+impl Parts {
+    /// Returns the fact that a run begins now.
+    fn start(&self, run: RunId) -> RunStart {
+        let stages = self.policy.stages().map(|stages| {
+            let tasks = stages.stages.iter().map(|stage| stage.tasks.clone());
+            tasks.collect()
+        });
+        RunStart {
+            run,
+            command: self.command.clone(),
+            config: self.config.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            sandbox: self.place.sandbox.name().to_owned(),
+            stages: stages.unwrap_or_default(),
+            at_ms: now_ms(),
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
@@ -62,6 +84,11 @@ pub struct Finished {
     /// The key of the configuration that can be raised to go on, where a budget ended it.
     pub raise: Option<String>,
 }
+
+/// A replay came to a request that was not recorded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unrecorded(String);
 
 /// What brought a run's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +119,7 @@ pub struct Engine {
     run: RunId,
     ends_at: Option<Instant>,
     exhausted: Option<Exhausted>,
+    replay: Option<ReplaySource>,
     disclosure: Disclosure,
     providers: Providers,
     /// How the run ends as soon as its jobs are stopped.
@@ -119,21 +147,7 @@ impl Engine {
                 .map_or(1, |(start, _)| start.run.0 + 1),
         );
         let cancel = parts.shutdown.kill().child_token();
-        let start = RunStart {
-            run,
-            command: parts.command,
-            config: parts.config,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            sandbox: parts.place.sandbox.name().to_owned(),
-            stages: parts.policy.stages().map_or_else(Vec::new, |stages| {
-                stages
-                    .stages
-                    .iter()
-                    .map(|stage| stage.tasks.clone())
-                    .collect()
-            }),
-            at_ms: now_ms(),
-        };
+        let start = parts.start(run);
         let settings = parts.settings.clone();
         let mut recorder = Recorder::new(
             parts.writer,
@@ -145,7 +159,14 @@ impl Engine {
             parts.progress,
         );
         let earlier = recorder.lineage().run_time();
-        recorder.record(vec![Fact::RunStarted(start)])?;
+        let mut facts = vec![Fact::RunStarted(start)];
+        facts.extend(
+            parts
+                .replay
+                .as_ref()
+                .map(|source| replay::fact(run, source)),
+        );
+        recorder.record(facts)?;
         let mut engine = Self {
             recorder,
             policy: parts.policy,
@@ -163,6 +184,7 @@ impl Engine {
                 .time
                 .map(|limit| Instant::now() + limit.saturating_sub(earlier)),
             exhausted: None,
+            replay: parts.replay,
             providers: Providers::new(&parts.models, settings.outage_limit),
             disclosure: settings.disclosure,
             ending: None,
@@ -195,6 +217,7 @@ impl Engine {
         let mut stopped = None;
         let mut killed_at: Option<Instant> = None;
         loop {
+            self.check_replay()?;
             self.recorder.judge_finished()?;
             self.heed_providers();
             if self.exhausted.is_none() && self.shutdown.level() == Level::Run {
@@ -237,6 +260,8 @@ impl Engine {
                         batch.push(event);
                     }
                     self.recorder.handle(std::mem::take(&mut batch))?;
+                    // What was asked and not recorded makes what a job ends with worthless.
+                    self.check_replay()?;
                     self.end(ended)?;
                 }
                 () = self.shutdown.drain().cancelled(), if killed_at.is_none() => {
@@ -255,6 +280,19 @@ impl Engine {
                     self.volatile.waiting.retain(|_, until| *until > Instant::now());
                 }
             }
+        }
+    }
+
+    /// Fails where something was asked that was not recorded: from there on nothing would be
+    /// what it was.
+    fn check_replay(&self) -> anyhow::Result<()> {
+        match self
+            .replay
+            .as_ref()
+            .and_then(|source| source.replay.missing())
+        {
+            Some(what) => Err(Unrecorded(what).into()),
+            None => Ok(()),
         }
     }
 
@@ -404,6 +442,7 @@ impl Engine {
         };
         let job = started.job.clone();
         self.volatile.running.remove(&job);
+        self.recorder.forget_traffic(&job);
         let ended = match ended {
             Ok(end) => self.recorder.end(end)?,
             // A panic is our own defect: the job counts as failed infrastructure.

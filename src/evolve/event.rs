@@ -4,7 +4,7 @@ use super::gates::GateEnd;
 use super::plan::JobKey;
 use crate::domain::{CallId, CallSettlement, FileTree, Proposal, Purpose, VariantId};
 use crate::evaluate::EvaluateEnd;
-use crate::model::{Denied, Intent};
+use crate::model::{Denied, Intent, Traffic};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 pub(super) enum Event {
     /// A model call wants to leave.
     Intend(Intent, oneshot::Sender<Result<CallId, Denied>>),
-    /// A model call ended.
-    Settle(CallSettlement, oneshot::Sender<()>),
+    /// A model call ended; its traffic where that is kept.
+    Settle(CallSettlement, Option<Traffic>, oneshot::Sender<()>),
     /// The diagnosing model answered an attempt; the job goes on when this is recorded.
     Proposed {
         attempt: VariantId,

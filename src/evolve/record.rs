@@ -7,6 +7,7 @@ use super::budget::{Exhausted, Granted, Treasury};
 use super::event::{Event, JobEnd};
 use super::notes;
 use super::plan::JobKey;
+use super::traffic::{Ended, Keeper};
 use super::{Budgets, Progress};
 use crate::archive::{Reader, Writer};
 use crate::domain::{AttemptEnd, CallId, CallIntent, CallSubject, Fact, RunId, VariantId, Verdict};
@@ -32,6 +33,7 @@ pub(super) struct Recorder {
     executions: HashMap<JobKey, u32>,
     next_call: CallId,
     treasury: Treasury<Asker>,
+    keeper: Keeper,
     pub(super) held: BTreeMap<VariantId, JobEnd>,
     /// How often each job ended because a provider was in trouble, which does not count.
     pub(super) excused: HashMap<CallSubject, usize>,
@@ -61,6 +63,7 @@ impl Recorder {
             executions: HashMap::new(),
             next_call,
             treasury,
+            keeper: Keeper::default(),
             held: BTreeMap::new(),
             excused: HashMap::new(),
             calls: 0,
@@ -155,9 +158,22 @@ impl Recorder {
             | Fact::RunEnded(_)
             | Fact::Faulted(_)
             | Fact::CallIntended(_)
-            | Fact::CallSettled(_) => return,
+            | Fact::CallSettled(_)
+            | Fact::Recorded(_)
+            | Fact::Replays(_) => return,
         };
         self.tell(progress);
+    }
+
+    /// Forgets what was kept of a job's traffic: it has ended.
+    pub(super) fn forget_traffic(&mut self, job: &JobKey) {
+        let subject = match job {
+            JobKey::Improve(attempt) => CallSubject::Attempt(*attempt),
+            JobKey::Evaluate(key) => {
+                CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat)
+            }
+        };
+        self.keeper.forget(|who| who.subject == subject);
     }
 
     /// Returns the budget of the archive that is used up, if one is.
@@ -170,11 +186,14 @@ impl Recorder {
     pub(super) fn handle(&mut self, events: Vec<Event>) -> anyhow::Result<()> {
         let mut facts = Vec::new();
         let mut answers: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
+        let mut ended = Vec::new();
         for event in events {
             match event {
                 Event::Intend(intent, done) => self.treasury.ask(intent, done),
-                Event::Settle(settlement, done) => {
+                Event::Settle(settlement, traffic, done) => {
                     self.treasury.settle(&settlement);
+                    let call = settlement.id;
+                    ended.extend(traffic.map(|traffic| Ended { call, traffic }));
                     facts.push(Fact::CallSettled(settlement));
                     answers.push(Box::new(move || done.send(()).unwrap_or_default()));
                 }
@@ -194,6 +213,7 @@ impl Recorder {
                 }
             }
         }
+        facts.extend(self.keeper.keep(&self.writer, ended)?);
         let mut id = self.next_call;
         let Granted { granted, denied } = self.treasury.grant(&mut self.next_call);
         for (intent, done) in granted {

@@ -22,6 +22,8 @@ pub struct EngineSettings {
     pub infra_retries: u32,
     /// What may be used.
     pub budgets: Budgets,
+    /// Whether the traffic of model calls is kept.
+    pub record: bool,
     /// Time that a run waits for a provider that answers nobody.
     pub outage_limit: Duration,
     /// Image in which agents change themselves.

@@ -59,7 +59,7 @@ impl Starter {
         events: mpsc::UnboundedSender<Event>,
         cancel: CancellationToken,
     ) -> Self {
-        let books = ChannelBooks::new(events.clone());
+        let books = ChannelBooks::new(events.clone()).keeping_traffic(settings.record);
         Self {
             place,
             suite,

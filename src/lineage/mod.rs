@@ -12,8 +12,8 @@ pub use spend::{Spend, SubjectSpend};
 pub use tree::{Row, walk};
 
 use crate::domain::{
-    Attempt, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Outcome, RunEnd, RunId, RunStart,
-    Standing, Tally, TaskId, Variant, VariantId, Verdict,
+    Attempt, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Outcome, Replay, RunEnd, RunId,
+    RunStart, Standing, Tally, TaskId, Variant, VariantId, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -29,6 +29,7 @@ pub struct Lineage {
     evaluations: BTreeMap<EvaluationKey, Evaluation>,
     faults: Vec<Fault>,
     runs: Vec<(RunStart, Option<RunEnd>)>,
+    replays: BTreeMap<RunId, Replay>,
     /// The last moment of each process that any of its facts tells.
     last_seen: BTreeMap<RunId, i64>,
     spend: Spend,
@@ -107,6 +108,10 @@ impl Lineage {
             }
             Fact::CallIntended(intent) => self.spend.intend(intent),
             Fact::CallSettled(settlement) => self.spend.settle(settlement),
+            Fact::Recorded(_) => {}
+            Fact::Replays(replay) => {
+                self.replays.insert(replay.run, replay.clone());
+            }
         }
     }
 
@@ -266,6 +271,18 @@ impl Lineage {
         &self.runs
     }
 
+    /// Returns the runs that took their answers from recordings, so that nothing of them was
+    /// charged, in order.
+    pub fn replays(&self) -> impl Iterator<Item = &Replay> {
+        self.replays.values()
+    }
+
+    /// Returns what calls of such runs cost when they were recorded.
+    pub fn replayed(&self) -> SubjectSpend {
+        let is_replayed = |run: &RunId| self.replays.contains_key(run);
+        self.spend.total(|intent| is_replayed(&intent.run))
+    }
+
     /// Returns how long the processes that wrote were at work together. One that died is
     /// taken to have ended with the last fact that it recorded.
     pub fn run_time(&self) -> Duration {
@@ -314,6 +331,8 @@ fn stamp(fact: &Fact) -> Option<(RunId, i64)> {
         Fact::Proposed { .. }
         | Fact::VariantMade(_)
         | Fact::Judged { .. }
-        | Fact::CallSettled(_) => return None,
+        | Fact::CallSettled(_)
+        | Fact::Recorded(_)
+        | Fact::Replays(_) => return None,
     })
 }

@@ -155,7 +155,9 @@ impl CommandModel {
             self.dir.display()
         );
         match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => ModelError::Failed {
+            io::ErrorKind::WouldBlock
+            | io::ErrorKind::OutOfMemory
+            | io::ErrorKind::ExecutableFileBusy => ModelError::Failed {
                 what,
                 retryable: true,
                 may_be_charged: false,

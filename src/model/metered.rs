@@ -1,11 +1,12 @@
 //! The one way to a model: every call is booked, bounded, retried and written down here.
 
 use super::ledger::{Bound, Ledger, OpenCall};
-use super::pace::{Heard, Permit};
+use super::pace::Permit;
 use super::request::{Outgoing, prepare};
 use super::retry::Tried;
 use super::seen::{Line, Seen};
 use super::stream::Open;
+use super::tape::Tape;
 use super::wire::Dialect;
 use super::{Allowance, Books, CallError, Intent, Model, ModelError, Reply, ReplyStream, Retry};
 use crate::domain::{CallSubject, Role};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Whose calls these are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct JobSubject {
     /// What they are for.
     pub subject: CallSubject,
@@ -27,7 +28,7 @@ pub struct JobSubject {
 /// A model in the hands of one job.
 pub struct Metered {
     model: Arc<Model>,
-    job: JobSubject,
+    job: Arc<JobSubject>,
     retry: Retry,
     ledger: Arc<Ledger>,
     seen: Arc<Seen>,
@@ -59,7 +60,7 @@ impl Metered {
             retry: model.retry(),
             seen: Arc::new(Seen::new(model.pace().clone())),
             model,
-            job,
+            job: Arc::new(job),
             ledger: Arc::new(Ledger::new(books, allowance)),
         }
     }
@@ -166,7 +167,7 @@ impl Metered {
         // Declared first, so that it goes last: after the settlement is on its way.
         let _under_way = self.ledger.begin();
         let (outgoing, mut line) = self.begin(dialect, request)?;
-        let once = || self.model.whole(dialect, &outgoing.body);
+        let once = |tape| self.model.whole(dialect, &outgoing.body, tape);
         let result = match self.tries(&outgoing, &mut line.tries, once).await {
             Ok(Answered { what, call, .. }) => {
                 call.answered(&what);
@@ -181,7 +182,7 @@ impl Metered {
     async fn streamed(&self, dialect: Dialect, request: &Value) -> Result<ReplyStream, CallError> {
         let under_way = self.ledger.begin();
         let (outgoing, mut line) = self.begin(dialect, request)?;
-        let once = || self.model.first(dialect, &outgoing.body);
+        let once = |tape| self.model.first(dialect, &outgoing.body, tape);
         let answered = match self.tries(&outgoing, &mut line.tries, once).await {
             Ok(answered) => answered,
             Err(error) => {
@@ -235,7 +236,7 @@ impl Metered {
         &self,
         outgoing: &Outgoing,
         tries: &mut u32,
-        once: impl Fn() -> F,
+        once: impl Fn(Arc<Tape>) -> F,
     ) -> Result<Answered<T>, CallError>
     where
         F: Future<Output = Result<T, ModelError>>,
@@ -250,13 +251,15 @@ impl Metered {
         loop {
             let permit = turns.admit().await;
             *tries += 1;
-            let mut call = self.ledger.open(self.intent(bound), bound).await?;
+            let tape = self.ledger.tape(self.job.clone(), *tries);
+            let opened = self.ledger.open(self.intent(bound), bound, tape.clone());
+            let mut call = opened.await?;
             let seed = call.id().0;
             call.leaves();
             let began = Instant::now();
             drop(waiting);
-            let result = once().await;
-            let advice = turns.hear(&permit, Heard::of(&result));
+            let result = once(tape.clone()).await;
+            let advice = turns.hear(&permit, self.model.heard(&result));
             let error = match result {
                 Ok(what) => {
                     return Ok(Answered {
@@ -277,7 +280,11 @@ impl Metered {
                 advice,
                 seed,
             };
-            match self.retry.pause(&error, tried) {
+            let pause = match self.model.replay() {
+                Some(replay) => replay.is_tried_again(&tape).then_some(Duration::ZERO),
+                None => self.retry.pause(&error, tried),
+            };
+            match pause {
                 Some(pause) => {
                     tracing::debug!(call = seed, tried = *tries, %error, "trying again");
                     tokio::time::sleep(pause).await;

@@ -21,6 +21,7 @@ mod call;
 mod chunks;
 mod clip;
 mod command;
+mod exchange;
 mod http;
 mod ledger;
 mod metered;
@@ -28,12 +29,14 @@ mod openai;
 mod pace;
 mod price;
 mod prices;
+mod replay;
 mod reply;
 mod request;
 mod retry;
 mod seen;
 mod settings;
 mod stream;
+mod tape;
 pub mod transcript;
 mod translate;
 mod usage;
@@ -47,10 +50,12 @@ pub use account::{Account, Allowance, Limit, Room};
 pub use books::{Books, Denied, Intent, Scope};
 pub use call::CallError;
 pub use clip::clip;
+pub use exchange::{Exchange, Outline, Stored, Traffic};
 pub use metered::{JobSubject, Metered};
 pub use pace::{Advice, Call, Health, Heard, Pace, Permit};
 pub use price::{Price, Rates};
 pub use prices::{Listed, PriceList, listed_price, price_table};
+pub use replay::{Recorded, Replay, Replayed};
 pub use reply::Reply;
 pub use retry::Retry;
 pub use settings::{LimitField, ModelSettings, SettingsError};
@@ -64,8 +69,10 @@ use futures_util::StreamExt as _;
 use openai::OpenAiModel;
 use reply::About;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stream::Came;
+use tape::Tape;
 use wire::Answer;
 
 /// A model as configured for a role.
@@ -85,6 +92,7 @@ enum Provider {
     Command(CommandModel),
     OpenAi(OpenAiModel),
     Anthropic(AnthropicModel),
+    Replay(Arc<Replay>),
 }
 
 /// Why a model gave no reply. Whose doing it is decides what is done about it.
@@ -157,6 +165,21 @@ impl Model {
         })
     }
 
+    /// Makes a model that answers from recordings: whatever serves it otherwise, nothing of
+    /// that is needed, and nothing is charged.
+    pub fn replaying(settings: &ModelSettings, replay: Arc<Replay>) -> Self {
+        Self {
+            // What the recorded calls cost is recorded, too.
+            price: settings.known_price().unwrap_or(Price::Free),
+            max_output_tokens: settings.output_limit(),
+            takes_images: settings.images,
+            retry: settings.retry,
+            pace: Pace::default(),
+            name: settings.model.clone(),
+            provider: Provider::Replay(replay),
+        }
+    }
+
     /// Checks that what serves it is there, without starting or sending anything: a run with
     /// a misspelled program would otherwise count one failure after the other.
     pub fn check(&self) -> Result<(), SettingsError> {
@@ -164,6 +187,7 @@ impl Model {
             Provider::Command(command) => command.check(),
             Provider::OpenAi(openai) => openai.check(),
             Provider::Anthropic(anthropic) => anthropic.check(),
+            Provider::Replay(_) => Ok(()),
         }
     }
 
@@ -171,7 +195,8 @@ impl Model {
     /// Messages where the provider speaks it.
     pub fn speaks(&self, dialect: Dialect) -> bool {
         match (&self.provider, dialect) {
-            (_, Dialect::Chat) | (Provider::Anthropic(_), Dialect::Messages) => true,
+            (_, Dialect::Chat)
+            | (Provider::Anthropic(_) | Provider::Replay(_), Dialect::Messages) => true,
             (Provider::Command(_) | Provider::OpenAi(_), Dialect::Messages) => false,
         }
     }
@@ -217,9 +242,14 @@ impl Model {
     ///
     /// Visible in this module only: who wants an answer asks [`Metered`], so that no call is
     /// off the books.
-    pub(self) async fn whole(&self, dialect: Dialect, body: &Value) -> Result<Reply, ModelError> {
+    pub(self) async fn whole(
+        &self,
+        dialect: Dialect,
+        body: &Arc<Value>,
+        tape: Arc<Tape>,
+    ) -> Result<Reply, ModelError> {
         let began = Instant::now();
-        let answer = match self.send(dialect, body, false).await? {
+        let answer = match self.send(dialect, body, false, &tape).await? {
             Answer::Whole(answer) => answer,
             // Some providers are asked for a stream whatever the caller wants.
             Answer::Stream(mut events) => {
@@ -234,16 +264,22 @@ impl Model {
             }
         };
         let about = About::new(dialect, body, self, began.elapsed());
-        reply::read(answer, &about)
+        reply::read(answer, &about).map(|reply| tape.as_recorded(reply))
     }
 
     /// Asks the provider once, for a stream, and waits for its first event.
-    pub(self) async fn first(&self, dialect: Dialect, body: &Value) -> Result<Came, ModelError> {
+    pub(self) async fn first(
+        &self,
+        dialect: Dialect,
+        body: &Arc<Value>,
+        tape: Arc<Tape>,
+    ) -> Result<Came, ModelError> {
         let began = Instant::now();
-        match self.send(dialect, body, true).await? {
+        match self.send(dialect, body, true, &tape).await? {
             Answer::Whole(answer) => {
                 let about = About::new(dialect, body, self, began.elapsed());
-                reply::read(answer, &about).map(Came::Whole)
+                let reply = reply::read(answer, &about)?;
+                Ok(Came::Whole(tape.as_recorded(reply)))
             }
             Answer::Stream(mut events) => match events.next().await {
                 Some(Ok(first)) => Ok(Came::Stream(first, events)),
@@ -258,10 +294,12 @@ impl Model {
     async fn send(
         &self,
         dialect: Dialect,
-        body: &Value,
+        body: &Arc<Value>,
         stream: bool,
+        tape: &Arc<Tape>,
     ) -> Result<Answer, ModelError> {
-        match (&self.provider, dialect) {
+        tape.send(dialect, stream, body);
+        let answer = match (&self.provider, dialect) {
             (Provider::Command(command), Dialect::Chat) => {
                 command.ask(body).await.map(Answer::Whole)
             }
@@ -269,9 +307,27 @@ impl Model {
             (Provider::Anthropic(anthropic), dialect) => {
                 anthropic.send(dialect, body, stream).await
             }
+            (Provider::Replay(replay), dialect) => replay.answer(tape, dialect, body).await,
             (Provider::Command(_) | Provider::OpenAi(_), Dialect::Messages) => {
                 Err(request::other_dialect())
             }
+        };
+        tape.hear(answer)
+    }
+
+    /// Returns what it answers from, if that is recordings.
+    fn replay(&self) -> Option<&Replay> {
+        match &self.provider {
+            Provider::Replay(replay) => Some(replay),
+            Provider::Command(_) | Provider::OpenAi(_) | Provider::Anthropic(_) => None,
+        }
+    }
+
+    /// Returns what a try says of the provider. Recordings are never slow, and never out.
+    fn heard<T>(&self, result: &Result<T, ModelError>) -> Heard {
+        match self.replay() {
+            Some(_) => Heard::Answer,
+            None => Heard::of(result),
         }
     }
 }

@@ -118,9 +118,18 @@ pub enum SettingsError {
 
 impl SettingsError {
     pub(super) fn unknown_provider(provider: &str) -> Self {
+        let known = PROVIDERS.map(|name| format!("`{name}`")).join(", ");
+        let near = PROVIDERS
+            .iter()
+            .map(|name| (strsim::damerau_levenshtein(provider, name), name))
+            .filter(|(distance, _)| *distance <= 3)
+            .min();
         Self::UnknownProvider {
             provider: provider.to_owned(),
-            known: PROVIDERS.map(|name| format!("`{name}`")).join(", "),
+            known: match near {
+                Some((_, near)) => format!("{known}; did you mean `{near}`?"),
+                None => known,
+            },
         }
     }
 
@@ -314,7 +323,8 @@ mod tests {
                 provider: "comand".to_owned(),
                 ..settings()
             }),
-            "unknown provider `comand`; known are `openai`, `anthropic`, `command`"
+            "unknown provider `comand`; known are `openai`, `anthropic`, `command`; \
+             did you mean `command`?"
         );
         assert_eq!(
             refusal(ModelSettings {

@@ -230,7 +230,8 @@ impl Open {
         let latency = self.began.elapsed();
         let dialect = self.line.dialect();
         let about = About::new(dialect, &self.request, &self.model, latency);
-        reply::read_streamed(fold.finish(), &about)
+        let reply = reply::read_streamed(fold.finish(), &about);
+        self.call.tape().as_recorded(reply)
     }
 
     fn answered(self, reply: Reply) {

@@ -127,6 +127,15 @@ pub fn duration(ms: u64) -> String {
     format!("{} min {} s", ms / 60_000, ms % 60_000 / 1000)
 }
 
+/// Returns milliseconds as seconds, for JSON.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "2^53 milliseconds are 285,000 years"
+)]
+pub(super) fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1e3
+}
+
 /// Returns a size in bytes with a unit of 1024.
 pub fn size(bytes: u64) -> String {
     let mut unit = "B";

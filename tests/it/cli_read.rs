@@ -475,17 +475,19 @@ fn show_an_evaluation() {
     Patch
       diff --git a/x b/x
 
-    Trajectory
-      user: Fix it.
-      [call 1] finish=stop tokens=1000/100
-      assistant: Done.
-        [call 9] finish=stop
-
     Agent log
       agent on red-test
 
     Verifier log
       3 tests
+
+    Trajectory
+      1 turn, 0 tool calls, 1,000 tokens in, 100 out, 0.8 s waited for the model
+      user
+        Fix it.
+      turn 1 · 1,000 tokens in, 100 out · 0.8 s
+        Done.
+        [call 9] finish=stop
     "#);
     // A part of a task's name is enough if it is in no other.
     assert_eq!(

@@ -1,6 +1,6 @@
 //! Runs whose provider goes down: they wait, lose nothing, and end where it never comes back.
 
-use crate::support::{Plan, World};
+use crate::support::{Plan, Upstream, World};
 use dgm::archive::Reader;
 use dgm::domain::{Fact, Outcome};
 use std::path::Path;
@@ -140,6 +140,67 @@ fn a_provider_that_never_comes_back_ends_the_run_and_nothing_is_lost() {
     assert_eq!(found(&world.path("torn")), expected);
     assert_in_order(&world, "torn");
     world.assert_nothing_is_left();
+}
+
+/// A world whose models are served over HTTP by a server that wants this key.
+const KEY: &str = "sk-of-the-outage-tests";
+
+fn served(plan: &Plan) -> (World, Upstream) {
+    let world = strict(plan);
+    let upstream = Upstream::start(world.path("."), &[KEY]);
+    world.serve(&upstream.url(), "api_key_env = \"MODEL_KEY\"");
+    (world, upstream)
+}
+
+#[test]
+fn a_server_that_goes_down_and_comes_back_changes_nothing() {
+    let (world, mut upstream) = served(&PLAN);
+    let line = |archive: &str| format!("evolve {archive} --config config.toml");
+    let mut calm = world.start_with(&line("calm"), &[("MODEL_KEY", KEY)]);
+    assert_eq!(calm.code(), Some(0), "{}", calm.talk());
+    let before = upstream.asked();
+    let mut run = world.start_with(&line("torn"), &[("MODEL_KEY", KEY)]);
+    run.wait_until("asks the model", |_| upstream.asked() > before + 10);
+    upstream.set_up(false);
+    run.wait_until("is paused", |run| run.talk().contains("paused since 20"));
+    upstream.set_up(true);
+    assert_eq!(run.code(), Some(0), "{}", run.talk());
+    assert!(run.talk().contains("going on after "), "{}", run.talk());
+    assert_eq!(found(&world.path("torn")), found(&world.path("calm")));
+    assert_in_order(&world, "torn");
+}
+
+#[test]
+fn a_key_that_is_refused_ends_the_run_at_once() {
+    let (world, upstream) = served(&PLAN);
+    let line = "evolve demo --config config.toml";
+    let mut run = world.start_with(line, &[("MODEL_KEY", "sk-another-one")]);
+    assert_eq!(run.code(), Some(4), "{}", run.talk());
+    let talk = run.talk();
+    for part in [
+        "answers 401",
+        "cannot be used",
+        "go on with `dgm evolve demo`",
+    ] {
+        assert!(talk.contains(part), "{talk}");
+    }
+    assert!(!talk.contains("sk-another-one"), "{talk}");
+    assert!(
+        upstream.asked() <= 2,
+        "once by each of the jobs: {}",
+        upstream.asked()
+    );
+    let lineage = Reader::open(&world.path("demo"))
+        .unwrap()
+        .lineage()
+        .unwrap();
+    assert_eq!(
+        (lineage.evaluations().count(), lineage.attempts().count()),
+        (0, 0)
+    );
+    let mut run = world.start_with("evolve demo", &[("MODEL_KEY", KEY)]);
+    assert_eq!(run.code(), Some(0), "{}", run.talk());
+    assert_in_order(&world, "demo");
 }
 
 #[test]

@@ -78,7 +78,9 @@ impl Facts {
             | Fact::Evaluated(_)
             | Fact::Faulted(_)
             | Fact::CallIntended(_)
-            | Fact::CallSettled(_) => {}
+            | Fact::CallSettled(_)
+            | Fact::Recorded(_)
+            | Fact::Replays(_) => {}
         }
     }
 

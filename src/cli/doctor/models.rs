@@ -4,7 +4,7 @@ use crate::archive::{self, Layout, Writer};
 use crate::cli::error::{Hint as _, usage};
 use crate::cli::progress::command_line;
 use crate::cli::run;
-use crate::config::Settings;
+use crate::config::{Overrides, Settings};
 use crate::domain::{CallId, CallSettlement, CallSubject, Role, Usd};
 use crate::evolve::Desk;
 use crate::model::{
@@ -15,8 +15,8 @@ use crate::view::models::{Answer, Asked};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -40,7 +40,7 @@ pub(super) async fn ask(dir: &Path) -> anyhow::Result<Found> {
             "`--models` asks the models that an archive's `dgm.toml` names: say which archive",
         );
     }
-    let settings = run::unchecked_settings(dir)?;
+    let settings = run::configured(dir, &Overrides::default())?;
     if !is_booked {
         let asked = each(&settings, &Arc::new(Counting::new(None))).await;
         return Ok(Found { asked, is_booked });
@@ -99,8 +99,7 @@ async fn one(
         tries: 2,
         ..Retry::default()
     };
-    let metered =
-        Metered::new(Arc::new(model), books, job, Allowance::default()).with_retry(retry);
+    let metered = Metered::new(Arc::new(model), books, job, Allowance::default()).with_retry(retry);
     let request = json!({"messages": [{"role": "user", "content": QUESTION}]});
     let answer = match tokio::time::timeout(PATIENCE, metered.complete(&request)).await {
         Ok(Ok(reply)) => Answer::Given {

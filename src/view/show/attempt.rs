@@ -1,6 +1,6 @@
 //! An attempt as text: why it was made, what was proposed, how it ended.
 
-use super::{Stored, Subject, variant, weights};
+use super::{Kept, Subject, trajectory, variant, weights};
 use crate::domain::{Attempt, Entry, VariantId};
 use crate::view::figure::{moment, percent};
 use crate::view::line::clean;
@@ -10,7 +10,7 @@ use crate::view::style::{Ink, Style};
 /// Weights that are shown.
 const WEIGHTS: usize = 6;
 
-pub(super) fn text(subject: Subject<'_>, stored: &[Stored], style: Style) -> Option<String> {
+pub(super) fn text(subject: Subject<'_>, kept: &Kept, style: Style) -> Option<String> {
     let attempt = subject.lineage.attempt(subject.id)?;
     let mut page = Page::new(style, subject.full);
     let glyphs = style.glyphs();
@@ -37,7 +37,7 @@ pub(super) fn text(subject: Subject<'_>, stored: &[Stored], style: Style) -> Opt
     proposal(&mut page, attempt);
     variant::spend(&mut page, subject, style);
     variant::faults(&mut page, subject, style);
-    texts(&mut page, subject, stored);
+    texts(&mut page, subject, kept, style);
     Some(page.finish())
 }
 
@@ -121,8 +121,9 @@ pub(super) fn proposal(page: &mut Page, attempt: &Attempt) {
     }
 }
 
-/// Adds what is stored: addresses first, then the contents.
-pub(super) fn texts(page: &mut Page, subject: Subject<'_>, stored: &[Stored]) {
+/// Adds what is kept: addresses first, then the contents; the longest comes last.
+pub(super) fn texts(page: &mut Page, subject: Subject<'_>, kept: &Kept, style: Style) {
+    let stored = &kept.stored;
     if stored.is_empty() {
         return;
     }
@@ -142,6 +143,9 @@ pub(super) fn texts(page: &mut Page, subject: Subject<'_>, stored: &[Stored]) {
             };
             page.block(text, 30, keep);
         }
+    }
+    if let Some(kept) = &kept.trajectory {
+        trajectory::text(page, kept, style);
     }
 }
 

@@ -1,7 +1,8 @@
 //! `dgm.show/1`: `kind` says whether it is a variant, an attempt or an evaluation.
 
+use super::trajectory_json::{self, TrajectoryShape};
 use super::variant::call_subject;
-use super::{FileChange, Stored, Subject, belongs};
+use super::{FileChange, Kept, Stored, Subject, belongs};
 use crate::domain::{Attempt, BlobId, CallSubject, Evaluation, Purpose, Role};
 use crate::lineage::Lineage;
 use crate::view::figure;
@@ -252,8 +253,8 @@ fn evaluation_shape<'a>(subject: Subject<'a>, evaluation: &'a Evaluation) -> Eva
         detail: &evaluation.detail,
         task_digest: &evaluation.task_digest,
         context_overflow: evaluation.context_overflow,
-        agent_seconds: seconds(evaluation.timing.agent_ms),
-        verifier_seconds: seconds(evaluation.timing.verifier_ms),
+        agent_seconds: figure::seconds(evaluation.timing.agent_ms),
+        verifier_seconds: figure::seconds(evaluation.timing.verifier_ms),
         run: evaluation.run.0,
         execution: evaluation.execution,
         settled: figure::moment(evaluation.at_ms),
@@ -265,14 +266,6 @@ fn evaluation_shape<'a>(subject: Subject<'a>, evaluation: &'a Evaluation) -> Eva
             ("transcript", evaluation.transcript.as_ref()),
         ]),
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "2^53 milliseconds are 285,000 years"
-)]
-fn seconds(ms: u64) -> f64 {
-    ms as f64 / 1e3
 }
 
 fn cost(subject: Subject<'_>) -> CostShape {
@@ -317,9 +310,10 @@ struct AttemptShape<'a> {
     cost: CostShape,
     faults: Vec<FaultShape<'a>>,
     texts: BTreeMap<&'static str, &'a str>,
+    trajectory: Option<TrajectoryShape<'a>>,
 }
 
-pub(super) fn attempt(subject: Subject<'_>, stored: &[Stored]) -> Option<String> {
+pub(super) fn attempt(subject: Subject<'_>, kept: &Kept) -> Option<String> {
     let attempt = subject.lineage.attempt(subject.id)?;
     Some(json::text(&AttemptShape {
         schema: SCHEMA,
@@ -328,7 +322,8 @@ pub(super) fn attempt(subject: Subject<'_>, stored: &[Stored]) -> Option<String>
         origin: origin(subject.lineage, attempt),
         cost: cost(subject),
         faults: faults(subject),
-        texts: texts(stored),
+        texts: texts(&kept.stored),
+        trajectory: kept.trajectory.as_ref().map(trajectory_json::shape),
     }))
 }
 
@@ -339,19 +334,17 @@ struct OneEvaluationShape<'a> {
     number: u32,
     evaluation: EvaluationShape<'a>,
     texts: BTreeMap<&'static str, &'a str>,
+    trajectory: Option<TrajectoryShape<'a>>,
 }
 
-pub(super) fn evaluation(
-    subject: Subject<'_>,
-    evaluation: &Evaluation,
-    stored: &[Stored],
-) -> String {
+pub(super) fn evaluation(subject: Subject<'_>, evaluation: &Evaluation, kept: &Kept) -> String {
     json::text(&OneEvaluationShape {
         schema: SCHEMA,
         kind: "evaluation",
         number: subject.id.0,
         evaluation: evaluation_shape(subject, evaluation),
-        texts: texts(stored),
+        texts: texts(&kept.stored),
+        trajectory: kept.trajectory.as_ref().map(trajectory_json::shape),
     })
 }
 

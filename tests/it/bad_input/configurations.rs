@@ -80,7 +80,7 @@ fn a_name_that_stands_for_nothing() {
     exit 2
     ");
     assert_snapshot!(refused("provider = \"command\"", "provider = \"comand\""), @"
-    Error: `dgm.toml` is no usable configuration: `models.diagnose` makes no model: unknown provider `comand`; known are `command`
+    Error: `dgm.toml` is no usable configuration: `models.diagnose` makes no model: unknown provider `comand`; known are `openai`, `anthropic`, `command`; did you mean `command`?
     Hint: docs/configuration.md lists every key
     exit 2
     ");

@@ -62,6 +62,8 @@ pub(crate) fn audit(dir: &Path, asked: usize, when: &str) {
             Fact::Proposed { attempt, .. } => format!("proposal of {attempt}"),
             Fact::CallIntended(intent) => format!("intent {:?}", intent.id),
             Fact::CallSettled(settlement) => format!("settlement {:?}", settlement.id),
+            Fact::Recorded(recording) => format!("recording of {:?}", recording.call),
+            Fact::Replays(replay) => format!("source of {:?}", replay.run),
             Fact::RunStarted(_) | Fact::RunEnded(_) | Fact::Faulted(_) => continue,
         };
         assert!(keys.insert(key.clone()), "{when}: {key} is there twice");

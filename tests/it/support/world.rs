@@ -151,12 +151,27 @@ impl World {
         self.path(archive)
     }
 
+    /// Serves the models of all roles over HTTP instead; `key` says where the key is.
+    pub(crate) fn serve(&self, url: &str, key: &str) {
+        let program = format!("command = [{:?}]\n", self.path("model.sh"));
+        for _role in ["diagnose", "modify", "solve"] {
+            self.configure("provider = \"command\"", "provider = \"openai\"");
+            self.configure(&program, &format!("base_url = {url:?}\n{key}\n"));
+        }
+    }
+
     /// Starts a command line.
     pub(crate) fn start(&self, line: &str) -> Running {
+        self.start_with(line, &[])
+    }
+
+    /// Starts a command line with more in its environment.
+    pub(crate) fn start_with(&self, line: &str, env: &[(&str, &str)]) -> Running {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let talk = self.path(&format!("talk-{number}"));
         let child = self
             .command(line)
+            .envs(env.iter().copied())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&talk).unwrap())
             .spawn()
@@ -198,8 +213,10 @@ impl World {
     pub(crate) fn edit(&self, name: &str, old: &str, new: &str) {
         let file = self.path(name);
         let text = std::fs::read_to_string(&file).unwrap();
+        let mode = std::fs::metadata(&file).unwrap().permissions();
         assert!(text.contains(old), "{name} has no `{old}`:\n{text}");
         durable::write(&file, text.replacen(old, new, 1).as_bytes()).unwrap();
+        std::fs::set_permissions(&file, mode).unwrap();
     }
 
     /// Waits until no process of this world is left.

@@ -218,6 +218,18 @@ async fn a_server_that_is_not_there_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_speak_tls_gets_nothing() {
+    let server = Server::start([]).await;
+    let world = world_with(Server::start([]).await, |settings| {
+        settings.base_url = Some(server.url().replace("http:", "https:"));
+    });
+    let what = failure(&world).await;
+    assert!(what.starts_with("no connection to `https://"), "{what}");
+    assert_eq!(booked(&world).await, [FREE; 3]);
+    assert_eq!(server.asked().len(), 0);
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_take_the_connection_costs_nothing() {
     // A queue of one that nobody empties: the kernel answers no further connection.
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
