@@ -3,13 +3,15 @@
 //! Invariant: what a task wants and cannot have is an error that names it; nothing is left
 //! out silently.
 
+use super::compose::{self, Compose};
 use super::digest::{self, HarborIgnored, Ignored};
 use super::fault::{LoadError, Spot};
 use super::folder;
+use super::lint::lint;
 use super::manifest::Manifest;
 use super::step;
 use super::task::{Hidden, Kind, Permits, Recipe, Steps, Task};
-use crate::domain::{FileTree, TaskId};
+use crate::domain::{FileTree, TaskId, TreePath};
 use crate::sandbox::Network;
 use crate::sandbox::docker::image::recipe_digest;
 use std::fs;
@@ -36,11 +38,10 @@ pub(super) fn load(dir: &Path, permits: &Permits) -> Result<Task, LoadError> {
         Some(folder) => workspace(dir, &files, folder)?,
         None => FileTree::new(),
     };
-    let task = assemble(id, &files, manifest, permits)?;
-    Ok(Task {
-        workspace: Arc::new(workspace),
-        ..task
-    })
+    let mut task = assemble(id, &files, manifest, permits)?;
+    task.workspace = Arc::new(workspace);
+    task.findings = lint(&task, &files);
+    Ok(task)
 }
 
 /// Returns the files that belong to the task.
@@ -80,7 +81,20 @@ fn assemble(
         );
     }
     let network = manifest.environment.network.unwrap_or(network);
-    let (image, mut recipes) = image(&id, files, &manifest)?;
+    let compose = match files.get(compose::FILE) {
+        Some(_) => Some(Compose::read(text(files, compose::FILE, NO_MANIFEST)?)?),
+        None => None,
+    };
+    let (image, mut recipes) = image(&id, files, &manifest, compose.as_ref())?;
+    if let Some(compose) = compose {
+        let environment = &mut manifest.environment;
+        environment.workdir = environment.workdir.take().or(compose.workdir);
+        manifest.agent.user = manifest.agent.user.take().or(compose.user.clone());
+        manifest.verifier.user = manifest.verifier.user.take().or(compose.user);
+        // The task's own table comes last, so it wins.
+        let own = std::mem::take(&mut environment.env);
+        environment.env = compose.env.into_iter().chain(own).collect();
+    }
     let common = step::Common {
         files,
         manifest: &manifest,
@@ -133,6 +147,7 @@ fn assemble(
         },
         recipes,
         warnings: manifest.warnings,
+        findings: Vec::new(),
         id,
     })
 }
@@ -142,22 +157,24 @@ fn image(
     id: &TaskId,
     files: &FileTree,
     manifest: &Manifest,
+    compose: Option<&Compose>,
 ) -> Result<(Option<String>, Vec<Recipe>), LoadError> {
     let own = &manifest.own;
     let named = own.image.as_ref().or(manifest.environment.image.as_ref());
-    let compose = "environment/docker-compose.yaml";
-    if files.get(compose).is_some() {
-        return Err(LoadError::Unsupported {
-            spot: Spot::file(compose),
-            what: "a task of services".to_owned(),
-            todo: "bring what it needs into one image and remove the file",
-        });
-    }
+    let named = named.or(compose.and_then(|compose| compose.image.as_ref()));
     if let Some(image) = named {
         return Ok((Some(image.clone()), Vec::new()));
     }
-    let environment = folder::below(files, "environment");
-    if environment.get("Dockerfile").is_some() {
+    let build = compose.and_then(|compose| compose.build.as_ref());
+    let (folder, dockerfile) = match build {
+        Some((context, dockerfile)) if context.is_empty() => ("environment".to_owned(), dockerfile.as_str()),
+        Some((context, dockerfile)) => (format!("environment/{context}"), dockerfile.as_str()),
+        None => ("environment".to_owned(), "Dockerfile"),
+    };
+    let mut environment = folder::below(files, &folder);
+    if let Some(file) = environment.get(dockerfile).map(|file| file.bytes.clone()) {
+        let path = TreePath::new("Dockerfile").expect("a plain name is a valid path");
+        environment.insert(path, file, false);
         let recipe = recipe(id.as_str(), environment, manifest.environment.build_timeout);
         return Ok((Some(recipe.image.clone()), vec![recipe]));
     }

@@ -8,6 +8,8 @@
 
 mod answer;
 mod check;
+mod checks;
+mod compose;
 mod digest;
 mod disclose;
 mod fault;
@@ -17,6 +19,7 @@ mod folder;
 mod glob;
 pub mod images;
 mod judge;
+mod lint;
 mod load;
 mod manifest;
 pub mod polyglot;
@@ -29,11 +32,13 @@ mod task;
 mod trial;
 
 pub use answer::{Answer, AnswerFault, take_answer};
-pub use check::{CheckRow, Checked, check};
+pub use check::{CheckRow, Checked, Effort, check};
+pub use checks::{Checks, Standing};
 pub use disclose::Disclosed;
 pub use fault::{LoadError, Spot};
 pub use folder::read_folder;
 pub use judge::{Judgement, judge};
+pub use lint::Finding;
 pub use suite::{SelectError, Suite, SuiteError};
 pub use task::{Hidden, Kind, Permits, Recipe, Steps, Task};
 pub use trial::{Played, Player, Trial, TrialEnd, Turn};

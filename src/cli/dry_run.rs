@@ -58,7 +58,7 @@ fn print(
 
 fn plan_of(dir: &Path, settings: &Settings, lineage: &Lineage) -> anyhow::Result<Plan> {
     let name = Layout::new(dir).config().display().to_string();
-    let suite = workplace::load_suite(&settings.benchmark)?;
+    let suite = workplace::load_suite(&settings.benchmark, &settings.permits)?;
     let stages = config_error(settings.stages(&suite), &name)?;
     comparable(lineage, &suite, &stages).wrong(KEEP)?;
     let tasks: Vec<Vec<String>> = stages

@@ -6,7 +6,7 @@ use super::place::{Shape, split};
 use super::run::{Budget, KEEP, Run, configured, out_of_budget, settings};
 use super::traffic::Traffic;
 use super::ui::Ui;
-use super::{block_on, show, workplace};
+use super::{block_on, making, show, workplace};
 use crate::archive::{Reader, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
@@ -110,11 +110,13 @@ impl Args {
     ) -> anyhow::Result<Finished> {
         let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
         let writer = Writer::open(dir)?;
-        let suite: Suite = workplace::load_suite(&settings.benchmark)?;
+        let mut suite: Suite = workplace::load_suite(&settings.benchmark, &settings.permits)?;
+    workplace::unchecked(ui, settings, &mut suite);
         let tasks = workplace::select(&suite, &self.tasks)?;
         let lineage = writer.lineage()?;
         same_tasks(&lineage, &suite).wrong(KEEP)?;
         workplace::refuse_unfit(settings.backend, tasks.iter())?;
+        making::prepare_for_run(ui, settings.backend, &suite.path, tasks.iter()).await?;
         let images = workplace::images(tasks.iter(), None);
         let place = workplace::open(settings.backend, writer.id(), &images).await?;
         let ids: Vec<TaskId> = tasks.iter().map(|task| task.id.clone()).collect();

@@ -6,7 +6,7 @@ use super::init::{self, Source, config_error};
 use super::run::{Budget, KEEP, Run, configured, out_of_budget, settings};
 use super::traffic::{Remake, Traffic};
 use super::ui::Ui;
-use super::{block_on, dry_run, workplace};
+use super::{block_on, dry_run, making, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
@@ -153,7 +153,8 @@ async fn evolve(
     }
     let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
     let writer = Writer::open(dir)?;
-    let suite: Suite = workplace::load_suite(&settings.benchmark)?;
+    let mut suite: Suite = workplace::load_suite(&settings.benchmark, &settings.permits)?;
+    workplace::unchecked(ui, settings, &mut suite);
     if let Some(left_out) = workplace::left_out(&suite) {
         ui.warn(&left_out);
     }
@@ -169,6 +170,7 @@ async fn evolve(
         })
     };
     workplace::refuse_unfit(settings.backend, in_stages())?;
+    making::prepare_for_run(ui, settings.backend, &suite.path, in_stages()).await?;
     let images = workplace::images(in_stages(), Some(&settings.engine.agent_image));
     let place = workplace::open(settings.backend, writer.id(), &images).await?;
     let rounds = settings.generations();

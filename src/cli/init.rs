@@ -122,7 +122,7 @@ pub(super) fn create(dir: &Path, source: &Source, checks_models: bool) -> anyhow
         config_error(settings.check_models(), &name)?;
     }
     if source.config.is_some() {
-        let suite = workplace::load_suite(&settings.benchmark)?;
+        let suite = workplace::load_suite(&settings.benchmark, &settings.permits)?;
         config_error(settings.stages(&suite), &name)?;
     }
     let agent = seed_agent(source, &raw, &config_dir)?;
@@ -254,7 +254,10 @@ fn rebase(text: &str, raw: &Raw, source: &Source, config_dir: &Path) -> anyhow::
         .with_context(|| format!("there is no benchmark `{}`", path.display()))
         .hint("`benchmark.path` is relative to the configuration's file")?;
     let rebased = Raw {
-        benchmark: crate::config::RawBenchmark { path: absolute },
+        benchmark: crate::config::RawBenchmark {
+            path: absolute,
+            ..raw.benchmark.clone()
+        },
         ..raw.clone()
     };
     toml::to_string(&rebased).context("could not write the configuration")

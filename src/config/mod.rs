@@ -13,4 +13,4 @@ pub use raw::{
     Raw, RawBenchmark, RawBudget, RawEvolve, RawModel, RawModels, RawPolicy, RawPrice, RawSandbox,
     RawStage,
 };
-pub use resolve::{Backend, Overrides, Settings, budgets};
+pub use resolve::{Backend, Overrides, Settings, Unchecked, budgets};

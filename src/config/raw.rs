@@ -38,6 +38,14 @@ pub struct Raw {
 pub struct RawBenchmark {
     /// Folder of Harbor task directories; relative to the archive.
     pub path: PathBuf,
+    /// What is done with tasks that `dgm bench check` has not found good as they are now:
+    /// `warn`, `skip` or `allow`.
+    #[serde(default = "unchecked")]
+    pub unchecked: String,
+}
+
+fn unchecked() -> String {
+    "warn".to_owned()
 }
 
 /// `[[stages]]`: `tasks`, `subset`, or `count` for the next tasks in order of name.
@@ -151,6 +159,13 @@ pub struct RawSandbox {
     pub disk_mb: u64,
     /// KiB of log that are kept per run.
     pub log_kb: u64,
+    /// What tasks that want a network get: `none`, or `public` (the engine's default network).
+    pub network: String,
+    /// Variables of this machine that a task may name as `${NAME}`; never keys.
+    pub env: Vec<String>,
+    /// What root in a task's image may do: `none`, or `files` (with files and users of the
+    /// image what root may).
+    pub capabilities: String,
 }
 
 impl Default for RawSandbox {
@@ -163,6 +178,9 @@ impl Default for RawSandbox {
             processes: 256,
             disk_mb: 512,
             log_kb: 1024,
+            network: "none".to_owned(),
+            env: Vec::new(),
+            capabilities: "none".to_owned(),
         }
     }
 }

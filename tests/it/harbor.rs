@@ -296,7 +296,7 @@ async fn a_verifier_that_misbehaves_disturbs_no_other() {
     bad(
         "gigabytes",
         "",
-        &format!("echo 1 > {reward}.txt; while :; do head -c 8M /dev/zero > /logs/verifier/f$((n=n+1)); done\n"),
+        &format!("echo 1 > {reward}.txt; n=0; while :; do n=$((n + 1)); head -c 8M /dev/zero > /logs/verifier/f$n; done\n"),
     );
     bad("output", "", &format!("head -c 50M /dev/urandom; echo 1 > {reward}.txt\n"));
     bad("endless", "[verifier]\ntimeout_sec = 2\n", "trap '' TERM; while :; do sleep 1; done\n");

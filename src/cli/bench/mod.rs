@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod images;
 mod import;
 mod list;
 
@@ -20,6 +21,7 @@ enum Command {
     List(list::Args),
     Check(check::Args),
     Build(build::Args),
+    Images(images::Args),
     Import(import::Args),
 }
 
@@ -29,6 +31,7 @@ impl Args {
             Command::List(args) => args.run(ui),
             Command::Check(args) => args.run(ui),
             Command::Build(args) => args.run(ui),
+            Command::Images(args) => args.run(ui),
             Command::Import(args) => args.run(ui),
         }
     }

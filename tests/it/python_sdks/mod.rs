@@ -9,7 +9,7 @@ use dgm::model::{
     Allowance, Books, Denied, Intent, JobSubject, Metered, Model, ModelSettings, Price, Retry,
 };
 use dgm::sandbox::local::LocalSandbox;
-use dgm::sandbox::{AgentSource, Exit, Limits};
+use dgm::sandbox::{Root, AgentSource, Exit, Limits};
 use futures_util::future::BoxFuture;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -103,7 +103,9 @@ async fn tried(provider: &str, arguments: &[&str]) -> Tried {
         role: Role::Solve,
         instruction: "Try them.".to_owned(),
         workspace: Arc::new(FileTree::new()),
-        workdir: "/work".to_owned(),
+        root: Root::Sealed,
+        workdir: Some("/work".to_owned()),
+        writable: Vec::new(),
         env: Vec::new(),
         deadline: Duration::from_secs(600),
         limits: Limits::default(),
