@@ -8,8 +8,8 @@ use super::traffic;
 use crate::domain::{
     AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, CommitId,
     Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Outcome, Proposal, Purpose,
-    Role, RunEnd, RunId, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant, VariantId,
-    Verdict,
+    Regrade, Role, RunEnd, RunId, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant,
+    VariantId, Verdict,
 };
 use rusqlite::types::{FromSql, Type};
 use rusqlite::{Connection, Row};
