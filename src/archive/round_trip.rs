@@ -8,8 +8,8 @@ use super::layout::FORMAT;
 use crate::domain::{
     AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, CommitId,
     Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Gate, Outcome, Pattern,
-    Proposal, Purpose, Recording, Regrade, Replay, Role, RunEnd, RunId, RunStart, TaskId, Timing, Tokens,
-    TreeId, Usd, Variant, VariantId, Verdict,
+    Proposal, Purpose, Recording, Regrade, Replay, Role, RunEnd, RunId, RunStart, TaskId, Timing,
+    Tokens, TreeId, Usd, Variant, VariantId, Verdict,
 };
 use crate::lineage::Lineage;
 use proptest::collection::vec;

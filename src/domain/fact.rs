@@ -2,7 +2,7 @@
 
 use super::{
     AttemptEnd, BlobId, CallIntent, CallSettlement, Decision, Evaluation, EvaluationKey, Fault,
-    Proposal, Recording, Replay, RunId, TaskId, Variant, VariantId, Verdict,
+    Proposal, Recording, Regrade, Replay, RunId, TaskId, Variant, VariantId, Verdict,
 };
 
 /// A process began to write.

@@ -9,7 +9,7 @@ use dgm::model::{
     Allowance, Books, Denied, Intent, JobSubject, Metered, Model, ModelSettings, Price, Retry,
 };
 use dgm::sandbox::local::LocalSandbox;
-use dgm::sandbox::{Root, AgentSource, Exit, Limits};
+use dgm::sandbox::{AgentSource, Exit, Limits, Root};
 use futures_util::future::BoxFuture;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
