@@ -212,7 +212,7 @@ impl Bench {
             agent: None,
             placed: Vec::new(),
             root: dgm::sandbox::Root::Sealed,
-        workdir: Some("/workspace".to_owned()),
+            workdir: Some("/workspace".to_owned()),
             writable: Vec::new(),
             command: vec!["true".to_owned()],
             env: Vec::new(),
@@ -259,6 +259,7 @@ impl Bench {
             place: self.place.clone(),
             suite: self.suite.clone(),
             models: models()?,
+            replay: None,
             settings: settings(workers),
             shutdown: Shutdown::default(),
             progress,
@@ -398,6 +399,9 @@ fn models() -> anyhow::Result<RoleModels> {
 
 fn settings(workers: usize) -> EngineSettings {
     EngineSettings {
+        record: false,
+        disclosure: dgm::domain::Disclosure::Visible,
+        outage_limit: Duration::from_secs(3600),
         workers,
         modify_timeout: Duration::from_secs(60),
         agent_timeout: Duration::from_secs(60),

@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Folder inside the sandbox that holds the instruction.
 const TASK_DIR: &str = "/tmp/dgm-task";
+/// An agent that ran out of time had too little if it waited for more than one in so many
+/// seconds of it.
+const WAITED_SHARE: u32 = 10;
 
 /// Where agents are run: a backend, and a folder for the sockets of this process.
 #[derive(Clone)]
@@ -100,6 +103,22 @@ pub struct AgentEnd {
     pub state: Option<State>,
     /// Wall time of the sandbox.
     pub took: Duration,
+}
+
+impl AgentEnd {
+    /// Returns what happened where the agent's time was over and its calls had waited for the
+    /// provider during too large a part of it: then its end says nothing about the agent.
+    pub fn starved(&self, metered: &Metered, deadline: Duration) -> Option<String> {
+        let waited = metered.waited();
+        let is_starved = self.exit == Exit::TimedOut && waited * WAITED_SHARE >= deadline;
+        is_starved.then(|| {
+            format!(
+                "the agent's calls waited for the model's provider for {} s of its {} s",
+                waited.as_secs(),
+                deadline.as_secs()
+            )
+        })
+    }
 }
 
 /// Runs an agent to its end; its model calls go through `metered`.

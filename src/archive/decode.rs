@@ -4,6 +4,7 @@
 //! column; nothing unknown is passed over.
 
 use super::db::FACT_TABLES;
+use super::traffic;
 use crate::domain::{
     AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, CommitId,
     Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Outcome, Proposal, Purpose,
@@ -17,7 +18,7 @@ use serde::de::DeserializeOwned;
 /// A table: its columns in the order in which its decoder takes them.
 type Table = (&'static [&'static str], fn(&mut Columns<'_>) -> Read<Fact>);
 
-type Read<T> = rusqlite::Result<T>;
+pub(super) type Read<T> = rusqlite::Result<T>;
 
 /// Columns that a later format than the first added: table, column, that format, and what
 /// stands in their place where they are not there.
@@ -27,7 +28,7 @@ const ADDED: [(&str, &str, u32, &str); 2] = [
 ];
 
 /// The tables of [`FACT_TABLES`]. Named columns, so that a newer format may add some.
-const TABLES: [Table; 11] = [
+const TABLES: [Table; 14] = [
     (
         &[
             "run", "command", "config", "version", "sandbox", "stages", "at_ms",
@@ -53,6 +54,7 @@ const TABLES: [Table; 11] = [
         ],
         attempt,
     ),
+    (&["attempt", "run", "at_ms"], disclosure),
     (
         &[
             "attempt",
@@ -91,6 +93,7 @@ const TABLES: [Table; 11] = [
             "reward",
             "detail",
             "task_digest",
+            "image",
             "agent_log_blob",
             "verifier_log_blob",
             "patch_blob",
@@ -152,13 +155,25 @@ const TABLES: [Table; 11] = [
         ],
         call_settlement,
     ),
+    (&traffic::RECORDING, traffic::recording),
+    (&traffic::REPLAY, traffic::replay),
 ];
 
 /// Hands every fact of a database of that format, with its position, to a function: table by
 /// table in an order in which folding works, and within a table in the order of recording.
 pub(super) fn each(db: &Connection, format: u32, take: &mut dyn FnMut(i64, Fact)) -> Read<()> {
+    each_of(db, format, &|_| true, take)
+}
+
+/// Hands the facts of some tables, with their positions, to a function, as [`each`] does.
+pub(super) fn each_of(
+    db: &Connection,
+    format: u32,
+    is_wanted: &dyn Fn(&str) -> bool,
+    take: &mut dyn FnMut(i64, Fact),
+) -> Read<()> {
     for ((table, since), (columns, decode)) in FACT_TABLES.into_iter().zip(TABLES) {
-        if since > format {
+        if since > format || !is_wanted(table) {
             continue;
         }
         let list: Vec<&str> = columns
@@ -192,7 +207,7 @@ fn or_default(table: &str, column: &'static str, format: u32) -> &'static str {
 
 /// A row whose columns are taken one after the other. By position, because looking for a
 /// name in every row takes longer than everything else.
-struct Columns<'row> {
+pub(super) struct Columns<'row> {
     row: &'row Row<'row>,
     table: &'static str,
     columns: &'static [&'static str],
@@ -201,7 +216,7 @@ struct Columns<'row> {
 
 impl Columns<'_> {
     /// Takes the next column.
-    fn take<T: FromSql>(&mut self) -> Read<T> {
+    pub(super) fn take<T: FromSql>(&mut self) -> Read<T> {
         self.taken += 1;
         self.row.get(self.taken)
     }
@@ -223,12 +238,18 @@ impl Columns<'_> {
         self.named(|text| serde_json::from_str(text).ok())
     }
 
-    fn count(&mut self) -> Read<u64> {
+    pub(super) fn optional_count(&mut self) -> Read<Option<u64>> {
+        let number: Option<i64> = self.take()?;
+        let exact = number.map(u64::try_from).transpose();
+        exact.map_err(|_| self.unreadable("a number below zero"))
+    }
+
+    pub(super) fn count(&mut self) -> Read<u64> {
         let number: i64 = self.take()?;
         u64::try_from(number).map_err(|_| self.unreadable(&number.to_string()))
     }
 
-    fn blob(&mut self) -> Read<Option<BlobId>> {
+    pub(super) fn blob(&mut self) -> Read<Option<BlobId>> {
         Ok(self.take::<Option<String>>()?.map(BlobId::from_hex))
     }
 
@@ -240,7 +261,7 @@ impl Columns<'_> {
         Ok(TaskId::new(self.take::<String>()?))
     }
 
-    fn run(&mut self) -> Read<RunId> {
+    pub(super) fn run(&mut self) -> Read<RunId> {
         self.take().map(RunId)
     }
 
@@ -391,6 +412,7 @@ fn evaluation(row: &mut Columns<'_>) -> Read<Fact> {
         reward: row.take()?,
         detail: row.take()?,
         task_digest: row.take()?,
+        image: row.take()?,
         agent_log: row.blob()?,
         verifier_log: row.blob()?,
         patch: row.blob()?,
@@ -415,6 +437,14 @@ fn fault(row: &mut Columns<'_>) -> Read<Fact> {
         execution: row.take()?,
         at_ms: row.take()?,
     }))
+}
+
+fn disclosure(row: &mut Columns<'_>) -> Read<Fact> {
+    Ok(Fact::Disclosed {
+        attempt: row.variant()?,
+        run: row.run()?,
+        at_ms: row.take()?,
+    })
 }
 
 fn verdict(row: &mut Columns<'_>) -> Read<Fact> {

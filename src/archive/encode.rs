@@ -3,6 +3,7 @@
 //! Invariant: an insert is all that ever happens to a table of facts, and unique keys, not
 //! code, forbid a second result of the same job.
 
+use super::traffic;
 use crate::domain::{
     AttemptEnd, BlobId, CallIntent, CallSettlement, CallSubject, Decision, Evaluation, Fact, Fault,
     Proposal, Purpose, RunEnd, RunStart, TaskId, Variant, VariantId, Verdict,
@@ -18,6 +19,11 @@ pub(super) fn insert(db: &Connection, seq: i64, fact: &Fact) -> rusqlite::Result
             add(db, "run_end", params![seq, run.0, reason, at_ms])
         }
         Fact::Decided(decision) => attempt(db, seq, decision),
+        Fact::Disclosed {
+            attempt,
+            run,
+            at_ms,
+        } => add(db, "disclosure", params![seq, attempt.0, run.0, at_ms]),
         Fact::Proposed {
             attempt,
             proposal: answer,
@@ -40,6 +46,8 @@ pub(super) fn insert(db: &Connection, seq: i64, fact: &Fact) -> rusqlite::Result
         }
         Fact::CallIntended(intent) => call(db, seq, intent),
         Fact::CallSettled(settlement) => call_settlement(db, seq, settlement),
+        Fact::Recorded(recording) => traffic::insert_recording(db, seq, recording),
+        Fact::Replays(replay) => traffic::insert_replay(db, seq, replay),
     }
 }
 
@@ -49,6 +57,7 @@ pub(super) fn describe(fact: &Fact) -> String {
         Fact::RunStarted(start) => format!("the start of run {}", start.run.0),
         Fact::RunEnded(end) => format!("the end of run {}", end.run.0),
         Fact::Decided(decision) => format!("the decision on attempt {}", decision.attempt),
+        Fact::Disclosed { attempt, .. } => format!("the disclosure for attempt {attempt}"),
         Fact::Proposed { attempt, .. } => format!("the proposal of attempt {attempt}"),
         Fact::AttemptEnded(end) => format!("the end of attempt {}", end.attempt),
         Fact::VariantMade(variant) => format!("variant {}", variant.id),
@@ -71,6 +80,8 @@ pub(super) fn describe(fact: &Fact) -> String {
         Fact::CallSettled(settlement) => {
             format!("the settlement of model call {}", settlement.id.0)
         }
+        Fact::Recorded(recording) => format!("the recording of model call {}", recording.call.0),
+        Fact::Replays(replay) => format!("the source of run {}", replay.run.0),
     }
 }
 
@@ -91,14 +102,20 @@ pub(super) fn blobs(fact: &Fact) -> Vec<&BlobId> {
         .into_iter()
         .flatten()
         .collect(),
+        Fact::Recorded(recording) => {
+            let blobs = [Some(&recording.request), recording.answer.as_ref()];
+            blobs.into_iter().flatten().collect()
+        }
         Fact::RunStarted(_)
         | Fact::RunEnded(_)
         | Fact::Decided(_)
+        | Fact::Disclosed { .. }
         | Fact::VariantMade(_)
         | Fact::Faulted(_)
         | Fact::Judged { .. }
         | Fact::CallIntended(_)
-        | Fact::CallSettled(_) => Vec::new(),
+        | Fact::CallSettled(_)
+        | Fact::Replays(_) => Vec::new(),
     }
 }
 
@@ -116,18 +133,21 @@ pub(super) fn inexact_number(fact: &Fact) -> Option<&'static str> {
             .then_some("the reward is not a finite number"),
         Fact::RunStarted(_)
         | Fact::RunEnded(_)
+        | Fact::Disclosed { .. }
         | Fact::Proposed { .. }
         | Fact::AttemptEnded(_)
         | Fact::VariantMade(_)
         | Fact::Faulted(_)
         | Fact::Judged { .. }
         | Fact::CallIntended(_)
-        | Fact::CallSettled(_) => None,
+        | Fact::CallSettled(_)
+        | Fact::Recorded(_)
+        | Fact::Replays(_) => None,
     }
 }
 
 /// Adds a row to a table whose columns are given in the schema's order.
-fn add(db: &Connection, table: &str, values: &[&dyn ToSql]) -> rusqlite::Result<()> {
+pub(super) fn add(db: &Connection, table: &str, values: &[&dyn ToSql]) -> rusqlite::Result<()> {
     let marks = vec!["?"; values.len()].join(", ");
     // A table's column count is checked by SQLite, their order by the round-trip test.
     let mut statement = db.prepare_cached(&format!("INSERT INTO {table} VALUES ({marks})"))?;
@@ -141,7 +161,7 @@ fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
 }
 
 /// Makes a count what SQLite holds, which knows signed numbers only.
-fn count(number: u64) -> rusqlite::Result<i64> {
+pub(super) fn count(number: u64) -> rusqlite::Result<i64> {
     i64::try_from(number).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
@@ -277,6 +297,7 @@ fn evaluation(db: &Connection, seq: i64, evaluation: &Evaluation) -> rusqlite::R
             evaluation.reward,
             evaluation.detail,
             evaluation.task_digest,
+            evaluation.image,
             text(evaluation.agent_log.as_ref()),
             text(evaluation.verifier_log.as_ref()),
             text(evaluation.patch.as_ref()),

@@ -30,6 +30,7 @@ mod reap;
 mod resolve;
 #[cfg(test)]
 mod round_trip;
+mod traffic;
 mod tree_object;
 mod writer;
 

@@ -10,9 +10,12 @@ use super::git::Git;
 use super::layout::{FORMAT, Layout};
 use super::resolve::resolve;
 use super::tree_object;
-use crate::domain::{BlobId, CommitId, Fact, FileTree, VariantId};
+use crate::domain::{BlobId, CommitId, Fact, FileTree, Recording, VariantId};
 use crate::lineage::Lineage;
 use std::path::Path;
+
+/// The table of recordings.
+const RECORDING: &str = "recording";
 
 /// An archive open for reading. It holds no lock and never writes; what it returns is one
 /// consistent state, also while a writer is at work.
@@ -89,19 +92,36 @@ impl Reader {
     /// Returns the fold of all facts.
     pub fn lineage(&self) -> Result<Lineage> {
         let mut lineage = Lineage::default();
-        self.each_fact(&mut |_, fact| lineage.apply(&fact))?;
+        // Recordings say nothing about the archive, and may be as many as everything else.
+        let is_wanted = |table: &str| table != RECORDING;
+        self.each_fact(&is_wanted, &mut |_, fact| lineage.apply(&fact))?;
         Ok(lineage)
+    }
+
+    /// Returns what is kept of the traffic of model calls, in the order of recording.
+    pub fn recordings(&self) -> Result<Vec<Recording>> {
+        let mut recordings = Vec::new();
+        self.each_fact(&|table| table == RECORDING, &mut |_, fact| {
+            if let Fact::Recorded(recording) = fact {
+                recordings.push(recording);
+            }
+        })?;
+        Ok(recordings)
     }
 
     /// Returns all facts in the order in which they were recorded.
     pub fn facts(&self) -> Result<Vec<Fact>> {
         let mut facts = Vec::new();
-        self.each_fact(&mut |seq, fact| facts.push((seq, fact)))?;
+        self.each_fact(&|_| true, &mut |seq, fact| facts.push((seq, fact)))?;
         facts.sort_by_key(|(seq, _)| *seq);
         Ok(facts.into_iter().map(|(_, fact)| fact).collect())
     }
 
-    fn each_fact(&self, take: &mut dyn FnMut(i64, Fact)) -> Result<()> {
+    fn each_fact(
+        &self,
+        is_wanted: &dyn Fn(&str) -> bool,
+        take: &mut dyn FnMut(i64, Fact),
+    ) -> Result<()> {
         let fault = |error: rusqlite::Error| {
             if self.format > FORMAT {
                 // What cannot be understood was most likely added since.
@@ -114,7 +134,7 @@ impl Reader {
         };
         // One transaction, so that all tables are read in the same state.
         let transaction = self.connection.unchecked_transaction().map_err(fault)?;
-        decode::each(&transaction, self.format, take).map_err(fault)?;
+        decode::each_of(&transaction, self.format, is_wanted, take).map_err(fault)?;
         transaction.commit().map_err(fault)
     }
 

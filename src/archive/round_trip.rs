@@ -8,8 +8,8 @@ use super::layout::FORMAT;
 use crate::domain::{
     AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, CommitId,
     Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Gate, Outcome, Pattern,
-    Proposal, Purpose, Role, RunEnd, RunId, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant,
-    VariantId, Verdict,
+    Proposal, Purpose, Recording, Replay, Role, RunEnd, RunId, RunStart, TaskId, Timing, Tokens,
+    TreeId, Usd, Variant, VariantId, Verdict,
 };
 use crate::lineage::Lineage;
 use proptest::collection::vec;
@@ -34,7 +34,7 @@ fn draft() -> impl Strategy<Value = Draft> {
     let count = || 0..=i64::MAX.unsigned_abs();
     let real = any::<f64>().prop_map(|real| if real.is_finite() { real + 0.0 } else { 0.5 });
     (
-        0..12_u8,
+        0..14_u8,
         [text(), text(), text(), text(), text()],
         [count(), count(), count(), count(), count()],
         any::<[u32; 4]>(),
@@ -61,11 +61,14 @@ struct History {
     ended_runs: u32,
     attempts: u32,
     proposals: u32,
+    disclosed: u32,
     ended: u32,
     variants: Vec<VariantId>,
     judged: usize,
     calls: u64,
     settled: u64,
+    recorded: u64,
+    replays: u32,
     repeats: u32,
 }
 
@@ -94,7 +97,17 @@ impl History {
                 }));
             }
             2 | 3 => self.decide(draft),
-            4 if self.proposals < self.attempts => self.propose(draft),
+            4 if self.proposals < self.attempts => {
+                if draft.flags[0] && self.disclosed < self.proposals + 1 {
+                    self.disclosed = self.proposals + 1;
+                    self.facts.push(Fact::Disclosed {
+                        attempt: VariantId(self.disclosed),
+                        run: RunId(self.runs),
+                        at_ms: draft.time,
+                    });
+                }
+                self.propose(draft);
+            }
             5 | 6 if self.ended < self.attempts => self.end(draft),
             7 => self.evaluate(draft),
             8 => self.facts.push(Fact::Faulted(Fault {
@@ -119,6 +132,15 @@ impl History {
             }
             10 => self.call(draft),
             11 if self.settled < self.calls => self.settle(draft),
+            12 if self.recorded < self.calls => self.record(draft),
+            13 if self.replays < self.runs => {
+                self.replays += 1;
+                self.facts.push(Fact::Replays(Replay {
+                    run: RunId(self.replays),
+                    archive: draft.texts[0].clone(),
+                    place: draft.texts[1].clone(),
+                }));
+            }
             _ => {}
         }
     }
@@ -235,6 +257,7 @@ impl History {
             reward: draft.flags[2].then_some(draft.real),
             detail: draft.texts[1].clone(),
             task_digest: draft.texts[2].clone(),
+            image: Some(draft.texts[2].clone()).filter(|text| !text.is_empty()),
             agent_log: blob(draft, 0),
             verifier_log: blob(draft, 1),
             patch: blob(draft, 2),
@@ -287,6 +310,23 @@ impl History {
             estimated: draft.flags[1],
             cost: Usd(draft.time),
             latency_ms: input,
+        }));
+    }
+
+    fn record(&mut self, draft: &Draft) {
+        let base = self.recorded;
+        self.recorded += 1;
+        let messages = draft.counts[0];
+        self.facts.push(Fact::Recorded(Recording {
+            call: CallId(self.recorded),
+            dialect: if draft.flags[0] { "chat" } else { "messages" }.to_owned(),
+            streamed: draft.flags[1],
+            tried: draft.small[0],
+            digest: draft.texts[0].clone(),
+            messages,
+            base: (draft.flags[2] && base > 0).then_some((CallId(base), messages / 2)),
+            request: digest(b""),
+            answer: blob(draft, 3),
         }));
     }
 
@@ -361,9 +401,9 @@ fn a_second_result_of_the_same_job_is_impossible() {
             real: 0.5,
             flags: [true; 5],
         };
-        9
+        11
     ];
-    let kinds = [0, 1, 2, 4, 5, 7, 9, 10, 11];
+    let kinds = [0, 1, 2, 4, 5, 7, 9, 10, 11, 12, 13];
     let drafts = drafts.into_iter().zip(kinds).map(|(mut draft, kind)| {
         draft.kind = kind;
         draft
@@ -378,7 +418,7 @@ fn a_second_result_of_the_same_job_is_impossible() {
         let error = encode::insert(&db, seq, fact).expect_err(&encode::describe(fact));
         assert!(error.to_string().contains("UNIQUE"), "{error}");
     }
-    assert_eq!(facts.len(), 11, "every kind but faults, which may repeat");
+    assert_eq!(facts.len(), 14, "every kind but faults, which may repeat");
     for (table, _) in db::FACT_TABLES {
         for sql in [
             format!("UPDATE {table} SET seq = seq + 1000"),

@@ -51,6 +51,14 @@ CREATE TABLE proposal (
     exchange_blob             TEXT NOT NULL
 ) STRICT;
 
+-- Attempts whose diagnosis was shown hidden tests and reference solutions (`evidence = "paper"`).
+CREATE TABLE disclosure (
+    seq     INTEGER PRIMARY KEY,
+    attempt INTEGER NOT NULL UNIQUE REFERENCES attempt (attempt),
+    run     INTEGER NOT NULL REFERENCES run (run),
+    at_ms   INTEGER NOT NULL
+) STRICT;
+
 -- How an attempt ended: `failure` is null where there is a variant of that number.
 CREATE TABLE attempt_end (
     seq             INTEGER PRIMARY KEY,
@@ -92,6 +100,7 @@ CREATE TABLE evaluation (
     reward           REAL,
     detail           TEXT NOT NULL,
     task_digest      TEXT NOT NULL,
+    image            TEXT,
     agent_log_blob   TEXT,
     verifier_log_blob TEXT,
     patch_blob       TEXT,
@@ -168,4 +177,32 @@ CREATE TABLE call_settlement (
     estimated                 INTEGER NOT NULL CHECK (estimated IN (0, 1)),
     cost_usd_micros           INTEGER NOT NULL,
     latency_ms                INTEGER NOT NULL
+) STRICT;
+
+-- What a model was sent and what it answered, where a run was asked to keep it. The request is
+-- stored without its first `base_messages` messages, which the request of call `base` has as
+-- well; it was the `tried`-th try of it. Without an answer, the caller went away before anything
+-- came.
+CREATE TABLE recording (
+    seq            INTEGER PRIMARY KEY,
+    call           INTEGER NOT NULL UNIQUE REFERENCES call (call),
+    dialect        TEXT NOT NULL CHECK (dialect IN ('chat', 'messages')),
+    streamed       INTEGER NOT NULL CHECK (streamed IN (0, 1)),
+    tried          INTEGER NOT NULL,
+    request_digest TEXT NOT NULL,
+    messages       INTEGER NOT NULL,
+    base           INTEGER REFERENCES recording (call),
+    base_messages  INTEGER,
+    request_blob   TEXT NOT NULL,
+    answer_blob    TEXT,
+    CHECK ((base IS NULL) = (base_messages IS NULL)),
+    CHECK (base < call AND base_messages <= messages)
+) STRICT;
+
+-- A run that took its answers from the recordings of an archive: nothing of it was charged.
+CREATE TABLE replay (
+    seq     INTEGER PRIMARY KEY,
+    run     INTEGER NOT NULL UNIQUE REFERENCES run (run),
+    archive TEXT NOT NULL,
+    place   TEXT NOT NULL
 ) STRICT;

@@ -50,6 +50,11 @@ pub struct Needed {
 }
 
 impl Needed {
+    /// Returns whether its name is one of this program's own recipes.
+    pub fn is_own(&self) -> bool {
+        self.recipe.is_none() && self.name.starts_with("dgm-") && !self.name.contains('/')
+    }
+
     /// Returns whether it is built from a task's files.
     pub fn is_built(&self) -> bool {
         self.recipe.is_some()
@@ -60,7 +65,10 @@ impl Needed {
 pub fn needed<'a>(tasks: impl IntoIterator<Item = &'a Arc<Task>>) -> Vec<Needed> {
     let mut all: BTreeMap<String, Needed> = BTreeMap::new();
     for task in tasks {
-        let recipes = task.recipes.iter().map(|recipe| (&recipe.image, Some(recipe)));
+        let recipes = task
+            .recipes
+            .iter()
+            .map(|recipe| (&recipe.image, Some(recipe)));
         let verifiers = task.verifier_images();
         let named = task.image.iter().chain(verifiers).map(|name| (name, None));
         for (name, recipe) in recipes.chain(named) {
@@ -128,8 +136,18 @@ async fn make(
     if image::digest_of(engine, &needed.name).await?.is_some() {
         return Ok(Made::There);
     }
+    // Names of our own recipes are no registry's.
+    if needed.is_own() {
+        return Ok(Made::Failed(format!(
+            "the image `{0}` is not there: make it with `dgm bench build {0}`",
+            needed.name
+        )));
+    }
     if !making.pull {
-        return Ok(Made::Failed(format!("the image `{}` is not there", needed.name)));
+        return Ok(Made::Failed(format!(
+            "the image `{}` is not there",
+            needed.name
+        )));
     }
     store::pull(engine, &needed.name, line).await?;
     Ok(Made::Pulled)

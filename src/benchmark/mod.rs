@@ -2,12 +2,16 @@
 //!
 //! Invariant: hidden tests and reference solutions are [`Hidden`]: opaque outside this
 //! module, so that only the judge can place them into a sandbox, and only into a fresh one
-//! that no agent has been in. Nothing a verifier does not say is made up: no reward is a
+//! that no agent has been in. The one other door is [`Task::disclose`], which stays shut
+//! unless the configuration opens it. Nothing a verifier does not say is made up: no reward is a
 //! verifier error, never a zero.
 
 mod answer;
 mod check;
+mod checks;
+mod compose;
 mod digest;
+mod disclose;
 mod fault;
 #[cfg(test)]
 mod fixture;
@@ -15,6 +19,7 @@ mod folder;
 mod glob;
 pub mod images;
 mod judge;
+mod lint;
 mod load;
 mod manifest;
 mod patch;
@@ -30,10 +35,13 @@ mod task;
 mod trial;
 
 pub use answer::{Answer, AnswerFault, take_answer};
-pub use check::{CheckRow, Checked, check};
+pub use check::{CheckRow, Checked, Effort, check};
+pub use checks::{Checks, Standing};
+pub use disclose::Disclosed;
 pub use fault::{LoadError, Spot};
 pub use folder::read_folder;
 pub use judge::{Judgement, judge};
+pub use lint::Finding;
 pub use patch::patch;
 pub use publish::PublishError;
 pub use suite::{SelectError, Suite, SuiteError};

@@ -2,6 +2,7 @@
 
 use super::exit::Code;
 use super::place::Place;
+use super::prices;
 use super::ui::Ui;
 use crate::archive::{Layout, Reader};
 use crate::config::{self, parse};
@@ -21,6 +22,7 @@ Examples:
   dgm cost demo
   dgm cost demo --by variant
   dgm cost demo --by role,day
+  dgm cost --prices
   dgm cost demo --json | jq .total.cost_usd")]
 pub(super) struct Args {
     /// Folder of the archive [default: the current directory]
@@ -28,7 +30,10 @@ pub(super) struct Args {
     /// Sum by this only; several sum by all of them together
     #[arg(long, value_enum, value_delimiter = ',')]
     by: Vec<Grouping>,
-    /// Print JSON (`dgm.cost/1`), summed in every way, and as `--by` says
+    /// Show instead what models cost, as far as the program knows; needs no archive
+    #[arg(long, conflicts_with = "by")]
+    prices: bool,
+    /// Print JSON (`dgm.cost/1`, `dgm.prices/1`), summed in every way, and as `--by` says
     #[arg(long)]
     json: bool,
 }
@@ -67,6 +72,10 @@ impl From<Grouping> for By {
 
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
+        if self.prices {
+            ui.data(prices::show(self.json, ui.data_style()))?;
+            return Ok(Code::Done);
+        }
         let place = Place::of(self.dir.as_deref())?;
         let lineage = Reader::open(&place.dir)?.lineage()?;
         let by: Vec<By> = self.by.into_iter().map(By::from).collect();

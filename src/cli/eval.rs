@@ -3,14 +3,15 @@
 use super::error::Hint as _;
 use super::exit::Code;
 use super::place::{Shape, split};
-use super::run::{Budget, KEEP, Run, out_of_budget, settings};
+use super::run::{Budget, KEEP, Run, configured, out_of_budget, settings};
+use super::traffic::Traffic;
 use super::ui::Ui;
-use super::{block_on, show, workplace};
+use super::{block_on, making, show, workplace};
 use crate::archive::{Reader, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
 use crate::domain::{TaskId, VariantId};
-use crate::evolve::{EndCause, Finished, same_tasks};
+use crate::evolve::{EndCause, Finished, ReplaySource, same_tasks};
 use crate::policy::EvalPolicy;
 use crate::sys::shutdown::Shutdown;
 use anyhow::Context as _;
@@ -45,6 +46,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "BACKEND")]
     sandbox: Option<String>,
     #[command(flatten)]
+    traffic: Traffic,
+    #[command(flatten)]
     budget: Budget,
     /// Print the variant as JSON (`dgm.show/1`) at the end
     #[arg(long)]
@@ -64,17 +67,31 @@ impl Args {
         let overrides = Overrides {
             workers: self.workers,
             sandbox: self.sandbox.clone(),
+            record: self.traffic.record,
             ..Overrides::default()
         };
         let overrides = self.budget.with(overrides);
-        let settings = settings(&place.dir, &overrides)?;
-        let finished = block_on(self.evaluate(ui, &place.dir, &settings, variant))?;
+        let replay = self.traffic.source(ui)?;
+        let settings = match replay {
+            Some(_) => configured(&place.dir, &overrides)?,
+            None => settings(&place.dir, &overrides)?,
+        };
+        let run = self.evaluate(ui, &place.dir, &settings, variant, replay);
+        let finished = block_on(run)?;
         show::Args::of(self.words.clone(), self.json).run(ui)?;
         Ok(match finished.cause {
             EndCause::Goal => Code::Done,
             EndCause::Budget => {
                 ui.talk(&out_of_budget(&finished, "the same command"));
                 Code::Budget
+            }
+            EndCause::Provider => {
+                ui.talk(&format!(
+                    "stopped: {}\nwhat had ended is recorded: see to the provider (`dgm doctor \
+                     --models` asks each model), then try again",
+                    finished.reason
+                ));
+                Code::Unusable
             }
             EndCause::Interrupted => {
                 ui.talk("interrupted; what had ended is recorded");
@@ -89,14 +106,17 @@ impl Args {
         dir: &Path,
         settings: &Settings,
         variant: VariantId,
+        replay: Option<ReplaySource>,
     ) -> anyhow::Result<Finished> {
         let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
         let writer = Writer::open(dir)?;
-        let suite: Suite = workplace::load_suite(&settings.benchmark)?;
+        let mut suite: Suite = workplace::load_suite(&settings.benchmark, &settings.permits)?;
+        workplace::unchecked(ui, settings, &mut suite);
         let tasks = workplace::select(&suite, &self.tasks)?;
         let lineage = writer.lineage()?;
         same_tasks(&lineage, &suite).wrong(KEEP)?;
         workplace::refuse_unfit(settings.backend, tasks.iter())?;
+        making::prepare_for_run(ui, settings.backend, &suite.path, tasks.iter()).await?;
         let images = workplace::images(tasks.iter(), None);
         let place = workplace::open(settings.backend, writer.id(), &images).await?;
         let ids: Vec<TaskId> = tasks.iter().map(|task| task.id.clone()).collect();
@@ -108,6 +128,7 @@ impl Args {
             place,
             policy,
             rounds: 0,
+            replay,
         };
         run.go(ui, settings, shutdown).await
     }

@@ -3,13 +3,15 @@
 use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::init::{self, Source, config_error};
-use super::run::{Budget, KEEP, Run, out_of_budget, settings};
+use super::run::{Budget, KEEP, Run, configured, out_of_budget, settings};
+use super::traffic::{Remake, Traffic};
 use super::ui::Ui;
-use super::{block_on, workplace};
+use super::{block_on, dry_run, making, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
-use crate::evolve::{EndCause, Finished, comparable};
+use crate::domain::Disclosure;
+use crate::evolve::{EndCause, Finished, ReplaySource, comparable};
 use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
 use crate::view::tree;
@@ -28,8 +30,10 @@ use std::sync::Arc;
 Examples:
   dgm evolve demo --preset smoke            first look: no key, no network, no Docker
   dgm evolve demo --generations 10          go on with it
+  dgm evolve demo --dry-run                 what it would do, and what that may cost
   dgm evolve run --config my.toml           a new archive from your own configuration
-  dgm evolve run --sandbox docker           run in containers instead")]
+  dgm evolve run --sandbox docker           run in containers instead
+  dgm evolve again --replay run             the same again without any provider")]
 pub(super) struct Args {
     /// Folder of the archive [default: the current directory]
     dir: Option<PathBuf>,
@@ -45,8 +49,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "BACKEND")]
     sandbox: Option<String>,
     #[command(flatten)]
+    traffic: Traffic,
+    #[command(flatten)]
     budget: Budget,
-    /// Print the tree as JSON (`dgm.tree/1`) at the end
+    /// Show what the run would do and may cost, and do nothing; needs no key and no engine
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the tree as JSON (`dgm.tree/1`) at the end, or with `--dry-run` the plan
+    /// (`dgm.plan/1`)
     #[arg(long)]
     json: bool,
 }
@@ -54,27 +64,38 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
         let dir = self.dir.clone().unwrap_or_else(|| PathBuf::from("."));
-        if !exists(&dir) {
-            if self.dir.is_none() {
-                return usage(
-                    "the current directory holds no archive",
-                    "name the folder of one, or make one: `dgm evolve demo --preset smoke`",
-                );
-            }
-            init::create(&dir, &self.source)?;
-            ui.status(&format!("made the archive `{}`", dir.display()));
-        } else if self.source.says_more_than_a_preset() {
-            ui.warn("the archive is there already: it goes on with its own `dgm.toml`");
-        }
         let overrides = Overrides {
             generations: self.generations,
             workers: self.workers,
             sandbox: self.sandbox.clone(),
+            record: self.traffic.record,
             ..Overrides::default()
         };
         let overrides = self.budget.with(overrides);
-        let settings = settings(&dir, &overrides)?;
-        let (finished, rounds) = block_on(evolve(ui, &dir, &settings))?;
+        if !exists(&dir) && self.dir.is_none() {
+            return usage(
+                "the current directory holds no archive",
+                "name the folder of one, or make one: `dgm evolve demo --preset smoke`",
+            );
+        }
+        let replay = self.traffic.replay.as_deref();
+        let remake = Remake::of(&self.source, replay)?;
+        if self.dry_run {
+            dry_run::show(ui, &dir, &remake.source, &overrides, self.json)?;
+            return Ok(Code::Done);
+        }
+        if !exists(&dir) {
+            init::create(&dir, &remake.source, replay.is_none())?;
+            ui.status(&format!("made the archive `{}`", dir.display()));
+        } else if self.source.says_more_than_a_preset() {
+            ui.warn("the archive is there already: it goes on with its own `dgm.toml`");
+        }
+        let replay = self.traffic.source(ui)?;
+        let settings = match replay {
+            Some(_) => configured(&dir, &overrides)?,
+            None => settings(&dir, &overrides)?,
+        };
+        let (finished, rounds) = block_on(evolve(ui, &dir, &settings, replay))?;
         let lineage = crate::archive::Reader::open(&dir)?.lineage()?;
         ui.data(if self.json {
             tree::json(&lineage)
@@ -98,6 +119,14 @@ impl Args {
                 ui.talk(&out_of_budget(&finished, &format!("`{again}`")));
                 Code::Budget
             }
+            EndCause::Provider => {
+                ui.talk(&format!(
+                    "stopped: {}\nnothing is lost: see to the provider (`dgm doctor --models` asks \
+                     each model), then go on with `{again}`",
+                    finished.reason
+                ));
+                Code::Unusable
+            }
             EndCause::Goal => {
                 let more = rounds + 4;
                 ui.status(&format!(
@@ -110,10 +139,22 @@ impl Args {
     }
 }
 
-async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Finished, u32)> {
+async fn evolve(
+    ui: Ui,
+    dir: &Path,
+    settings: &Settings,
+    replay: Option<ReplaySource>,
+) -> anyhow::Result<(Finished, u32)> {
+    if settings.engine.disclosure == Disclosure::Paper {
+        ui.warn(
+            "`evidence = \"paper\"`: the diagnosing model is shown hidden tests and reference \
+             solutions; what is learned may be their answers",
+        );
+    }
     let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
     let writer = Writer::open(dir)?;
-    let suite: Suite = workplace::load_suite(&settings.benchmark)?;
+    let mut suite: Suite = workplace::load_suite(&settings.benchmark, &settings.permits)?;
+    workplace::unchecked(ui, settings, &mut suite);
     if let Some(left_out) = workplace::left_out(&suite) {
         ui.warn(&left_out);
     }
@@ -129,6 +170,7 @@ async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Fini
         })
     };
     workplace::refuse_unfit(settings.backend, in_stages())?;
+    making::prepare_for_run(ui, settings.backend, &suite.path, in_stages()).await?;
     let images = workplace::images(in_stages(), Some(&settings.engine.agent_image));
     let place = workplace::open(settings.backend, writer.id(), &images).await?;
     let rounds = settings.generations();
@@ -139,6 +181,7 @@ async fn evolve(ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<(Fini
         place,
         policy: Arc::new(policy),
         rounds,
+        replay,
     };
     Ok((run.go(ui, settings, shutdown).await?, rounds))
 }

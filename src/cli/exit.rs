@@ -46,5 +46,5 @@ Exit codes:
   1    failed
   2    the command line, or something it names, is wrong
   3    the budget was reached before the goal
-  4    nothing usable, such as no sandbox on this machine
+  4    nothing usable: no sandbox on this machine, or a model that cannot be asked
   130  interrupted";

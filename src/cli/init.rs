@@ -71,7 +71,7 @@ impl Source {
 
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
-        create(&self.dir, &self.source)?;
+        create(&self.dir, &self.source, true)?;
         let dir = self.dir.display();
         ui.status(&format!(
             "made the archive `{dir}`; run it with `dgm evolve {dir}`"
@@ -80,8 +80,8 @@ impl Args {
     }
 }
 
-/// Makes an archive.
-pub(super) fn create(dir: &Path, source: &Source) -> anyhow::Result<()> {
+/// Makes an archive. Models need not be usable where they are not asked.
+pub(super) fn create(dir: &Path, source: &Source, checks_models: bool) -> anyhow::Result<()> {
     if exists(dir) {
         return usage(
             format!("`{}` holds an archive already", dir.display()),
@@ -118,9 +118,11 @@ pub(super) fn create(dir: &Path, source: &Source) -> anyhow::Result<()> {
     let name = source.name();
     let settings = Settings::resolve(raw.clone(), &config_dir, &Overrides::default());
     let settings = config_error(settings, &name)?;
-    config_error(settings.check_models(), &name)?;
+    if checks_models {
+        config_error(settings.check_models(), &name)?;
+    }
     if source.config.is_some() {
-        let suite = workplace::load_suite(&settings.benchmark)?;
+        let suite = workplace::load_suite(&settings.benchmark, &settings.permits)?;
         config_error(settings.stages(&suite), &name)?;
     }
     let agent = seed_agent(source, &raw, &config_dir)?;
@@ -252,7 +254,10 @@ fn rebase(text: &str, raw: &Raw, source: &Source, config_dir: &Path) -> anyhow::
         .with_context(|| format!("there is no benchmark `{}`", path.display()))
         .hint("`benchmark.path` is relative to the configuration's file")?;
     let rebased = Raw {
-        benchmark: crate::config::RawBenchmark { path: absolute },
+        benchmark: crate::config::RawBenchmark {
+            path: absolute,
+            ..raw.benchmark.clone()
+        },
         ..raw.clone()
     };
     toml::to_string(&rebased).context("could not write the configuration")

@@ -9,18 +9,25 @@ mod checkout;
 mod cost;
 mod diff;
 mod doctor;
+mod dry_run;
 mod error;
 mod eval;
 mod evolve;
 mod exit;
+mod export;
 mod fsck;
+mod gateway;
 mod init;
 mod logging;
+mod look;
+mod making;
 mod place;
 mod preset;
+mod prices;
 mod progress;
 mod run;
 mod show;
+mod traffic;
 mod tree;
 mod ui;
 mod workplace;
@@ -70,6 +77,8 @@ enum Command {
     Diff(diff::Args),
     Checkout(checkout::Args),
     Cost(cost::Args),
+    Export(export::Args),
+    Gateway(gateway::Args),
     Fsck(fsck::Args),
     Doctor(doctor::Args),
 }
@@ -86,6 +95,8 @@ impl Command {
             Self::Diff(args) => args.run(ui),
             Self::Checkout(args) => args.run(ui),
             Self::Cost(args) => args.run(ui),
+            Self::Export(args) => args.run(ui),
+            Self::Gateway(args) => args.run(ui),
             Self::Fsck(args) => args.run(ui),
             Self::Doctor(args) => args.run(ui),
         }
@@ -111,6 +122,9 @@ pub fn main() -> ExitCode {
         }
     };
     logging::start(cli.global.verbose);
+    if let Err(error) = crate::sys::memory::keep_private() {
+        tracing::warn!(%error, "this process's memory can be read by others of the same user");
+    }
     let ui = Ui::new(cli.global.color, cli.global.quiet);
     let code = match cli.command.run(ui) {
         Ok(code) => code,
@@ -126,6 +140,7 @@ pub fn main() -> ExitCode {
 /// Runs a future to its end, for the commands that wait for something.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     use anyhow::Context as _;
+    crate::sys::files::allow_many();
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -4,7 +4,7 @@
 use super::ui::Ui;
 use crate::domain::{Tally, VariantId, Verdict};
 use crate::evolve::Progress;
-use crate::view::Ink;
+use crate::view::{Ink, Style, duration, moment};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -53,21 +53,54 @@ async fn print(ui: Ui, rounds: u32, mut receiver: mpsc::UnboundedReceiver<Progre
         round: 0,
         scores: BTreeMap::new(),
     };
+    let mut moving = Moving::default();
     while let Some(progress) = receiver.recv().await {
+        moving.heed(&progress);
+        bar.set_message(moving.line());
+        if let Some(line) = lines.line(progress) {
+            bar.suspend(|| ui.status(&line));
+        }
+    }
+    bar.finish_and_clear();
+}
+
+/// The line that moves.
+#[derive(Default)]
+struct Moving {
+    numbers: String,
+    /// What is out of the ordinary.
+    state: Option<String>,
+}
+
+impl Moving {
+    fn heed(&mut self, progress: &Progress) {
         if let Progress::Status {
             running,
             evaluations,
             calls,
         } = progress
         {
-            bar.set_message(format!(
+            self.numbers = format!(
                 "{running} running, {evaluations} evaluations and {calls} model calls in this run"
+            );
+        } else if let Progress::Paused { since_ms, .. } = progress {
+            let since = moment(*since_ms);
+            self.state = Some(format!(
+                "PAUSED since {since}: the provider does not answer"
             ));
-        } else if let Some(line) = lines.line(progress) {
-            bar.suspend(|| ui.status(&line));
+        } else if let Progress::Resumed { .. } = progress {
+            self.state = None;
+        } else if let Progress::Slowed(what) = progress {
+            self.state = what.is_some().then(|| "slowed by the provider".to_owned());
         }
     }
-    bar.finish_and_clear();
+
+    fn line(&self) -> String {
+        match &self.state {
+            Some(state) => format!("{state}; {}", self.numbers),
+            None => self.numbers.clone(),
+        }
+    }
 }
 
 struct Lines {
@@ -81,7 +114,7 @@ impl Lines {
     fn line(&mut self, progress: Progress) -> Option<String> {
         let style = self.ui.talk_style();
         match progress {
-            Progress::Status { .. } => None,
+            Progress::Status { .. } | Progress::Slowed(_) => None,
             Progress::Reaped(count) => {
                 Some(format!("removed {count} leftovers of a run that had died"))
             }
@@ -126,29 +159,53 @@ impl Lines {
                 variant,
                 verdict,
                 score,
-            } => {
-                let sum = format!("{}/{}", score.resolved, score.counted);
-                Some(match verdict {
-                    Verdict::Admitted => {
-                        format!(
-                            "{variant}  {} with {sum}",
-                            style.paint(Ink::Good, "admitted")
-                        )
-                    }
-                    Verdict::Rejected(reason) => {
-                        format!("{variant}  {}: {reason}", style.paint(Ink::Bad, "rejected"))
-                    }
-                })
-            }
+            } => Some(judged(style, variant, &verdict, score)),
             Progress::Retry { what, after } => {
                 Some(format!("{what}: failed, again in {} s", after.as_secs()))
             }
+            Progress::Paused {
+                role,
+                what,
+                since_ms,
+                limit,
+            } => Some(format!(
+                "{} since {}: the model of the role `{role}` does not answer ({}); calls wait, at \
+                 most {}",
+                style.paint(Ink::Warn, "paused"),
+                moment(since_ms),
+                first_line(&what),
+                duration(millis(limit)),
+            )),
+            Progress::Resumed { after } => Some(format!(
+                "{} after {}: the provider answers again",
+                style.paint(Ink::Good, "going on"),
+                duration(millis(after)),
+            )),
             Progress::Draining { running, grace } => Some(format!(
                 "stopping: nothing new is started, {running} jobs have {} s to end (Ctrl-C again stops them)",
                 grace.as_secs()
             )),
         }
     }
+}
+
+fn judged(style: Style, variant: VariantId, verdict: &Verdict, score: Tally) -> String {
+    match verdict {
+        Verdict::Admitted => {
+            let what = style.paint(Ink::Good, "admitted");
+            format!(
+                "{variant}  {what} with {}/{}",
+                score.resolved, score.counted
+            )
+        }
+        Verdict::Rejected(reason) => {
+            format!("{variant}  {}: {reason}", style.paint(Ink::Bad, "rejected"))
+        }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn first_line(text: &str) -> String {

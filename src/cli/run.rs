@@ -4,13 +4,15 @@
 use super::error::Hint as _;
 use super::init::config_error;
 use super::progress::{self, Printer};
+use super::traffic;
 use super::ui::Ui;
 use crate::agent::Place;
 use crate::archive::{Layout, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings, parse};
-use crate::evolve::{Engine, Finished, Parts, RoleModels};
-use crate::model::{Model, ModelSettings};
+use crate::domain::Role;
+use crate::evolve::{Engine, Finished, Parts, ReplaySource, RoleModels};
+use crate::model::{Model, ModelSettings, Pace};
 use crate::policy::Policy;
 use crate::sys::shutdown::Shutdown;
 use anyhow::Context as _;
@@ -72,6 +74,8 @@ pub(super) struct Run {
     pub(super) policy: Arc<dyn Policy>,
     /// Rounds in all, for those who watch.
     pub(super) rounds: u32,
+    /// Where the models take their answers from, if that is recordings.
+    pub(super) replay: Option<ReplaySource>,
 }
 
 impl Run {
@@ -82,7 +86,11 @@ impl Run {
         settings: &Settings,
         shutdown: Shutdown,
     ) -> anyhow::Result<Finished> {
-        let models = models(settings)?;
+        let replay = self.replay;
+        let models = match &replay {
+            Some(source) => replaying(settings, source),
+            None => models(settings)?,
+        };
         let (progress, printer) = Printer::start(ui, self.rounds);
         let parts = Parts {
             writer: self.writer,
@@ -90,6 +98,7 @@ impl Run {
             place: self.place,
             suite: Arc::new(self.suite),
             models,
+            replay: replay.clone(),
             settings: settings.engine.clone(),
             shutdown,
             progress,
@@ -98,12 +107,20 @@ impl Run {
         };
         let finished = Engine::run(parts).await;
         printer.finish().await;
-        finished
+        traffic::replayed(ui, replay.as_ref(), finished)
     }
 }
 
-/// Reads the archive's own configuration.
+/// Reads the archive's own configuration, whose models can be made.
 pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
+    let settings = configured(dir, overrides)?;
+    let checked = settings.check_models();
+    config_error(checked, &Layout::new(dir).config().display().to_string())?;
+    Ok(settings)
+}
+
+/// Reads it without a look at what the models need, such as keys.
+pub(super) fn configured(dir: &Path, overrides: &Overrides) -> anyhow::Result<Settings> {
     let file = Layout::new(dir).config();
     let name = file.display().to_string();
     let text =
@@ -112,25 +129,63 @@ pub(super) fn settings(dir: &Path, overrides: &Overrides) -> anyhow::Result<Sett
     let dir = dir
         .canonicalize()
         .with_context(|| format!("could not find `{}`", dir.display()))?;
-    let settings = Settings::resolve(raw, &dir, overrides)
-        .and_then(|settings| settings.check_models().map(|()| settings));
-    config_error(settings, &name)
+    config_error(Settings::resolve(raw, &dir, overrides), &name)
 }
 
-/// Makes the models of all roles.
+/// Makes the models of all roles answer from recordings.
+fn replaying(settings: &Settings, source: &ReplaySource) -> RoleModels {
+    let [diagnose, modify, solve] = settings
+        .models
+        .each_ref()
+        .map(|settings| Arc::new(Model::replaying(settings, source.replay.clone())));
+    RoleModels {
+        diagnose,
+        modify,
+        solve,
+    }
+}
+
+/// Makes the models of all roles. Those that the same server serves share its pace: when it
+/// says slow down, it says so to all.
 fn models(settings: &Settings) -> anyhow::Result<RoleModels> {
-    let [diagnose, modify, solve] = settings.models.clone();
-    let model = |settings: ModelSettings, role: &str| {
-        Model::new(settings)
-            .and_then(|model| model.check().map(|()| Arc::new(model)))
-            .with_context(|| format!("the model of the role `{role}` cannot be asked"))
-            .wrong(format!(
-                "correct `models.{role}` in the archive's `dgm.toml`"
-            ))
+    let mut made: Vec<(&ModelSettings, Pace)> = Vec::new();
+    let mut make = |role| {
+        let wanted = wanted(settings, role);
+        let model = new_model(wanted, role)?;
+        let shared = made.iter().find(|(other, _)| wanted.is_served_like(other));
+        let model = match shared {
+            Some((_, pace)) => model.at_pace(pace.clone()),
+            None => model,
+        };
+        made.push((wanted, model.pace().clone()));
+        anyhow::Ok(Arc::new(model))
     };
     Ok(RoleModels {
-        diagnose: model(diagnose, "diagnose")?,
-        modify: model(modify, "modify")?,
-        solve: model(solve, "solve")?,
+        diagnose: make(Role::Diagnose)?,
+        modify: make(Role::Modify)?,
+        solve: make(Role::Solve)?,
     })
+}
+
+/// Makes the model of a role.
+pub(super) fn model(settings: &Settings, role: Role) -> anyhow::Result<Arc<Model>> {
+    new_model(wanted(settings, role), role).map(Arc::new)
+}
+
+fn wanted(settings: &Settings, role: Role) -> &ModelSettings {
+    let [diagnose, modify, solve] = &settings.models;
+    match role {
+        Role::Diagnose => diagnose,
+        Role::Modify => modify,
+        Role::Solve => solve,
+    }
+}
+
+fn new_model(wanted: &ModelSettings, role: Role) -> anyhow::Result<Model> {
+    Model::new(wanted.clone())
+        .and_then(|model| model.check().map(|()| model))
+        .with_context(|| format!("the model of the role `{role}` cannot be asked"))
+        .wrong(format!(
+            "correct `models.{role}` in the archive's `dgm.toml`"
+        ))
 }

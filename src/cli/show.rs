@@ -2,15 +2,16 @@
 
 use super::error::usage;
 use super::exit::Code;
+use super::look;
 use super::place::{self, Place, Shape};
 use super::ui::Ui;
-use crate::archive::{Reader, resolve};
-use crate::domain::{Attempt, BlobId, Evaluation, TaskId, VariantId};
+use crate::archive::Reader;
+use crate::domain::{Attempt, BlobId, Evaluation, VariantId};
 use crate::lineage::Lineage;
 use crate::model::transcript;
+use crate::propose::render_exchange;
 use crate::view::patch;
-use crate::view::show::{self, FileChange, Stored, Subject};
-use std::collections::BTreeSet;
+use crate::view::show::{self, FileChange, Kept, Stored, Subject};
 
 const SHAPE: Shape = Shape {
     verb: "show",
@@ -19,8 +20,10 @@ const SHAPE: Shape = Shape {
     most: 2,
 };
 
-/// Name of the record of model calls: lines of JSON, read to people as text.
+/// Name of the record of model calls: lines of JSON, told to people as what the agent did.
 const TRAJECTORY: &str = "trajectory";
+/// Name of the stored exchange with the diagnosing model.
+const DIAGNOSIS: &str = "diagnosis";
 
 /// Explain a variant, an attempt or an evaluation
 ///
@@ -83,7 +86,7 @@ impl Args {
             reader: &reader,
             lineage: &lineage,
         };
-        let id = look.find(&words[0])?;
+        let id = look::find(&lineage, &words[0])?;
         let out = match words.get(1) {
             Some(_) if self.attempt => {
                 return usage("`--attempt` shows no task", "leave out one of the two");
@@ -106,22 +109,6 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Attempts without a child have numbers, too.
-    fn find(&self, name: &str) -> anyhow::Result<VariantId> {
-        let number = name
-            .strip_prefix('#')
-            .unwrap_or(name)
-            .parse()
-            .ok()
-            .map(VariantId);
-        if let Some(id) = number
-            && self.lineage.attempt(id).is_some()
-        {
-            return Ok(id);
-        }
-        Ok(resolve(self.lineage, name)?)
-    }
-
     fn subject(&self, id: VariantId) -> Subject<'_> {
         Subject {
             lineage: self.lineage,
@@ -156,146 +143,71 @@ impl Look<'_> {
     }
 
     fn attempt(&self, id: VariantId) -> anyhow::Result<String> {
-        let Some(attempt) = self.lineage.attempt(id) else {
-            return usage(
-                format!("no attempt made variant {id}"),
-                "the seed was given, not made",
-            );
-        };
-        let stored = self.stored(&attempt_blobs(attempt));
+        let attempt = look::find_attempt(self.lineage, id)?;
+        let kept = self.kept(&attempt_blobs(attempt));
         let subject = self.subject(id);
         let shown = if self.args.json {
-            show::attempt_json(subject, &stored)
+            show::attempt_json(subject, &kept)
         } else {
-            show::attempt_text(subject, &stored, self.ui.data_style())
+            show::attempt_text(subject, &kept, self.ui.data_style())
         };
         shown.map_or_else(|| usage(format!("no attempt {id}"), "see `dgm tree`"), Ok)
     }
 
     fn evaluation(&self, id: VariantId, task: &str) -> anyhow::Result<String> {
-        let evaluation = self.find_evaluation(id, task)?;
-        let stored = self.stored(&evaluation_blobs(evaluation));
+        let dir = &self.place.typed;
+        let list = format!("dgm show {dir} {}", id.0).replace("  ", " ");
+        let evaluation = look::find_evaluation(self.lineage, id, task, self.args.repeat, &list)?;
+        let kept = self.kept(&evaluation_blobs(evaluation));
         let subject = self.subject(id);
         Ok(if self.args.json {
-            show::evaluation_json(subject, evaluation, &stored)
+            show::evaluation_json(subject, evaluation, &kept)
         } else {
-            show::evaluation_text(subject, evaluation, &stored, self.ui.data_style())
+            show::evaluation_text(subject, evaluation, &kept, self.ui.data_style())
         })
     }
 
-    /// A task may be named by a part that only one of the evaluated tasks has.
-    fn find_evaluation(&self, id: VariantId, name: &str) -> anyhow::Result<&Evaluation> {
-        let tasks: BTreeSet<&TaskId> = self
-            .lineage
-            .evaluations_of(id)
-            .map(|evaluation| &evaluation.key.task)
-            .collect();
-        let exact = tasks.iter().copied().find(|task| task.as_str() == name);
-        let parts: Vec<&TaskId> = tasks
-            .iter()
-            .copied()
-            .filter(|task| task.as_str().contains(name))
-            .collect();
-        let task = match (exact, parts.as_slice()) {
-            (Some(task), _) | (None, &[task]) => task,
-            (None, parts) => {
-                let what = match parts {
-                    [] => format!("variant {id} has no evaluation on a task `{name}`"),
-                    _ => format!("`{name}` is part of several tasks' names"),
-                };
-                return usage(what, self.other_tasks(id, name, &tasks, parts));
-            }
-        };
-        let of_task = |evaluation: &&Evaluation| evaluation.key.task == *task;
-        let mut repeats = self.lineage.evaluations_of(id).filter(of_task);
-        let found = repeats.find(|evaluation| evaluation.key.repeat == self.args.repeat);
-        found.map_or_else(
-            || {
-                let repeats: Vec<String> = self
-                    .lineage
-                    .evaluations_of(id)
-                    .filter(of_task)
-                    .map(|evaluation| evaluation.key.repeat.to_string())
-                    .collect();
-                usage(
-                    format!("`{task}` has no repeat {}", self.args.repeat),
-                    format!(
-                        "recorded repeats: {}; those from 1000 on are further evaluations",
-                        repeats.join(", ")
-                    ),
-                )
-            },
-            Ok,
-        )
-    }
-
-    fn other_tasks(
-        &self,
-        id: VariantId,
-        name: &str,
-        tasks: &BTreeSet<&TaskId>,
-        parts: &[&TaskId],
-    ) -> String {
-        let near = tasks
-            .iter()
-            .map(|task| (strsim::jaro_winkler(task.as_str(), name), *task))
-            .filter(|(likeness, _)| *likeness > 0.8)
-            .max_by(|a, b| a.0.total_cmp(&b.0));
-        if !parts.is_empty() {
-            let names: Vec<String> = parts
-                .iter()
-                .take(5)
-                .map(|task| format!("`{task}`"))
-                .collect();
-            return format!("it may be {}", names.join(", "));
-        }
-        match near {
-            Some((_, task)) => format!("did you mean `{task}`?"),
-            None => format!(
-                "`dgm show {} {}` lists its evaluations",
-                self.place.typed, id.0
-            )
-            .replace("  ", " "),
-        }
-    }
-
-    /// Characters of a rendered trajectory: enough for what is shown of it.
-    fn longest(&self) -> usize {
-        if self.args.full { 64 << 20 } else { 256 << 10 }
-    }
-
-    /// Reads what is stored. A blob that cannot be read takes only its own text away.
-    fn stored(&self, blobs: &[(&'static str, Option<&BlobId>)]) -> Vec<Stored> {
-        let mut stored = Vec::new();
+    /// Reads what is kept. A blob that cannot be read takes only its own text away.
+    fn kept(&self, blobs: &[(&'static str, Option<&BlobId>)]) -> Kept {
+        let mut kept = Kept::default();
         for (name, blob) in blobs {
             let Some(blob) = blob else { continue };
             let text = match self.reader.blob(blob) {
-                Ok(bytes) if *name == TRAJECTORY && !self.args.json => {
-                    Some(transcript::render(&bytes, self.longest()))
+                Ok(bytes) if *name == TRAJECTORY => {
+                    kept.trajectory = Some(transcript::read(&bytes));
+                    let lines = || String::from_utf8_lossy(&bytes).into_owned();
+                    self.args.json.then(lines)
                 }
+                Ok(bytes) if *name == DIAGNOSIS && !self.args.json => Some(render_exchange(&bytes)),
                 Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
                 Err(error) => {
                     self.ui.warn(&format!("could not read the {name}: {error}"));
                     None
                 }
             };
-            stored.push(Stored {
+            kept.stored.push(Stored {
                 name,
                 blob: (*blob).clone(),
                 text,
             });
         }
-        stored
+        kept
     }
 }
 
 fn attempt_blobs(attempt: &Attempt) -> [(&'static str, Option<&BlobId>); 5] {
     let end = attempt.end.as_ref();
+    let log = end.and_then(|end| end.log.as_ref());
+    // Without a proposal no agent got to work: what is kept is what the diagnosis said.
+    let (diagnosis, log) = match &attempt.proposal {
+        Some((_, exchange)) => (Some(exchange), log),
+        None => (log, None),
+    };
     [
-        ("diagnosis", attempt.proposal.as_ref().map(|(_, blob)| blob)),
+        (DIAGNOSIS, diagnosis),
         ("patch", end.and_then(|end| end.patch.as_ref())),
         (TRAJECTORY, end.and_then(|end| end.transcript.as_ref())),
-        ("agent log", end.and_then(|end| end.log.as_ref())),
+        ("agent log", log),
         ("gate log", end.and_then(|end| end.gate_log.as_ref())),
     ]
 }

@@ -36,8 +36,26 @@ impl ConfigError {
 pub fn parse(text: &str) -> Result<Raw, ConfigError> {
     toml::from_str(text).map_err(|error| ConfigError::Syntax {
         hint: did_you_mean(error.message()),
-        message: error.to_string().trim_end().to_owned(),
+        message: without_secrets(error.to_string().trim_end()),
     })
+}
+
+/// Returns a message that quotes a line of the file without the value of a key that somebody
+/// has put there under whatever name.
+fn without_secrets(message: &str) -> String {
+    let is_secret = |name: &str| {
+        let name = name.to_lowercase();
+        ["key", "token", "secret", "password"]
+            .iter()
+            .any(|word| name.contains(word))
+    };
+    let lines = message.lines().map(|line| match line.split_once('=') {
+        Some((name, value)) if is_secret(name) && value.contains(['"', '\'']) => {
+            format!("{name}= …")
+        }
+        Some(_) | None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Reads serde's "unknown field `x`, expected one of `a`, `b`" and returns the nearest one.

@@ -4,6 +4,7 @@
 //! one fallible step from there to values that modules receive. No module sees the file.
 
 mod load;
+mod provider;
 mod raw;
 mod resolve;
 
@@ -12,4 +13,4 @@ pub use raw::{
     Raw, RawBenchmark, RawBudget, RawEvolve, RawModel, RawModels, RawPolicy, RawPrice, RawSandbox,
     RawStage,
 };
-pub use resolve::{Backend, Overrides, Settings, budgets};
+pub use resolve::{Backend, Overrides, Settings, Unchecked, budgets};

@@ -1,6 +1,8 @@
 //! The file as written: every key with its default, unknown keys refused.
 
+use crate::domain::Disclosure;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// `dgm.toml`.
@@ -36,6 +38,14 @@ pub struct Raw {
 pub struct RawBenchmark {
     /// Folder of Harbor task directories; relative to the archive.
     pub path: PathBuf,
+    /// What is done with tasks that `dgm bench check` has not found good as they are now:
+    /// `warn`, `skip` or `allow`.
+    #[serde(default = "unchecked")]
+    pub unchecked: String,
+}
+
+fn unchecked() -> String {
+    "warn".to_owned()
 }
 
 /// `[[stages]]`: `tasks`, `subset`, or `count` for the next tasks in order of name.
@@ -84,6 +94,8 @@ pub struct RawEvolve {
     pub grace_sec: f64,
     /// Further tries of a job whose sandbox, engine or model provider failed.
     pub infra_retries: u32,
+    /// What of a task a diagnosis may see: `visible` or `paper`.
+    pub evidence: String,
 }
 
 impl Default for RawEvolve {
@@ -99,6 +111,7 @@ impl Default for RawEvolve {
             agent_timeout_sec: 600.0,
             grace_sec: 30.0,
             infra_retries: 3,
+            evidence: Disclosure::default().name().to_owned(),
         }
     }
 }
@@ -146,6 +159,13 @@ pub struct RawSandbox {
     pub disk_mb: u64,
     /// KiB of log that are kept per run.
     pub log_kb: u64,
+    /// What tasks that want a network get: `none`, or `public` (the engine's default network).
+    pub network: String,
+    /// Variables of this machine that a task may name as `${NAME}`; never keys.
+    pub env: Vec<String>,
+    /// What root in a task's image may do: `none`, or `files` (with files and users of the
+    /// image what root may).
+    pub capabilities: String,
 }
 
 impl Default for RawSandbox {
@@ -158,6 +178,9 @@ impl Default for RawSandbox {
             processes: 256,
             disk_mb: 512,
             log_kb: 1024,
+            network: "none".to_owned(),
+            env: Vec::new(),
+            capabilities: "none".to_owned(),
         }
     }
 }
@@ -210,6 +233,12 @@ impl Default for RawBudget {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawModels {
+    /// Whether requests and answers are kept in the archive, to replay the run from.
+    #[serde(default)]
+    pub record: bool,
+    /// Hours that a run waits for a provider that answers nobody, before it ends.
+    #[serde(default = "outage_hours")]
+    pub outage_hours: f64,
     /// Reads evidence and proposes.
     pub diagnose: RawModel,
     /// Drives a parent while it edits itself.
@@ -222,10 +251,34 @@ pub struct RawModels {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawModel {
-    /// `command`.
+    /// `openai`, `anthropic` or `command`.
     pub provider: String,
     /// Name of the model.
     pub model: String,
+    /// Where the server is, if it is not the provider's own.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// Environment variable that holds the key.
+    #[serde(default)]
+    pub api_key_env: Option<String>,
+    /// File that holds the key; relative to the archive's folder.
+    #[serde(default)]
+    pub api_key_file: Option<PathBuf>,
+    /// Known only to be refused: a key has no place in this file, which is copied and shown.
+    #[serde(default, skip_serializing)]
+    pub api_key: Option<toml::Value>,
+    /// Further headers of each request.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Further fields of each request.
+    #[serde(default)]
+    pub extra_body: toml::Table,
+    /// What the server calls the limit of output tokens.
+    #[serde(default = "limit_field")]
+    pub limit_field: String,
+    /// Whether the model takes images.
+    #[serde(default = "yes")]
+    pub images: bool,
     /// Program and arguments of provider `command`; started in the archive's folder.
     #[serde(default)]
     pub command: Vec<String>,
@@ -244,6 +297,15 @@ pub struct RawModel {
     /// Seconds for one call.
     #[serde(default = "call_timeout")]
     pub timeout_sec: f64,
+    /// Seconds for a connection to the server.
+    #[serde(default = "connect_timeout")]
+    pub connect_timeout_sec: f64,
+    /// Seconds in which a server that is answering may say nothing.
+    #[serde(default = "idle_timeout")]
+    pub idle_timeout_sec: f64,
+    /// Further tries of a call that the provider failed.
+    #[serde(default = "retries")]
+    pub retries: u32,
 }
 
 /// Price of a model in US dollars per million tokens.
@@ -265,6 +327,30 @@ pub struct RawPrice {
     pub cache_write_long: Option<f64>,
 }
 
+fn outage_hours() -> f64 {
+    6.0
+}
+
 fn call_timeout() -> f64 {
-    300.0
+    600.0
+}
+
+fn connect_timeout() -> f64 {
+    10.0
+}
+
+fn idle_timeout() -> f64 {
+    180.0
+}
+
+fn retries() -> u32 {
+    3
+}
+
+fn limit_field() -> String {
+    "max_completion_tokens".to_owned()
+}
+
+fn yes() -> bool {
+    true
 }

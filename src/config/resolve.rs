@@ -1,19 +1,22 @@
 //! From the file to values: the one fallible step.
 
+use super::provider::{check_keys, server};
 use super::{ConfigError, Raw, RawBudget, RawModel, RawPrice, RawStage};
-use crate::benchmark::{Suite, subset};
-use crate::domain::{Role, TaskId, Usd};
+use crate::benchmark::{Permits, Suite, subset};
+use crate::domain::{Disclosure, Role, TaskId, Usd};
 use crate::evolve::{Budgets, EngineSettings};
 use crate::model::{Allowance, Model, ModelSettings, Price, Rates};
 use crate::policy::{Admission, DgmSettings, Selection, Stage, Stages};
-use crate::sandbox::Limits;
-use std::collections::BTreeSet;
+use crate::sandbox::{Limits, Network};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What the command line says instead of the file, for this run.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
+    /// Whether requests and answers are kept.
+    pub record: bool,
     /// Rounds in all.
     pub generations: Option<u32>,
     /// Jobs at once.
@@ -39,6 +42,27 @@ pub enum Backend {
     Local,
 }
 
+impl Backend {
+    /// Returns the name used in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// What is done with tasks that no check has found good as they are now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unchecked {
+    /// They are run, and it is said, unless no model costs anything.
+    Warn,
+    /// They are left out.
+    Skip,
+    /// They are run.
+    Allow,
+}
+
 /// Everything a run is told, resolved.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -46,6 +70,10 @@ pub struct Settings {
     pub benchmark: PathBuf,
     /// Where untrusted code runs.
     pub backend: Backend,
+    /// What tasks may have beyond their own files.
+    pub permits: Permits,
+    /// What is done with tasks that no check has found good.
+    pub unchecked: Unchecked,
     /// The engine's settings.
     pub engine: EngineSettings,
     /// A model per role, in the order of [`Role::ALL`].
@@ -58,6 +86,7 @@ pub struct Settings {
 impl Settings {
     /// Resolves a configuration; paths are relative to `dir`, the archive's folder.
     pub fn resolve(mut raw: Raw, dir: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        raw.models.record |= overrides.record;
         if let Some(generations) = overrides.generations {
             raw.evolve.generations = generations;
         }
@@ -97,10 +126,21 @@ impl Settings {
                 ));
             }
         };
+        check_keys(&raw.models)?;
         let model = |role: Role, model: &RawModel| resolve_model(role, model, dir);
         Ok(Self {
             benchmark: dir.join(&raw.benchmark.path),
             backend,
+            permits: permits(&raw)?,
+            unchecked: match raw.benchmark.unchecked.as_str() {
+                "warn" => Unchecked::Warn,
+                "skip" => Unchecked::Skip,
+                "allow" => Unchecked::Allow,
+                other => {
+                    let known = ["warn", "skip", "allow"];
+                    return Err(unknown("benchmark.unchecked", other, &known));
+                }
+            },
             engine: engine(&raw)?,
             models: [
                 model(Role::Diagnose, &raw.models.diagnose)?,
@@ -228,6 +268,11 @@ fn check_numbers(raw: &Raw) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn disclosure(name: &str) -> Result<Disclosure, ConfigError> {
+    let names = Disclosure::ALL.map(Disclosure::name);
+    Disclosure::from_name(name).ok_or_else(|| unknown("evolve.evidence", name, &names))
+}
+
 fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
     let seconds = |key: &str, value: f64| {
         Duration::try_from_secs_f64(value)
@@ -238,8 +283,11 @@ fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
         modify_timeout: seconds("evolve.modify_timeout_sec", raw.evolve.modify_timeout_sec)?,
         agent_timeout: seconds("evolve.agent_timeout_sec", raw.evolve.agent_timeout_sec)?,
         grace: seconds("evolve.grace_sec", raw.evolve.grace_sec)?,
+        disclosure: disclosure(&raw.evolve.evidence)?,
         infra_retries: raw.evolve.infra_retries,
+        outage_limit: seconds("models.outage_hours", raw.models.outage_hours * 3600.0)?,
         budgets: budgets(&raw.budget)?,
+        record: raw.models.record,
         agent_image: raw.sandbox.agent_image.clone(),
         limits: Limits {
             memory: raw.sandbox.memory_mb.saturating_mul(1 << 20),
@@ -312,16 +360,13 @@ fn resolve_model(role: Role, raw: &RawModel, dir: &Path) -> Result<ModelSettings
         (None, false) => None,
         (Some(price), false) => Some(Price::PerMillion(rates(price, &raw.provider, &key)?)),
     };
-    let timeout = Duration::try_from_secs_f64(raw.timeout_sec)
-        .map_err(|error| ConfigError::value(&key("timeout_sec"), error.to_string()))?;
     Ok(ModelSettings {
         command: raw.command.clone(),
         dir: dir.to_owned(),
         pass_env: raw.pass_env.clone(),
         price,
         max_output_tokens: raw.max_output_tokens,
-        timeout,
-        ..ModelSettings::new(&raw.provider, &raw.model)
+        ..server(raw, &key)?
     })
 }
 
@@ -436,7 +481,55 @@ fn unusable_task(name: &str, suite: &Suite) -> String {
     }
 }
 
-fn unknown(key: &str, value: &str, known: &[&str]) -> ConfigError {
+/// Parts of names that say that a value is a secret.
+const SECRET: [&str; 7] = [
+    "KEY",
+    "TOKEN",
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "CREDENTIAL",
+    "AUTH",
+];
+
+/// Returns what tasks may have. Keys are never among it: a sandbox sees none.
+fn permits(raw: &Raw) -> Result<Permits, ConfigError> {
+    let network = match raw.sandbox.network.as_str() {
+        "none" => Network::None,
+        "public" => Network::Public,
+        "allowlist" => {
+            let what = "is `allowlist`: there is no proxy that could keep it; known are `none`, \
+                        `public`";
+            return Err(ConfigError::value("sandbox.network", what));
+        }
+        other => return Err(unknown("sandbox.network", other, &["none", "public"])),
+    };
+    let file_rights = match raw.sandbox.capabilities.as_str() {
+        "none" => false,
+        "files" => true,
+        other => return Err(unknown("sandbox.capabilities", other, &["none", "files"])),
+    };
+    let mut variables = BTreeMap::new();
+    for name in &raw.sandbox.env {
+        let upper = name.to_ascii_uppercase();
+        let models = [&raw.models.diagnose, &raw.models.modify, &raw.models.solve];
+        let of_model = |model: &&RawModel| model.api_key_env.as_deref() == Some(name.as_str());
+        if models.iter().any(of_model) || SECRET.iter().any(|part| upper.contains(part)) {
+            let what = format!("names `{name}`, a secret by its name: no sandbox ever sees one");
+            return Err(ConfigError::value("sandbox.env", what));
+        }
+        if let Ok(value) = std::env::var(name) {
+            variables.insert(name.clone(), value);
+        }
+    }
+    Ok(Permits {
+        network,
+        variables,
+        file_rights,
+    })
+}
+
+pub(super) fn unknown(key: &str, value: &str, known: &[&str]) -> ConfigError {
     let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     ConfigError::value(key, format!("is `{value}`; known are {}", known.join(", ")))
 }

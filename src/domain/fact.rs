@@ -1,8 +1,8 @@
 //! What may be recorded. The archive is the fold of these facts; nothing is ever changed.
 
 use super::{
-    AttemptEnd, BlobId, CallIntent, CallSettlement, Decision, Evaluation, Fault, Proposal, RunId,
-    TaskId, Variant, VariantId, Verdict,
+    AttemptEnd, BlobId, CallIntent, CallSettlement, Decision, Evaluation, Fault, Proposal,
+    Recording, Replay, RunId, TaskId, Variant, VariantId, Verdict,
 };
 
 /// A process began to write.
@@ -44,6 +44,16 @@ pub enum Fact {
     RunEnded(RunEnd),
     /// A policy decided on an attempt.
     Decided(Decision),
+    /// The diagnosing model is shown hidden tests and reference solutions for an attempt,
+    /// because the configuration asks for it; durable before it is.
+    Disclosed {
+        /// The attempt.
+        attempt: VariantId,
+        /// Ordinal of the process.
+        run: RunId,
+        /// Unix time in milliseconds.
+        at_ms: i64,
+    },
     /// The diagnosing model answered an attempt.
     Proposed {
         /// The attempt.
@@ -74,4 +84,8 @@ pub enum Fact {
     CallIntended(CallIntent),
     /// A model call ended.
     CallSettled(CallSettlement),
+    /// A model call's traffic is kept.
+    Recorded(Recording),
+    /// A run takes its answers from recordings: no provider is asked, nothing is charged.
+    Replays(Replay),
 }

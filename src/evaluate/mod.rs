@@ -51,6 +51,8 @@ pub struct EvaluateEnd {
     pub verifier_log: Vec<u8>,
     /// Digest of the task as it was.
     pub task_digest: String,
+    /// Id of the image that it ran in.
+    pub image: Option<String>,
     /// The files before and after, if the agent changed any.
     pub change: Option<(Arc<FileTree>, FileTree)>,
     /// Where the time went.
@@ -66,6 +68,7 @@ impl EvaluateEnd {
             reward: None,
             detail,
             task_digest: String::new(),
+            image: None,
             agent_log: Vec::new(),
             verifier_log: Vec::new(),
             change: None,
@@ -82,8 +85,13 @@ pub async fn evaluate(
     cancel: CancellationToken,
 ) -> EvaluateEnd {
     let end = run(place, job, metered, cancel).await;
+    let image = match &job.task.image {
+        Some(image) => place.sandbox.image_id(image).await,
+        None => None,
+    };
     EvaluateEnd {
         task_digest: job.task.digest.clone(),
+        image,
         ..end
     }
 }
@@ -121,7 +129,7 @@ async fn run(
         writable: Vec::new(),
         workdir: job.task.workdir.clone(),
         env: job.task.env.clone(),
-        deadline: job.task.agent_timeout.unwrap_or(job.default_timeout),
+        deadline: deadline(job),
         limits: limits(&job.task, job.limits),
     };
     let agent = match run_agent(place, agent_job, metered.clone(), cancel.clone()).await {
@@ -203,7 +211,9 @@ fn finish(
         pass_mark: job.task.pass_mark,
         out_of_budget: metered.is_out_of_budget(),
         cut_by_run: metered.is_cut_by_run(),
-        provider_failed: metered.provider_failure(),
+        provider_failed: metered
+            .provider_failure()
+            .or_else(|| agent.starved(metered, deadline(job))),
     });
     end.outcome = verdict.outcome;
     end.passed = verdict.passed;
@@ -223,6 +233,11 @@ fn failed(error: &SandboxError) -> EvaluateEnd {
             EvaluateEnd::without_answer(Outcome::InfraError, crate::sandbox::describe(error))
         }
     }
+}
+
+/// Returns the time that the agent has.
+fn deadline(job: &EvaluateJob) -> Duration {
+    job.task.agent_timeout.unwrap_or(job.default_timeout)
 }
 
 fn limits(task: &Task, default: Limits) -> Limits {

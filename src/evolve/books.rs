@@ -3,19 +3,43 @@
 
 use super::event::Event;
 use crate::domain::{CallId, CallSettlement};
-use crate::model::{Books, Denied, Intent};
+use crate::model::{Books, Denied, Intent, Traffic};
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 /// Books kept by the dispatcher at the other end of the channel.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct ChannelBooks {
     events: mpsc::UnboundedSender<Event>,
+    keeps_traffic: bool,
 }
 
 impl ChannelBooks {
     pub(super) fn new(events: mpsc::UnboundedSender<Event>) -> Self {
-        Self { events }
+        Self {
+            events,
+            keeps_traffic: false,
+        }
+    }
+
+    /// Returns them with the traffic of calls kept, or not.
+    pub(super) fn keeping_traffic(self, keeps_traffic: bool) -> Self {
+        Self {
+            keeps_traffic,
+            ..self
+        }
+    }
+}
+
+impl ChannelBooks {
+    async fn record(&self, settlement: CallSettlement, traffic: Option<Traffic>) {
+        let (done, recorded) = oneshot::channel();
+        let event = Event::Settle(settlement, traffic, done);
+        if self.events.send(event).is_ok() {
+            // Without the dispatcher the call stays on the books as unsettled, which is what
+            // is known of it.
+            drop(recorded.await);
+        }
     }
 }
 
@@ -32,13 +56,14 @@ impl Books for ChannelBooks {
     }
 
     fn settle(&self, settlement: CallSettlement) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            let (done, recorded) = oneshot::channel();
-            if self.events.send(Event::Settle(settlement, done)).is_ok() {
-                // Without the dispatcher the call stays on the books as unsettled, which is
-                // what is known of it.
-                drop(recorded.await);
-            }
-        })
+        Box::pin(self.record(settlement, None))
+    }
+
+    fn keeps_traffic(&self) -> bool {
+        self.keeps_traffic
+    }
+
+    fn settle_with(&self, settlement: CallSettlement, traffic: Traffic) -> BoxFuture<'_, ()> {
+        Box::pin(self.record(settlement, Some(traffic)))
     }
 }

@@ -5,14 +5,17 @@
 use super::budget::Exhausted;
 use super::ends::Ended;
 use super::event::{Event, JobEnd};
+use super::inbox::{Inbox, MOST_EVENTS};
 use super::plan::{JobKey, Step, Volatile, plan};
+use super::providers::Providers;
 use super::record::Recorder;
+use super::replay::{self, ReplaySource};
 use super::start::{RoleModels, Starter};
 use super::{EngineSettings, Progress};
 use crate::agent::Place;
 use crate::archive::Writer;
 use crate::benchmark::Suite;
-use crate::domain::{Decision, Fact, Purpose, RunEnd, RunId, RunStart};
+use crate::domain::{Decision, Disclosure, Fact, Purpose, RunEnd, RunId, RunStart, VariantId};
 use crate::policy::{Expansion, Policy};
 use crate::sys::clock::now_ms;
 use crate::sys::shutdown::{Level, Shutdown};
@@ -23,9 +26,6 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-/// Events that are recorded in one transaction at most: each transaction waits for the disk.
-const MOST_EVENTS: usize = 1024;
 
 /// Everything an engine is made of.
 pub struct Parts {
@@ -39,6 +39,8 @@ pub struct Parts {
     pub suite: Arc<Suite>,
     /// A model per role.
     pub models: RoleModels,
+    /// Where the models take their answers from, if that is recordings.
+    pub replay: Option<ReplaySource>,
     /// Time, width and patience.
     pub settings: EngineSettings,
     /// Ctrl-C.
@@ -49,6 +51,25 @@ pub struct Parts {
     pub command: String,
     /// The configuration as TOML, recorded with the run.
     pub config: String,
+}
+
+impl Parts {
+    /// Returns the fact that a run begins now.
+    fn start(&self, run: RunId) -> RunStart {
+        let stages = self.policy.stages().map(|stages| {
+            let tasks = stages.stages.iter().map(|stage| stage.tasks.clone());
+            tasks.collect()
+        });
+        RunStart {
+            run,
+            command: self.command.clone(),
+            config: self.config.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            sandbox: self.place.sandbox.name().to_owned(),
+            stages: stages.unwrap_or_default(),
+            at_ms: now_ms(),
+        }
+    }
 }
 
 /// How a run ended.
@@ -62,6 +83,11 @@ pub struct Finished {
     pub raise: Option<String>,
 }
 
+/// A replay came to a request that was not recorded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unrecorded(String);
+
 /// What brought a run's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndCause {
@@ -71,6 +97,8 @@ pub enum EndCause {
     Budget,
     /// It was stopped from outside.
     Interrupted,
+    /// A model's provider lets nobody in, or was out for too long.
+    Provider,
 }
 
 /// One run of the dispatcher.
@@ -89,6 +117,11 @@ pub struct Engine {
     run: RunId,
     ends_at: Option<Instant>,
     exhausted: Option<Exhausted>,
+    replay: Option<ReplaySource>,
+    disclosure: Disclosure,
+    providers: Providers,
+    /// How the run ends as soon as its jobs are stopped.
+    ending: Option<Finished>,
 }
 
 impl Engine {
@@ -112,21 +145,7 @@ impl Engine {
                 .map_or(1, |(start, _)| start.run.0 + 1),
         );
         let cancel = parts.shutdown.kill().child_token();
-        let start = RunStart {
-            run,
-            command: parts.command,
-            config: parts.config,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            sandbox: parts.place.sandbox.name().to_owned(),
-            stages: parts.policy.stages().map_or_else(Vec::new, |stages| {
-                stages
-                    .stages
-                    .iter()
-                    .map(|stage| stage.tasks.clone())
-                    .collect()
-            }),
-            at_ms: now_ms(),
-        };
+        let start = parts.start(run);
         let settings = parts.settings.clone();
         let mut recorder = Recorder::new(
             parts.writer,
@@ -138,7 +157,14 @@ impl Engine {
             parts.progress,
         );
         let earlier = recorder.lineage().run_time();
-        recorder.record(vec![Fact::RunStarted(start)])?;
+        let mut facts = vec![Fact::RunStarted(start)];
+        facts.extend(
+            parts
+                .replay
+                .as_ref()
+                .map(|source| replay::fact(run, source)),
+        );
+        recorder.record(facts)?;
         let mut engine = Self {
             recorder,
             policy: parts.policy,
@@ -156,6 +182,10 @@ impl Engine {
                 .time
                 .map(|limit| Instant::now() + limit.saturating_sub(earlier)),
             exhausted: None,
+            replay: parts.replay,
+            providers: Providers::new(&parts.models, settings.outage_limit),
+            disclosure: settings.disclosure,
+            ending: None,
             starter: Starter::new(
                 parts.place,
                 parts.suite,
@@ -181,21 +211,31 @@ impl Engine {
     }
 
     async fn dispatch(&mut self) -> anyhow::Result<Finished> {
-        let mut batch = Vec::new();
+        let (mut inbox, mut batch) = (Inbox::default(), Vec::new());
+        // Whether there may be something to decide: calls alone change no plan.
+        let mut is_stale = true;
         let mut stopped = None;
         let mut killed_at: Option<Instant> = None;
         loop {
-            self.recorder.judge_finished()?;
+            self.check_replay()?;
+            if is_stale {
+                self.recorder.judge_finished()?;
+            }
+            self.heed_providers();
             if self.exhausted.is_none() && self.shutdown.level() == Level::Run {
                 self.exhausted = self.used_up();
                 if self.exhausted.is_some() {
                     self.shutdown.escalate();
                 }
             }
-            if self.shutdown.level() == Level::Run {
+            if is_stale && self.shutdown.level() == Level::Run && self.ending.is_none() {
                 stopped = self.start_jobs()?;
             }
-            if self.jobs.is_empty() && self.events.is_empty() {
+            is_stale = true;
+            if self.jobs.is_empty() && self.events.is_empty() && inbox.is_empty() {
+                if let Some(finished) = self.ending.take() {
+                    return Ok(finished);
+                }
                 if self.shutdown.level() > Level::Run {
                     return Ok(self.stopped());
                 }
@@ -215,14 +255,24 @@ impl Engine {
             let draining = self.shutdown.level() > Level::Run;
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, MOST_EVENTS) => {
-                    self.recorder.handle(std::mem::take(&mut batch))?;
+                    is_stale = !batch.iter().all(Event::is_of_a_call);
+                    let is_awaited = self.recorder.has_waiting();
+                    let now = inbox.take(&mut batch, Instant::now(), is_awaited);
+                    self.recorder.handle(now)?;
+                }
+                () = sleep_until(inbox.due()), if inbox.due().is_some() => {
+                    is_stale = false;
+                    self.recorder.handle(inbox.flush())?;
                 }
                 Some(ended) = self.jobs.join_next_with_id() => {
                     // Events that the job sent before it ended are recorded first.
                     while let Ok(event) = self.events.try_recv() {
                         batch.push(event);
                     }
-                    self.recorder.handle(std::mem::take(&mut batch))?;
+                    let now = inbox.take(&mut batch, Instant::now(), true);
+                    self.recorder.handle(now)?;
+                    // What was asked and not recorded makes what a job ends with worthless.
+                    self.check_replay()?;
                     self.end(ended)?;
                 }
                 () = self.shutdown.drain().cancelled(), if killed_at.is_none() => {
@@ -236,10 +286,39 @@ impl Engine {
                     self.cancel.cancel();
                 }
                 () = sleep_until(self.ends_at), if !draining && self.ends_at.is_some() => {}
+                () = self.providers.changed() => {}
                 () = sleep_until(next_try), if !draining && next_try.is_some() => {
                     self.volatile.waiting.retain(|_, until| *until > Instant::now());
                 }
             }
+        }
+    }
+
+    /// Fails where something was asked that was not recorded: from there on nothing would be
+    /// what it was.
+    fn check_replay(&self) -> anyhow::Result<()> {
+        match self
+            .replay
+            .as_ref()
+            .and_then(|source| source.replay.missing())
+        {
+            Some(what) => Err(Unrecorded(what).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the run where the models' providers leave no other way: what goes on is stopped,
+    /// and is planned again when the run goes on.
+    fn heed_providers(&mut self) {
+        if self.ending.is_none()
+            && let Some(reason) = self.providers.heed(&self.recorder)
+        {
+            self.ending = Some(Finished {
+                reason,
+                cause: EndCause::Provider,
+                raise: None,
+            });
+            self.cancel.cancel();
         }
     }
 
@@ -270,7 +349,13 @@ impl Engine {
 
     /// Starts jobs while workers are free; returns why nothing will ever be started again.
     fn start_jobs(&mut self) -> anyhow::Result<Option<String>> {
-        while self.jobs.len() < self.workers {
+        // During an outage one job is enough to find out when it ends.
+        let width = if self.providers.is_out() {
+            1
+        } else {
+            self.workers
+        };
+        while self.jobs.len() < width {
             let lineage = self.recorder.lineage();
             match plan(
                 lineage,
@@ -280,6 +365,7 @@ impl Engine {
             ) {
                 Step::Decide(expansions) => self.decide(expansions)?,
                 Step::Improve(id) => {
+                    self.disclose(id)?;
                     let execution = self.recorder.next_execution(JobKey::Improve(id));
                     let job = self.starter.improve(&self.recorder, id, execution)?;
                     let handle = self.jobs.spawn(job);
@@ -316,6 +402,23 @@ impl Engine {
         Ok(None)
     }
 
+    /// Puts on record that the diagnosis of an attempt will see what is hidden of the tasks,
+    /// before it does.
+    fn disclose(&mut self, attempt: VariantId) -> anyhow::Result<()> {
+        let lineage = self.recorder.lineage();
+        let is_proposed = lineage
+            .attempt(attempt)
+            .is_some_and(|found| found.proposal.is_some());
+        if self.disclosure == Disclosure::Visible || is_proposed || lineage.is_disclosed(attempt) {
+            return Ok(());
+        }
+        self.recorder.record(vec![Fact::Disclosed {
+            attempt,
+            run: self.run,
+            at_ms: now_ms(),
+        }])
+    }
+
     fn started(&mut self, id: Id, started: Started) {
         self.volatile.waiting.remove(&started.job);
         self.volatile.running.insert(started.job.clone());
@@ -350,6 +453,7 @@ impl Engine {
         };
         let job = started.job.clone();
         self.volatile.running.remove(&job);
+        self.recorder.forget_traffic(&job);
         let ended = match ended {
             Ok(end) => self.recorder.end(end)?,
             // A panic is our own defect: the job counts as failed infrastructure.

@@ -9,7 +9,7 @@ use super::gates::GateEnd;
 use super::notes;
 use super::plan::JobKey;
 use super::record::Recorder;
-use super::settle::{Settlement, settlement};
+use super::settle::{Settlement, excused_pause, settlement};
 use crate::archive::diff_trees;
 use crate::domain::{
     AttemptEnd, BlobId, CallSubject, Evaluation, EvaluationKey, Fact, Failure, Fault, FileTree,
@@ -41,6 +41,7 @@ impl Recorder {
                     execution: end.execution,
                     transcript: end.transcript,
                     overflow: end.overflow,
+                    is_excused: end.provider_in_trouble,
                 };
                 self.end_evaluation(key.clone(), purpose, *evaluated, meta)
             }
@@ -103,8 +104,7 @@ impl Recorder {
         meta: Meta,
     ) -> anyhow::Result<Ended> {
         let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
-        let earlier = self.earlier(&subject, end.outcome);
-        match settlement(end.outcome, earlier, self.infra_retries) {
+        match self.settlement(&subject, end.outcome, meta.is_excused) {
             Settlement::Final => {}
             Settlement::Again(after) => {
                 self.fault(subject, end.outcome, end.detail, meta.execution)?;
@@ -132,6 +132,7 @@ impl Recorder {
             reward: end.reward,
             detail: end.detail,
             task_digest: end.task_digest,
+            image: end.image,
             agent_log,
             verifier_log,
             patch,
@@ -150,6 +151,7 @@ impl Recorder {
         let JobEnd {
             job: JobKey::Improve(id),
             end: End::Improved(improved),
+            provider_in_trouble,
             ..
         } = end
         else {
@@ -171,10 +173,16 @@ impl Recorder {
             },
             GateEnd::Failed(failure, detail) => (None, Some((failure, detail))),
             GateEnd::Cancelled => {
-                return self.attempt_fault(id, Outcome::Cancelled, "stopped", end.execution);
+                return self.attempt_fault(id, Outcome::Cancelled, "stopped", end.execution, false);
             }
             GateEnd::Infra(detail) => {
-                let ended = self.attempt_fault(id, Outcome::InfraError, &detail, end.execution)?;
+                let ended = self.attempt_fault(
+                    id,
+                    Outcome::InfraError,
+                    &detail,
+                    end.execution,
+                    provider_in_trouble,
+                )?;
                 if matches!(ended, Ended::Again(_)) {
                     return Ok(ended);
                 }
@@ -210,11 +218,12 @@ impl Recorder {
         outcome: Outcome,
         detail: &str,
         execution: u32,
+        is_excused: bool,
     ) -> anyhow::Result<Ended> {
         let subject = CallSubject::Attempt(id);
-        let earlier = self.earlier(&subject, outcome);
+        let settlement = self.settlement(&subject, outcome, is_excused);
         self.fault(subject, outcome, detail.to_owned(), execution)?;
-        Ok(match settlement(outcome, earlier, self.infra_retries) {
+        Ok(match settlement {
             Settlement::Again(after) => Ended::Again(after),
             Settlement::Final | Settlement::Drop => Ended::Recorded,
         })
@@ -239,6 +248,7 @@ impl Recorder {
             execution: started.execution,
             transcript: Vec::new(),
             overflow: false,
+            provider_in_trouble: false,
             end,
         })
     }
@@ -260,6 +270,28 @@ impl Recorder {
             execution,
             at_ms,
         })])
+    }
+
+    /// Decides about an execution that ended so. One whose provider was in trouble is done
+    /// again, as often as it takes, and does not count among those that failed.
+    fn settlement(
+        &mut self,
+        subject: &CallSubject,
+        outcome: Outcome,
+        is_excused: bool,
+    ) -> Settlement {
+        let excused = self.excused.get(subject).copied().unwrap_or(0);
+        if is_excused && outcome == Outcome::InfraError {
+            self.excused.insert(subject.clone(), excused + 1);
+            return Settlement::Again(excused_pause(excused));
+        }
+        let earlier = self.earlier(subject, outcome);
+        let counted = if outcome == Outcome::InfraError {
+            earlier.saturating_sub(excused)
+        } else {
+            earlier
+        };
+        settlement(outcome, counted, self.infra_retries)
     }
 
     /// Returns how often the job ended so before without counting. A failure of the
@@ -298,7 +330,7 @@ impl Recorder {
             .variant(attempt.decision.parent)
             .context("the parent of an attempt is not in the archive")?;
         let entry = attempt.decision.entry.encode();
-        let message = notes::commit_message(id, parent.id, &entry, proposal);
+        let message = notes::commit_message(&self.lineage, id, parent.id, &entry, proposal);
         let created_ms = now_ms();
         let (commit, tree) =
             self.writer
@@ -340,4 +372,5 @@ struct Meta {
     execution: u32,
     transcript: Vec<u8>,
     overflow: bool,
+    is_excused: bool,
 }

@@ -4,7 +4,7 @@ use super::gates::GateEnd;
 use super::plan::JobKey;
 use crate::domain::{CallId, CallSettlement, FileTree, Proposal, Purpose, VariantId};
 use crate::evaluate::EvaluateEnd;
-use crate::model::{Denied, Intent};
+use crate::model::{Denied, Intent, Traffic};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 pub(super) enum Event {
     /// A model call wants to leave.
     Intend(Intent, oneshot::Sender<Result<CallId, Denied>>),
-    /// A model call ended.
-    Settle(CallSettlement, oneshot::Sender<()>),
+    /// A model call ended; its traffic where that is kept.
+    Settle(CallSettlement, Option<Traffic>, oneshot::Sender<()>),
     /// The diagnosing model answered an attempt; the job goes on when this is recorded.
     Proposed {
         attempt: VariantId,
@@ -23,12 +23,22 @@ pub(super) enum Event {
     },
 }
 
+impl Event {
+    /// Returns whether it is about a model call, and nothing else.
+    pub(super) fn is_of_a_call(&self) -> bool {
+        matches!(self, Self::Intend(..) | Self::Settle(..))
+    }
+}
+
 /// How a job ended.
 pub(super) struct JobEnd {
     pub job: JobKey,
     pub execution: u32,
     pub transcript: Vec<u8>,
     pub overflow: bool,
+    /// Whether a model's provider was in trouble that was not this job's alone: then a
+    /// failure of the infrastructure says nothing about the job.
+    pub provider_in_trouble: bool,
     pub end: End,
 }
 

@@ -1,13 +1,16 @@
 //! Gathers what the diagnosing model may see of a parent's runs.
 //!
 //! Invariant: of a verifier only names and outcomes of tests are taken; its log, which may
-//! quote hidden tests, stays here.
+//! quote hidden tests, stays here, as do the tests themselves, unless the configuration lets
+//! them out.
 
 use crate::archive::Reader;
 use crate::benchmark::Suite;
-use crate::domain::{BlobId, Decision, Entry, Evaluation, FileTree, Outcome, Pattern, Purpose};
+use crate::domain::{
+    BlobId, Decision, Disclosure, Entry, Evaluation, FileTree, Outcome, Pattern, Purpose,
+};
 use crate::lineage::Lineage;
-use crate::propose::{Evidence, Material, Run, TestResult};
+use crate::propose::{Evidence, Hidden, Material, Run, TestResult};
 use std::sync::Arc;
 
 /// Most runs that a pattern is shown.
@@ -22,7 +25,9 @@ pub(super) fn collect(
     suite: &Suite,
     decision: &Decision,
     source: &Arc<FileTree>,
+    disclosure: Disclosure,
 ) -> anyhow::Result<Evidence> {
+    let run = |evaluation: &Evaluation| run(reader, suite, evaluation, disclosure);
     let measured = || {
         lineage
             .evaluations_of(decision.parent)
@@ -34,7 +39,7 @@ pub(super) fn collect(
         Entry::Task(task) => {
             let found = measured().find(|evaluation| evaluation.key.task == *task);
             match found {
-                Some(evaluation) => Material::Run(Box::new(run(reader, suite, evaluation)?)),
+                Some(evaluation) => Material::Run(Box::new(run(evaluation)?)),
                 None => Material::Runs(Vec::new()),
             }
         }
@@ -42,7 +47,7 @@ pub(super) fn collect(
             measured()
                 .filter(|evaluation| shows(*pattern, evaluation))
                 .take(MOST_RUNS)
-                .map(|evaluation| run(reader, suite, evaluation))
+                .map(run)
                 .collect::<anyhow::Result<_>>()?,
         ),
     };
@@ -89,21 +94,34 @@ fn earlier(lineage: &Lineage, decision: &Decision) -> Vec<String> {
         .collect()
 }
 
-fn run(reader: &Reader, suite: &Suite, evaluation: &Evaluation) -> anyhow::Result<Run> {
+fn run(
+    reader: &Reader,
+    suite: &Suite,
+    evaluation: &Evaluation,
+    disclosure: Disclosure,
+) -> anyhow::Result<Run> {
     let text = |id: &Option<BlobId>| -> anyhow::Result<String> {
         Ok(String::from_utf8_lossy(&bytes(reader, id.as_ref())?).into_owned())
     };
-    let instruction = suite
-        .get(&evaluation.key.task)
+    let task = suite.get(&evaluation.key.task);
+    let instruction = task
         .map(|task| task.instruction.clone())
         .unwrap_or_default();
+    let verifier_log = text(&evaluation.verifier_log)?;
+    let disclosed = task.and_then(|task| task.disclose(disclosure));
+    let hidden = disclosed.map(|disclosed| Hidden {
+        tests: disclosed.tests,
+        test_output: verifier_log.clone(),
+        solution: disclosed.solution,
+    });
     Ok(Run {
         task: evaluation.key.task.clone(),
         instruction,
         outcome: evaluation.outcome,
         detail: evaluation.detail.clone(),
         patch: text(&evaluation.patch)?,
-        tests: test_results(&text(&evaluation.verifier_log)?),
+        tests: test_results(&verifier_log),
+        hidden,
         agent_log: text(&evaluation.agent_log)?,
         transcript: bytes(reader, evaluation.transcript.as_ref())?,
     })

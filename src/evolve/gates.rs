@@ -110,7 +110,8 @@ fn judge(end: &AgentEnd, metered: &Metered) -> Option<GateEnd> {
     if metered.is_cut_by_run() {
         return Some(GateEnd::Cancelled);
     }
-    if let Some(what) = metered.provider_failure() {
+    let starved = || end.starved(metered, TRIVIAL_DEADLINE);
+    if let Some(what) = metered.provider_failure().or_else(starved) {
         return Some(GateEnd::Infra(format!("model provider: {what}")));
     }
     let gate = if metered.requests() == 0 {

@@ -63,7 +63,12 @@ pub(super) async fn improve(
 ) -> ImproveEnd {
     let proposal = match propose(&job, &models.diagnose, events, &cancel).await {
         Ok(proposal) => proposal,
-        Err(end) => return ImproveEnd::early(end),
+        Err((end, log)) => {
+            return ImproveEnd {
+                log,
+                ..ImproveEnd::early(end)
+            };
+        }
     };
     let name = format!("a{}", job.attempt.0);
     let manifest = match Manifest::read(&job.parent.files) {
@@ -93,6 +98,7 @@ pub(super) async fn improve(
             return ImproveEnd::early(GateEnd::Infra(crate::sandbox::describe(&error)));
         }
     };
+    let starved = agent.starved(&models.modify, workshop.modify_timeout);
     let after = agent.workspace.files.clone();
     let mut end = ImproveEnd {
         log: agent.log,
@@ -110,7 +116,7 @@ pub(super) async fn improve(
     let child: FileTree = match inspect(&job.parent.files, &agent.workspace) {
         Ok(child) => child,
         Err(result) => {
-            end.result = result;
+            end.result = starved.map_or(result, GateEnd::Infra);
             return end;
         }
     };
@@ -120,21 +126,22 @@ pub(super) async fn improve(
     end
 }
 
-/// Returns the attempt's proposal; a new one is durable before it is used.
+/// Returns the attempt's proposal; a new one is durable before it is used. Where there is
+/// none, what was said comes with the reason.
 async fn propose(
     job: &ImproveJob,
     metered: &Metered,
     events: &mpsc::UnboundedSender<Event>,
     cancel: &CancellationToken,
-) -> Result<Proposal, GateEnd> {
+) -> Result<Proposal, (GateEnd, Vec<u8>)> {
     if let Some(proposal) = &job.proposal {
         return Ok(proposal.clone());
     }
     let asked = tokio::select! {
         asked = diagnose(metered, &job.evidence, DIAGNOSE_RETRIES) => asked,
-        () = cancel.cancelled() => return Err(GateEnd::Cancelled),
+        () = cancel.cancelled() => return Err((GateEnd::Cancelled, Vec::new())),
     };
-    let (proposal, exchange) = asked.map_err(|error| why_not(&error))?;
+    let (proposal, exchange) = asked.map_err(why_not)?;
     let (done, recorded) = oneshot::channel();
     let event = Event::Proposed {
         attempt: job.attempt,
@@ -143,29 +150,39 @@ async fn propose(
         done,
     };
     if events.send(event).is_err() || recorded.await.is_err() {
-        return Err(GateEnd::Cancelled);
+        return Err((GateEnd::Cancelled, Vec::new()));
     }
     Ok(proposal)
 }
 
-fn why_not(error: &ProposeError) -> GateEnd {
+fn why_not(error: ProposeError) -> (GateEnd, Vec<u8>) {
+    let said = error.to_string();
     match error {
-        ProposeError::Call(CallError::Denied(
-            Denied::Stopping
-            | Denied::Budget {
-                scope: Scope::Run, ..
-            },
-        )) => GateEnd::Cancelled,
-        ProposeError::Call(CallError::Model(
-            ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. },
-        )) => GateEnd::Infra(format!("model provider: {error}")),
-        ProposeError::Unusable { .. }
-        | ProposeError::Call(
-            CallError::Denied(Denied::Budget {
-                scope: Scope::Job | Scope::Attempt,
-                ..
-            })
-            | CallError::Model(ModelError::Refused { .. }),
-        ) => GateEnd::Failed(Failure::NoProposal, error.to_string()),
+        ProposeError::Unusable { exchange, .. } => {
+            (GateEnd::Failed(Failure::NoProposal, said), exchange)
+        }
+        ProposeError::Call { error, exchange } => {
+            let end = match error {
+                CallError::Denied(
+                    Denied::Stopping
+                    | Denied::Budget {
+                        scope: Scope::Run, ..
+                    },
+                ) => GateEnd::Cancelled,
+                CallError::Model(
+                    ModelError::Busy { .. }
+                    | ModelError::Failed { .. }
+                    | ModelError::Unusable { .. },
+                ) => GateEnd::Infra(format!("model provider: {said}")),
+                CallError::Denied(Denied::Budget {
+                    scope: Scope::Job | Scope::Attempt,
+                    ..
+                })
+                | CallError::Model(ModelError::Refused { .. }) => {
+                    GateEnd::Failed(Failure::NoProposal, said)
+                }
+            };
+            (end, exchange)
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What the engine tells about its work; it knows no terminal.
 
-use crate::domain::{Entry, EvaluationKey, Failure, Outcome, Tally, VariantId, Verdict};
+use crate::domain::{Entry, EvaluationKey, Failure, Outcome, Role, Tally, VariantId, Verdict};
 use std::time::Duration;
 
 /// Something a person may want to see while a run goes on.
@@ -76,6 +76,24 @@ pub enum Progress {
         /// Model calls of this process.
         calls: u64,
     },
+    /// A provider answers nobody: nothing new is started, and calls wait.
+    Paused {
+        /// Role of the model.
+        role: Role,
+        /// What the last call failed with.
+        what: String,
+        /// Unix time in milliseconds of the first failure.
+        since_ms: i64,
+        /// How long the run waits.
+        limit: Duration,
+    },
+    /// The provider answers again.
+    Resumed {
+        /// How long the run was paused.
+        after: Duration,
+    },
+    /// A provider asked for fewer calls, or no longer does.
+    Slowed(Option<String>),
     /// Nothing new is started; running jobs may end within the grace period.
     Draining {
         /// Jobs that run.

@@ -7,9 +7,10 @@ use super::budget::{Exhausted, Granted, Treasury};
 use super::event::{Event, JobEnd};
 use super::notes;
 use super::plan::JobKey;
+use super::traffic::{Ended, Keeper};
 use super::{Budgets, Progress};
 use crate::archive::{Reader, Writer};
-use crate::domain::{AttemptEnd, CallId, CallIntent, Fact, RunId, VariantId, Verdict};
+use crate::domain::{AttemptEnd, CallId, CallIntent, CallSubject, Fact, RunId, VariantId, Verdict};
 use crate::lineage::Lineage;
 use crate::model::{Denied, Intent};
 use crate::policy::{Next, Policy, admit};
@@ -32,7 +33,10 @@ pub(super) struct Recorder {
     executions: HashMap<JobKey, u32>,
     next_call: CallId,
     treasury: Treasury<Asker>,
+    keeper: Keeper,
     pub(super) held: BTreeMap<VariantId, JobEnd>,
+    /// How often each job ended because a provider was in trouble, which does not count.
+    pub(super) excused: HashMap<CallSubject, usize>,
     calls: u64,
     pub(super) evaluations: u64,
 }
@@ -59,7 +63,9 @@ impl Recorder {
             executions: HashMap::new(),
             next_call,
             treasury,
+            keeper: Keeper::default(),
             held: BTreeMap::new(),
+            excused: HashMap::new(),
             calls: 0,
             evaluations: 0,
         }
@@ -147,13 +153,27 @@ impl Recorder {
                 score: self.lineage.score(*variant),
             },
             Fact::AttemptEnded(_)
+            | Fact::Disclosed { .. }
             | Fact::RunStarted(_)
             | Fact::RunEnded(_)
             | Fact::Faulted(_)
             | Fact::CallIntended(_)
-            | Fact::CallSettled(_) => return,
+            | Fact::CallSettled(_)
+            | Fact::Recorded(_)
+            | Fact::Replays(_) => return,
         };
         self.tell(progress);
+    }
+
+    /// Forgets what was kept of a job's traffic: it has ended.
+    pub(super) fn forget_traffic(&mut self, job: &JobKey) {
+        let subject = match job {
+            JobKey::Improve(attempt) => CallSubject::Attempt(*attempt),
+            JobKey::Evaluate(key) => {
+                CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat)
+            }
+        };
+        self.keeper.forget(|who| who.subject == subject);
     }
 
     /// Returns the budget of the archive that is used up, if one is.
@@ -161,16 +181,24 @@ impl Recorder {
         self.treasury.exhausted()
     }
 
+    /// Returns whether calls wait for what the end of another frees.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.treasury.waiting() > 0
+    }
+
     /// Handles what jobs sent, all in one transaction; answers go out after it. Settlements
     /// make room first, then calls are let go in the order in which they asked.
     pub(super) fn handle(&mut self, events: Vec<Event>) -> anyhow::Result<()> {
         let mut facts = Vec::new();
         let mut answers: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
+        let mut ended = Vec::new();
         for event in events {
             match event {
                 Event::Intend(intent, done) => self.treasury.ask(intent, done),
-                Event::Settle(settlement, done) => {
+                Event::Settle(settlement, traffic, done) => {
                     self.treasury.settle(&settlement);
+                    let call = settlement.id;
+                    ended.extend(traffic.map(|traffic| Ended { call, traffic }));
                     facts.push(Fact::CallSettled(settlement));
                     answers.push(Box::new(move || done.send(()).unwrap_or_default()));
                 }
@@ -190,6 +218,7 @@ impl Recorder {
                 }
             }
         }
+        facts.extend(self.keeper.keep(&self.writer, ended)?);
         let mut id = self.next_call;
         let Granted { granted, denied } = self.treasury.grant(&mut self.next_call);
         for (intent, done) in granted {

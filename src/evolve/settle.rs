@@ -28,6 +28,12 @@ pub(super) fn settlement(outcome: Outcome, earlier: usize, infra_retries: u32) -
     }
 }
 
+/// Returns the pause after an execution that the provider's trouble ended. It is short: what
+/// keeps the provider from being overrun is the pace of its calls.
+pub(super) fn excused_pause(earlier: usize) -> Duration {
+    Duration::from_secs(1 << earlier.min(3))
+}
+
 /// One second, doubled with each try, at most a minute.
 fn backoff(earlier: u32) -> Duration {
     Duration::from_secs(1 << earlier.min(6)).min(Duration::from_secs(60))

@@ -30,7 +30,7 @@ pub struct RoleModels {
 }
 
 impl RoleModels {
-    fn of(&self, role: Role) -> Arc<Model> {
+    pub(super) fn of(&self, role: Role) -> Arc<Model> {
         match role {
             Role::Diagnose => self.diagnose.clone(),
             Role::Modify => self.modify.clone(),
@@ -59,7 +59,7 @@ impl Starter {
         events: mpsc::UnboundedSender<Event>,
         cancel: CancellationToken,
     ) -> Self {
-        let books = ChannelBooks::new(events.clone());
+        let books = ChannelBooks::new(events.clone()).keeping_traffic(settings.record);
         Self {
             place,
             suite,
@@ -103,6 +103,7 @@ impl Starter {
                 execution,
                 transcript: metered.transcript_bytes(),
                 overflow: metered.has_unhandled_overflow(),
+                provider_in_trouble: is_in_trouble(&metered),
                 end: End::Evaluated(purpose, Box::new(end)),
             }
         })
@@ -126,6 +127,7 @@ impl Starter {
             &self.suite,
             &attempt.decision,
             &parent.files,
+            self.settings.disclosure,
         )?;
         let metered = |role| self.metered(CallSubject::Attempt(id), execution, role);
         let models = Models {
@@ -160,6 +162,9 @@ impl Starter {
                 execution,
                 transcript: models.modify.transcript_bytes(),
                 overflow: models.modify.has_unhandled_overflow(),
+                provider_in_trouble: [&models.diagnose, &models.modify, &models.solve]
+                    .into_iter()
+                    .any(|metered| is_in_trouble(metered)),
                 end: End::Improved(Box::new(end)),
             }
         })
@@ -179,6 +184,13 @@ impl Starter {
             self.settings.budgets.job,
         ))
     }
+}
+
+/// Returns whether a job's calls failed, and nothing was answered to anybody since: then it is
+/// the provider that is out, or about to be found out.
+fn is_in_trouble(metered: &Metered) -> bool {
+    metered.provider_failure().is_some()
+        && (metered.has_met_outage() || metered.model().pace().trouble().is_some())
 }
 
 /// Reads a variant's source from the archive.

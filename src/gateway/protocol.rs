@@ -1,73 +1,140 @@
-//! Paths, limits and errors: what the gateway says when it is not passing on an answer.
+//! Paths, dialects and errors: what the gateway says when it is not passing on an answer.
 
-use super::chat;
-use crate::model::Metered;
+use super::body::Room;
+use super::limits::Limits;
+use super::{calls, models};
+use crate::model::{CallError, Dialect, Metered};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderName, Method, StatusCode, Uri, header};
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Most bytes of a request.
-pub(super) const BODY_LIMIT: usize = 32 << 20;
+/// What both official libraries obey. Whatever can be tried again was tried again before
+/// an error is passed on; their own tries would only multiply the calls.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// What one job's socket leads to.
+#[derive(Debug)]
+pub(super) struct Gate {
+    pub(super) metered: Arc<Metered>,
+    pub(super) room: Room,
+}
+
+/// Why a request was not passed on.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) kind: &'static str,
+    pub(super) message: String,
+}
 
 /// Returns everything the gateway answers.
-pub(super) fn routes(metered: Arc<Metered>) -> Router {
+pub(super) fn routes(metered: Arc<Metered>, limits: Limits) -> Router {
+    let room = Room::new(limits);
     Router::new()
-        .route("/v1/chat/completions", post(chat::completions))
-        .route("/v1/models", get(models))
-        .route("/v1/messages", post(messages))
+        .route("/v1/chat/completions", post(calls::chat))
+        .route("/v1/messages", post(calls::messages))
+        .route("/v1/messages/count_tokens", post(count_tokens))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::one))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .with_state(metered)
+        // Bodies are counted in `body`, as they come.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(Arc::new(Gate { metered, room }))
+}
+
+/// Returns the dialect in which a request without a body is written.
+pub(super) fn spoken(uri: &Uri, headers: &HeaderMap) -> Dialect {
+    if uri.path().starts_with("/v1/messages") || headers.contains_key("anthropic-version") {
+        Dialect::Messages
+    } else {
+        Dialect::Chat
+    }
 }
 
 /// Returns a JSON answer.
 pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
-    let json_type: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
-    (status, json_type, body.to_string()).into_response()
+    let json_type = HeaderValue::from_static("application/json");
+    let mut answer = (status, body.to_string()).into_response();
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, json_type);
+    if !status.is_success() {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    answer
 }
 
-/// Returns an error in OpenAI's dialect.
-pub(super) fn error(status: StatusCode, kind: &str, message: &str) -> Response {
-    let error = json!({"message": message, "type": kind, "param": null, "code": null});
-    answer(status, &json!({"error": error}))
+/// Returns the answer to a call that has none.
+pub(super) fn failure(error: &CallError, dialect: Dialect) -> Response {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+    answer(status, &error.to_body(dialect))
 }
 
-async fn models(State(metered): State<Arc<Metered>>) -> Response {
-    let model = json!({
-        "id": metered.model().name(), "object": "model", "created": 0, "owned_by": "dgm",
-    });
-    answer(StatusCode::OK, &json!({"object": "list", "data": [model]}))
+impl Refusal {
+    /// Returns a refusal of something that is wrong in itself.
+    pub(super) fn bad(message: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            kind: "invalid_request_error",
+            message: message.into(),
+        }
+    }
+
+    /// Returns a refusal of something that is not here.
+    pub(super) fn missing(dialect: Dialect, message: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            kind: match dialect {
+                Dialect::Chat => "invalid_request_error",
+                Dialect::Messages => "not_found_error",
+            },
+            message: message.into(),
+        }
+    }
+
+    /// Returns it as an answer.
+    pub(super) fn answer(&self, dialect: Dialect) -> Response {
+        let Self {
+            status,
+            kind,
+            message,
+        } = self;
+        let body = match dialect {
+            Dialect::Chat => json!({
+                "error": {"message": message, "type": kind, "param": null, "code": null},
+            }),
+            Dialect::Messages => json!({
+                "type": "error", "error": {"type": kind, "message": message},
+            }),
+        };
+        answer(*status, &body)
+    }
 }
 
-/// Says in Anthropic's dialect that nobody here speaks it.
-async fn messages() -> Response {
-    let message = "this role's model is not served by Anthropic: \
-                   use `POST /v1/chat/completions`, which works with every provider";
-    let error = json!({"type": "not_found_error", "message": message});
-    answer(
-        StatusCode::NOT_FOUND,
-        &json!({"type": "error", "error": error}),
-    )
+async fn count_tokens() -> Response {
+    let message = "tokens cannot be counted ahead here; the `usage` of every answer counts them";
+    Refusal::missing(Dialect::Messages, message).answer(Dialect::Messages)
 }
 
-async fn not_found(method: Method, uri: Uri) -> Response {
+async fn not_found(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path: String = uri.path().chars().take(200).collect();
     let message = format!(
-        "there is no `{method} {path}`; there are `POST /v1/chat/completions` and `GET /v1/models`"
+        "there is no `{method} {path}`; there are `POST /v1/chat/completions`, \
+         `POST /v1/messages` and `GET /v1/models`"
     );
-    error(StatusCode::NOT_FOUND, "invalid_request_error", &message)
+    let dialect = spoken(&uri, &headers);
+    Refusal::missing(dialect, message).answer(dialect)
 }
 
-async fn not_allowed(method: Method, uri: Uri) -> Response {
-    let message = format!("`{}` does not take `{method}`", uri.path());
-    error(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "invalid_request_error",
-        &message,
-    )
+async fn not_allowed(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let path: String = uri.path().chars().take(200).collect();
+    let refusal = Refusal {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        ..Refusal::bad(format!("`{path}` does not take `{method}`"))
+    };
+    refusal.answer(spoken(&uri, &headers))
 }

@@ -1,6 +1,7 @@
 //! The gateway over a real socket, with real programs as models.
 
-use super::{Gateway, GatewayError};
+use super::limits::Limits;
+use super::{Gateway, GatewayError, Socket};
 use crate::domain::CallStatus;
 use crate::model::fixture::{HELLO, Program, Remembered, metered, request};
 use crate::model::{Allowance, Denied};
@@ -29,11 +30,15 @@ fn serve(script: &str) -> World {
 }
 
 fn serve_with(script: &str, books: Remembered, allowance: Allowance) -> World {
+    serve_within(script, books, allowance, Limits::default())
+}
+
+fn serve_within(script: &str, books: Remembered, allowance: Allowance, limits: Limits) -> World {
     let program = Program::new(script);
     let books = Arc::new(books);
     let metered = metered(program.model(), books.clone(), allowance);
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let gateway = Gateway::serve(folder.path().join("job"), Arc::new(metered));
+    let gateway = Gateway::in_folder(folder.path().join("job"), Arc::new(metered), limits);
     let gateway = gateway.expect("the gateway opens");
     World {
         socket: gateway.path().to_owned(),
@@ -188,19 +193,36 @@ async fn streams_in_chunks() {
     assert!(
         others
             .iter()
-            .all(|chunk| chunk.get("usage") == Some(&Value::Null))
+            .all(|chunk| chunk.get("usage").is_none_or(Value::is_null))
     );
     world.gateway.shutdown().await;
 }
 
 #[tokio::test]
-async fn names_its_model() {
+async fn names_its_model_in_both_dialects() {
     let world = serve(HELLO);
-    let answer = ask(&world.socket, "GET /v1/models", b"").await;
-    assert_eq!(
-        (answer.status, &answer.json()["data"][0]["id"]),
-        (200, &json!("test-model"))
-    );
+    let version = "\r\nanthropic-version: 2023-06-01";
+    let mut said = Vec::new();
+    for path in [
+        "/v1/models",
+        "/v1/models/test-model",
+        "/v1/models/some/other",
+    ] {
+        for header in ["", version] {
+            let start = format!("GET {path} HTTP/1.1\r\nHost: x{header}");
+            let request = format!("{start}\r\nConnection: close\r\n\r\n");
+            let answer = parse(&send(&world.socket, request.as_bytes()).await);
+            said.push(format!("{} {}", answer.status, answer.body));
+        }
+    }
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    200 {"data":[{"created":0,"id":"test-model","object":"model","owned_by":"dgm"}],"object":"list"}
+    200 {"data":[{"created_at":"1970-01-01T00:00:00Z","display_name":"test-model","id":"test-model","type":"model"}],"first_id":"test-model","has_more":false,"last_id":"test-model"}
+    200 {"created":0,"id":"test-model","object":"model","owned_by":"dgm"}
+    200 {"created_at":"1970-01-01T00:00:00Z","display_name":"test-model","id":"test-model","type":"model"}
+    404 {"error":{"code":null,"message":"there is no model `some/other` here; the role's model is `test-model`","param":null,"type":"invalid_request_error"}}
+    404 {"error":{"message":"there is no model `some/other` here; the role's model is `test-model`","type":"not_found_error"},"type":"error"}
+    "#);
     world.gateway.shutdown().await;
     assert_eq!(world.books.rows(), []);
 }
@@ -217,6 +239,7 @@ async fn refuses_in_the_dialect_that_was_spoken() {
         (CHAT, r#"{"messages":7}"#),
         (CHAT, r#"{"messages":[]}"#),
         (CHAT, r#"{"messages":[{"role":"user"},7]}"#),
+        (CHAT, r#"{"messages":[{"role":"user"},{"role":"wizard"}]}"#),
         (CHAT, r#"{"messages":[{"role":"user"}],"n":3}"#),
         ("GET /v1/chat/completions", ""),
         ("POST /v1/models", "{}"),
@@ -238,16 +261,30 @@ async fn refuses_in_the_dialect_that_was_spoken() {
     400 the body has no list `messages`
     400 `messages` is empty
     400 `messages[1]` has no `role`
+    400 `messages[1]` has the unknown role `wizard`; known are `system`, `developer`, `user`, `assistant`, `tool`, `function`
     400 `n` must be 1: one answer per call
     405 `/v1/chat/completions` does not take `GET`
     405 `/v1/models` does not take `POST`
-    404 there is no `POST /v1/embeddings`; there are `POST /v1/chat/completions` and `GET /v1/models`
-    404 there is no `GET /`; there are `POST /v1/chat/completions` and `GET /v1/models`
+    404 there is no `POST /v1/embeddings`; there are `POST /v1/chat/completions`, `POST /v1/messages` and `GET /v1/models`
+    404 there is no `GET /`; there are `POST /v1/chat/completions`, `POST /v1/messages` and `GET /v1/models`
     ");
-    let answer = ask(socket, "POST /v1/messages", b"{}").await;
-    assert_eq!(answer.status, 404);
-    assert_eq!(answer.json()["type"], "error");
-    assert_eq!(answer.error()["type"], "not_found_error");
+    let mut answers = Vec::new();
+    for start in [
+        "POST /v1/messages",
+        "POST /v1/messages/count_tokens",
+        "GET /v1/messages",
+        "POST /v1/messages/batches",
+    ] {
+        let answer = ask(socket, start, b"{}").await;
+        assert!(answer.head.contains("x-should-retry: false"), "{answer:?}");
+        answers.push(format!("{} {}", answer.status, answer.body));
+    }
+    insta::assert_snapshot!(answers.join("\n"), @r#"
+    404 {"error":{"message":"this role's model is not served by Anthropic: use `POST /v1/chat/completions`, which works with every provider","type":"not_found_error"},"type":"error"}
+    404 {"error":{"message":"tokens cannot be counted ahead here; the `usage` of every answer counts them","type":"not_found_error"},"type":"error"}
+    405 {"error":{"message":"`/v1/messages` does not take `GET`","type":"invalid_request_error"},"type":"error"}
+    404 {"error":{"message":"there is no `POST /v1/messages/batches`; there are `POST /v1/chat/completions`, `POST /v1/messages` and `GET /v1/models`","type":"not_found_error"},"type":"error"}
+    "#);
     world.gateway.shutdown().await;
     assert_eq!(world.books.rows(), []);
 }
@@ -258,16 +295,143 @@ async fn large_bodies_pass_and_larger_ones_do_not() {
     let answer = chat(&world.socket, &request(&"x".repeat(3 << 20))).await;
     assert_eq!(answer.status, 200);
     // Only the size is said, and waited for no longer.
-    let said = format!("{CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: 40000000\r\n\r\n");
+    let said = format!("{CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: 70000000\r\n\r\n");
     // Nothing is said before it comes.
     let mut sent = format!("{CHAT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
-    sent.push_str("2100000\r\n");
-    sent.push_str(&"x".repeat(33 << 20));
+    sent.push_str("4100000\r\n");
+    sent.push_str(&"x".repeat(65 << 20));
     for text in [said, sent] {
         let answer = parse(&send(&world.socket, text.as_bytes()).await);
         assert_eq!(answer.status, 413);
-        assert_eq!(answer.error()["message"], "the body is larger than 32 MiB");
+        assert_eq!(answer.error()["message"], "the body is larger than 64 MiB");
     }
+    // Short as a text, and very large as values.
+    let many = format!("{{\"messages\":[{}0]}}", "0,".repeat(2 << 20));
+    let answer = ask(&world.socket, CHAT, many.as_bytes()).await;
+    assert_eq!(answer.status, 413);
+    assert_eq!(
+        answer.error()["message"],
+        "the body would take about 404 MiB in memory, at most 192 are possible: \
+         it holds too many small values"
+    );
+    world.gateway.shutdown().await;
+}
+
+/// Limits that are reached at once, instead of after a minute.
+fn impatient() -> Limits {
+    Limits {
+        head: Duration::from_millis(100),
+        body: Duration::from_millis(100),
+        stall: Duration::from_millis(100),
+        ..Limits::default()
+    }
+}
+
+#[tokio::test]
+async fn who_sends_half_a_request_is_not_waited_for() {
+    let world = serve_within(
+        HELLO,
+        Remembered::default(),
+        Allowance::default(),
+        impatient(),
+    );
+    let silent = send(&world.socket, b"").await;
+    assert_eq!(silent, b"");
+    let half = send(
+        &world.socket,
+        b"POST /v1/chat/completions HTTP/1.1\r\nContent-Le",
+    )
+    .await;
+    assert_eq!(half, b"");
+    let start = format!("{CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{{\"messages");
+    let answer = parse(&send(&world.socket, start.as_bytes()).await);
+    assert_eq!(
+        (answer.status, &answer.error()["message"]),
+        (408, &json!("the body did not come within 0 s"))
+    );
+    world.gateway.shutdown().await;
+    assert_eq!(world.books.rows(), []);
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_cut_off() {
+    let script = "cat > /dev/null; printf '{\"choices\":[{\"message\":{\"content\":\"'\n\
+        head -c 8388608 /dev/zero | tr '\\0' x; printf '\"}}]}'";
+    let world = serve_within(
+        script,
+        Remembered::default(),
+        Allowance::default(),
+        impatient(),
+    );
+    for stream in [false, true] {
+        let mut asked = request("hi");
+        asked["stream"] = json!(stream);
+        let body = asked.to_string();
+        let text = format!(
+            "{CHAT} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut client = UnixStream::connect(&world.socket)
+            .await
+            .expect("it listens");
+        client.write_all(text.as_bytes()).await.expect("it reads");
+        // Nobody takes the answer; whether it is still being offered shows in writing.
+        while client.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let mut rest = Vec::new();
+        let _cut = client.read_to_end(&mut rest).await;
+        assert!(rest.starts_with(b"HTTP/1.1 200 OK"), "it had begun");
+        assert!(rest.len() < 4 << 20, "{} bytes waited", rest.len());
+        // One that reads gets all of it.
+        let answer = chat(&world.socket, &asked).await;
+        assert!(answer.body.len() > 8 << 20, "{}", answer.body.len());
+    }
+    world.gateway.shutdown().await;
+}
+
+#[tokio::test]
+async fn connections_are_bounded_and_wait_for_each_other() {
+    let limits = Limits {
+        connections: 4,
+        head: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let world = serve_within(HELLO, Remembered::default(), Allowance::default(), limits);
+    let mut idle = Vec::new();
+    for _ in 0..8 {
+        let stream = UnixStream::connect(&world.socket).await;
+        idle.push(stream.expect("the kernel lets it wait"));
+    }
+    // Comes in when two times four have been sent away.
+    assert_eq!(chat(&world.socket, &request("hi")).await.status, 200);
+    for mut stream in idle {
+        assert_eq!(stream.read(&mut [0]).await.expect("closed in order"), 0);
+    }
+    world.gateway.shutdown().await;
+}
+
+#[tokio::test]
+async fn requests_share_their_memory() {
+    let limits = Limits {
+        bytes: 2048,
+        values: 2048,
+        ..impatient()
+    };
+    let world = serve_within(HELLO, Remembered::default(), Allowance::default(), limits);
+    // One takes all of it, and says nothing more.
+    let mut holder = UnixStream::connect(&world.socket)
+        .await
+        .expect("it listens");
+    let start = format!("{CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: 2097152\r\n\r\n");
+    holder.write_all(start.as_bytes()).await.expect("it reads");
+    let mut sees = Vec::new();
+    holder.read_to_end(&mut sees).await.expect("it is answered");
+    assert_eq!(parse(&sees).status, 408);
+    // What it took is there for the next one.
+    assert_eq!(chat(&world.socket, &request("hi")).await.status, 200);
+    let text = "x".repeat(900 << 10);
+    assert_eq!(chat(&world.socket, &request(&text)).await.status, 200);
     world.gateway.shutdown().await;
 }
 
@@ -396,7 +560,10 @@ async fn a_client_that_goes_away_abandons_its_call() {
 async fn a_dropped_gateway_is_closed() {
     let world = serve(HELLO);
     drop(world.gateway);
-    assert!(!world.socket.exists());
+    // Its server ends by itself, and takes the socket with it.
+    while world.socket.exists() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 #[tokio::test]
@@ -414,6 +581,33 @@ async fn another_user_can_reach_the_socket() {
     let metered = world.program.metered().0;
     let again = Gateway::serve(folder.to_owned(), Arc::new(metered)).expect("it opens again");
     again.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_socket_by_hand_is_its_owner_s_alone() {
+    let program = Program::new(HELLO);
+    let path = program.path("by-hand.sock");
+    let open = |mode| Socket::open(path.clone(), mode);
+    let gateway = Gateway::serve_on(
+        open(0o600).expect("the path is free"),
+        Arc::new(program.metered().0),
+    );
+    let mode = std::fs::metadata(&path).expect("it exists").permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+    assert_eq!(chat(&path, &request("hi")).await.status, 200);
+    let error = open(0o600).expect_err("it is served");
+    assert!(matches!(error, GatewayError::Served { .. }), "{error}");
+    gateway.shutdown().await;
+    assert!(!path.exists());
+    // What a killed process has left is replaced, and nothing else is.
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("the path is free"));
+    assert!(path.exists());
+    drop(open(0o666).expect("nobody listens"));
+    assert!(!path.exists());
+    program.write("by-hand.sock", "precious");
+    let error = open(0o600).expect_err("it is a file");
+    assert!(matches!(error, GatewayError::Taken { .. }), "{error}");
+    assert_eq!(std::fs::read(&path).expect("it is there"), b"precious");
 }
 
 #[tokio::test]

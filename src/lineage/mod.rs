@@ -12,10 +12,10 @@ pub use spend::{Spend, SubjectSpend};
 pub use tree::{Row, walk};
 
 use crate::domain::{
-    Attempt, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Outcome, RunEnd, RunId, RunStart,
-    Standing, Tally, TaskId, Variant, VariantId, Verdict,
+    Attempt, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Outcome, Replay, RunEnd, RunId,
+    RunStart, Standing, Tally, TaskId, Variant, VariantId, Verdict,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tallies::Tallies;
 
@@ -25,9 +25,11 @@ pub struct Lineage {
     variants: BTreeMap<VariantId, Variant>,
     verdicts: BTreeMap<VariantId, Verdict>,
     attempts: BTreeMap<VariantId, Attempt>,
+    disclosed: BTreeSet<VariantId>,
     evaluations: BTreeMap<EvaluationKey, Evaluation>,
     faults: Vec<Fault>,
     runs: Vec<(RunStart, Option<RunEnd>)>,
+    replays: BTreeMap<RunId, Replay>,
     /// The last moment of each process that any of its facts tells.
     last_seen: BTreeMap<RunId, i64>,
     spend: Spend,
@@ -66,6 +68,9 @@ impl Lineage {
                 self.attempts.insert(decision.attempt, attempt);
                 self.tallies.open.insert(decision.attempt);
             }
+            Fact::Disclosed { attempt, .. } => {
+                self.disclosed.insert(*attempt);
+            }
             Fact::Proposed {
                 attempt,
                 proposal,
@@ -103,6 +108,10 @@ impl Lineage {
             }
             Fact::CallIntended(intent) => self.spend.intend(intent),
             Fact::CallSettled(settlement) => self.spend.settle(settlement),
+            Fact::Recorded(_) => {}
+            Fact::Replays(replay) => {
+                self.replays.insert(replay.run, replay.clone());
+            }
         }
     }
 
@@ -116,6 +125,27 @@ impl Lineage {
         let mut tallies = std::mem::take(&mut self.tallies);
         tallies.recount(id, self.evaluations_of(id));
         self.tallies = tallies;
+    }
+
+    /// Returns whether hidden tests and reference solutions were shown to the diagnosing model
+    /// for the attempt of that number.
+    pub fn is_disclosed(&self, id: VariantId) -> bool {
+        self.disclosed.contains(&id)
+    }
+
+    /// Returns the attempts for which they were shown, in order of number.
+    pub fn disclosed(&self) -> impl Iterator<Item = VariantId> {
+        self.disclosed.iter().copied()
+    }
+
+    /// Returns the nearest of a variant and its ancestors for which they were shown: what was
+    /// learned from them may be in its source.
+    pub fn disclosed_ancestor(&self, id: VariantId) -> Option<VariantId> {
+        let parent = |id: &VariantId| match self.variants.get(id) {
+            Some(variant) => variant.parent,
+            None => self.attempts.get(id).map(|attempt| attempt.decision.parent),
+        };
+        std::iter::successors(Some(id), parent).find(|id| self.is_disclosed(*id))
     }
 
     /// Returns the parent of a variant that is in the pool of parents itself.
@@ -241,6 +271,18 @@ impl Lineage {
         &self.runs
     }
 
+    /// Returns the runs that took their answers from recordings, so that nothing of them was
+    /// charged, in order.
+    pub fn replays(&self) -> impl Iterator<Item = &Replay> {
+        self.replays.values()
+    }
+
+    /// Returns what calls of such runs cost when they were recorded.
+    pub fn replayed(&self) -> SubjectSpend {
+        let is_replayed = |run: &RunId| self.replays.contains_key(run);
+        self.spend.total(|intent| is_replayed(&intent.run))
+    }
+
     /// Returns how long the processes that wrote were at work together. One that died is
     /// taken to have ended with the last fact that it recorded.
     pub fn run_time(&self) -> Duration {
@@ -281,6 +323,7 @@ fn stamp(fact: &Fact) -> Option<(RunId, i64)> {
         Fact::RunStarted(start) => (start.run, start.at_ms),
         Fact::RunEnded(end) => (end.run, end.at_ms),
         Fact::Decided(decision) => (decision.run, decision.at_ms),
+        Fact::Disclosed { run, at_ms, .. } => (*run, *at_ms),
         Fact::AttemptEnded(end) => (end.run, end.at_ms),
         Fact::Evaluated(evaluation) => (evaluation.run, evaluation.at_ms),
         Fact::Faulted(fault) => (fault.run, fault.at_ms),
@@ -288,6 +331,8 @@ fn stamp(fact: &Fact) -> Option<(RunId, i64)> {
         Fact::Proposed { .. }
         | Fact::VariantMade(_)
         | Fact::Judged { .. }
-        | Fact::CallSettled(_) => return None,
+        | Fact::CallSettled(_)
+        | Fact::Recorded(_)
+        | Fact::Replays(_) => return None,
     })
 }

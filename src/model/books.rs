@@ -1,5 +1,6 @@
 //! What the books are to whoever makes calls: ask before, report after.
 
+use super::Traffic;
 use crate::domain::{Amount, CallId, CallSettlement, CallSubject, Role, Usd};
 use futures_util::future::BoxFuture;
 
@@ -11,6 +12,17 @@ pub trait Books: Send + Sync {
 
     /// Records how a call ended. Returns when it is recorded, or when nobody records any more.
     fn settle(&self, settlement: CallSettlement) -> BoxFuture<'_, ()>;
+
+    /// Returns whether the traffic of calls is to be kept.
+    fn keeps_traffic(&self) -> bool {
+        false
+    }
+
+    /// Records how a call ended together with its traffic.
+    fn settle_with(&self, settlement: CallSettlement, traffic: Traffic) -> BoxFuture<'_, ()> {
+        drop(traffic);
+        self.settle(settlement)
+    }
 }
 
 /// A call that wants to leave; the writer adds ordinal, process and time.

@@ -22,9 +22,9 @@ impl CallError {
             Self::Denied(Denied::Budget { .. }) => "budget_exceeded",
             Self::Denied(Denied::Stopping) => "stopping",
             Self::Model(ModelError::Refused { error, .. }) => return error.clone(),
-            Self::Model(
-                ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. },
-            ) => "server_error",
+            Self::Model(ModelError::Busy { .. }) => "rate_limit_error",
+            Self::Model(ModelError::Unusable { .. }) => "authentication_error",
+            Self::Model(ModelError::Failed { .. }) => "server_error",
         };
         json!({"message": self.to_string(), "type": kind, "param": null, "code": null})
     }
@@ -46,9 +46,10 @@ impl CallError {
             Self::Denied(Denied::Budget { .. }) => 402,
             Self::Denied(Denied::Stopping) => 503,
             Self::Model(ModelError::Refused { status, .. }) => *status,
-            Self::Model(
-                ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. },
-            ) => 502,
+            Self::Model(ModelError::Busy { .. }) => 429,
+            // Most of all a wrong key. Clients know that trying again does not help.
+            Self::Model(ModelError::Unusable { .. }) => 401,
+            Self::Model(ModelError::Failed { .. }) => 502,
         }
     }
 
@@ -69,8 +70,8 @@ impl CallError {
             });
         }
         match self {
-            Self::Model(_) => json!("api_error"),
-            Self::Denied(_) => self.to_object()["type"].take(),
+            Self::Model(ModelError::Failed { .. }) => json!("api_error"),
+            Self::Model(_) | Self::Denied(_) => self.to_object()["type"].take(),
         }
     }
 }
@@ -100,10 +101,10 @@ mod tests {
         );
         let what = "gone".to_owned();
         let error = CallError::Model(ModelError::Unusable { what });
-        assert_eq!(error.status(), 502);
+        assert_eq!(error.status(), 401);
         assert_eq!(
             error.to_body(Dialect::Messages)["error"],
-            json!({"type": "api_error", "message": "gone"})
+            json!({"type": "authentication_error", "message": "gone"})
         );
         for (status, said, expected) in [
             (404, json!("model_not_found"), "not_found_error"),

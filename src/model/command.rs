@@ -110,7 +110,7 @@ impl CommandModel {
                 let seconds = self.timeout.as_secs_f64();
                 return Err(failed(
                     format!("`{name}` did not end within {seconds} s"),
-                    false,
+                    true,
                 ));
             }
         };
@@ -143,16 +143,28 @@ impl CommandModel {
             .kill_on_drop(true)
             .spawn()
             .map(Running::new)
-            .map_err(|error| ModelError::Failed {
-                what: format!(
-                    "could not start `{}` in `{}`: {error}",
-                    self.program.display(),
-                    self.dir.display()
-                ),
-                retryable: false,
+            .map_err(|error| self.not_started(&error))
+    }
+
+    /// Says why the program did not start: because the machine has no room for it just now,
+    /// or because no later try can start it either.
+    fn not_started(&self, error: &io::Error) -> ModelError {
+        let what = format!(
+            "could not start `{}` in `{}`: {error}",
+            self.program.display(),
+            self.dir.display()
+        );
+        match error.kind() {
+            io::ErrorKind::WouldBlock
+            | io::ErrorKind::OutOfMemory
+            | io::ErrorKind::ExecutableFileBusy => ModelError::Failed {
+                what,
+                retryable: true,
                 may_be_charged: false,
                 retry_after: None,
-            })
+            },
+            _ => ModelError::Unusable { what },
+        }
     }
 }
 
@@ -394,13 +406,7 @@ mod tests {
         };
         let model = Model::new(settings).expect("the settings are right");
         let error = asked(&model, &request("hi")).await.expect_err("an error");
-        let ModelError::Failed {
-            what,
-            retryable: false,
-            may_be_charged: false,
-            ..
-        } = error
-        else {
+        let ModelError::Unusable { what } = error else {
             panic!("{error:?}")
         };
         assert!(

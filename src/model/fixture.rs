@@ -1,5 +1,6 @@
 //! What tests of models need: small real programs as models, and books that remember.
 
+use super::tape::Tape;
 use super::{
     Allowance, Books, Denied, Dialect, Intent, JobSubject, Metered, Model, ModelError,
     ModelSettings, Price, Reply, Retry,
@@ -150,24 +151,32 @@ fn settings(folder: &Path) -> ModelSettings {
     }
 }
 
-/// Puts a model into the hands of a job that retries at once.
-pub(crate) fn metered(model: Model, books: Arc<Remembered>, allowance: Allowance) -> Metered {
-    let job = JobSubject {
+/// The job that asks.
+pub(crate) fn job() -> JobSubject {
+    JobSubject {
         subject: CallSubject::Attempt(VariantId(7)),
         execution: 1,
         role: Role::Modify,
-    };
+    }
+}
+
+/// Puts a model into the hands of a job that retries at once.
+pub(crate) fn metered(model: Model, books: Arc<Remembered>, allowance: Allowance) -> Metered {
     let retry = Retry {
         tries: 3,
         first_pause: Duration::from_millis(1),
         ..Retry::default()
     };
-    Metered::new(Arc::new(model), books, job, allowance).with_retry(retry)
+    Metered::new(Arc::new(model), books, job(), allowance).with_retry(retry)
 }
 
 /// Asks a model once, off the books.
 pub(crate) async fn asked(model: &Model, request: &serde_json::Value) -> Result<Reply, ModelError> {
-    model.whole(Dialect::Chat, request).await
+    let who = Arc::new(job());
+    let body = Arc::new(request.clone());
+    model
+        .whole(Dialect::Chat, &body, Tape::new(who, 1, false))
+        .await
 }
 
 /// Returns a request with one message.

@@ -5,7 +5,10 @@
 //! exceeds its allowance. A call that fits beside what is settled, but not beside the open
 //! calls, waits for them, in the order in which calls came.
 
-use super::{Account, Allowance, Books, Denied, Intent, ModelError, Reply, Room, Scope};
+use super::tape::Tape;
+use super::{
+    Account, Allowance, Books, Denied, Intent, JobSubject, ModelError, Reply, Room, Scope,
+};
 use crate::domain::{Amount, CallId, CallSettlement, CallStatus, Tokens, Usd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -50,6 +53,7 @@ impl Ledger {
         self: &Arc<Self>,
         intent: Intent,
         bound: Bound,
+        tape: Arc<Tape>,
     ) -> Result<OpenCall, Denied> {
         let reserved = intent.reserved();
         self.reserve(reserved).await?;
@@ -61,6 +65,7 @@ impl Ledger {
                     ledger,
                     id,
                     bound,
+                    tape,
                     reserved,
                     began: Instant::now(),
                     has_left: false,
@@ -75,6 +80,11 @@ impl Ledger {
             drop(sender.send(opened));
         });
         receiver.await.unwrap_or(Err(Denied::Stopping))
+    }
+
+    /// Returns the tape of a try.
+    pub(super) fn tape(&self, who: Arc<JobSubject>, tried: u32) -> Arc<Tape> {
+        Tape::new(who, tried, self.books.keeps_traffic())
     }
 
     /// Returns a token that [`Self::settled`] waits for: a call that has not come to its
@@ -132,6 +142,7 @@ pub(super) struct OpenCall {
     ledger: Arc<Ledger>,
     id: CallId,
     bound: Bound,
+    tape: Arc<Tape>,
     reserved: Amount,
     began: Instant,
     has_left: bool,
@@ -142,6 +153,11 @@ impl OpenCall {
     /// Returns the call's ordinal.
     pub(super) fn id(&self) -> CallId {
         self.id
+    }
+
+    /// Returns what is taken down of it.
+    pub(super) fn tape(&self) -> &Arc<Tape> {
+        &self.tape
     }
 
     /// Notes that the request leaves now: from here on it may be charged.
@@ -184,6 +200,10 @@ impl OpenCall {
     /// Settles in a task of its own, which the caller's end cannot stop.
     fn end(&mut self, status: CallStatus, tokens: Tokens, estimated: bool, cost: Usd) {
         self.is_settled = true;
+        let (tokens, estimated, cost) = match self.tape.replayed(status) {
+            Some(recorded) => (recorded.tokens, recorded.estimated, recorded.cost),
+            None => (tokens, estimated, cost),
+        };
         let settlement = CallSettlement {
             id: self.id,
             status,
@@ -197,8 +217,13 @@ impl OpenCall {
             tracing::debug!(call = self.id.0, "left unsettled: the runtime has ended");
             return;
         };
-        let ledger = self.ledger.clone();
-        let record = async move { ledger.books.settle(settlement).await };
+        let (ledger, tape) = (self.ledger.clone(), self.tape.clone());
+        let record = async move {
+            match tape.traffic() {
+                Some(traffic) => ledger.books.settle_with(settlement, traffic).await,
+                None => ledger.books.settle(settlement).await,
+            }
+        };
         drop(self.ledger.settling.spawn_on(record, &runtime));
     }
 }
@@ -271,7 +296,8 @@ mod tests {
             at_most: Usd(0),
             at_most_tokens: caller.tokens,
         };
-        let mut open = match ledger.open(intent, bound).await {
+        let tape = ledger.tape(Arc::new(crate::model::fixture::job()), 1);
+        let mut open = match ledger.open(intent, bound, tape).await {
             Ok(open) => open,
             Err(Denied::Budget { scope, .. }) => {
                 assert_eq!(scope, Scope::Job);

@@ -1,20 +1,21 @@
 //! The one way to a model: every call is booked, bounded, retried and written down here.
 
 use super::ledger::{Bound, Ledger, OpenCall};
-use super::pace::{Heard, Permit};
+use super::pace::Permit;
 use super::request::{Outgoing, prepare};
 use super::retry::Tried;
 use super::seen::{Line, Seen};
 use super::stream::Open;
+use super::tape::Tape;
 use super::wire::Dialect;
 use super::{Allowance, Books, CallError, Intent, Model, ModelError, Reply, ReplyStream, Retry};
 use crate::domain::{CallSubject, Role};
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Whose calls these are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct JobSubject {
     /// What they are for.
     pub subject: CallSubject,
@@ -27,7 +28,7 @@ pub struct JobSubject {
 /// A model in the hands of one job.
 pub struct Metered {
     model: Arc<Model>,
-    job: JobSubject,
+    job: Arc<JobSubject>,
     retry: Retry,
     ledger: Arc<Ledger>,
     seen: Arc<Seen>,
@@ -57,10 +58,10 @@ impl Metered {
     ) -> Self {
         Self {
             retry: model.retry(),
+            seen: Arc::new(Seen::new(model.pace().clone())),
             model,
-            job,
+            job: Arc::new(job),
             ledger: Arc::new(Ledger::new(books, allowance)),
-            seen: Arc::default(),
         }
     }
 
@@ -132,6 +133,16 @@ impl Metered {
         self.seen.provider_failure()
     }
 
+    /// Returns whether a call was given up by its caller while nobody was answered.
+    pub fn has_met_outage(&self) -> bool {
+        self.seen.has_met_outage()
+    }
+
+    /// Returns for how long at least one call waited: for its turn, or for another try.
+    pub fn waited(&self) -> Duration {
+        self.seen.waited()
+    }
+
     /// Returns how many requests were longer than the model's context.
     pub fn context_overflows(&self) -> u64 {
         self.seen.overflows()
@@ -156,7 +167,7 @@ impl Metered {
         // Declared first, so that it goes last: after the settlement is on its way.
         let _under_way = self.ledger.begin();
         let (outgoing, mut line) = self.begin(dialect, request)?;
-        let once = || self.model.whole(dialect, &outgoing.body);
+        let once = |tape| self.model.whole(dialect, &outgoing.body, tape);
         let result = match self.tries(&outgoing, &mut line.tries, once).await {
             Ok(Answered { what, call, .. }) => {
                 call.answered(&what);
@@ -171,7 +182,7 @@ impl Metered {
     async fn streamed(&self, dialect: Dialect, request: &Value) -> Result<ReplyStream, CallError> {
         let under_way = self.ledger.begin();
         let (outgoing, mut line) = self.begin(dialect, request)?;
-        let once = || self.model.first(dialect, &outgoing.body);
+        let once = |tape| self.model.first(dialect, &outgoing.body, tape);
         let answered = match self.tries(&outgoing, &mut line.tries, once).await {
             Ok(answered) => answered,
             Err(error) => {
@@ -225,7 +236,7 @@ impl Metered {
         &self,
         outgoing: &Outgoing,
         tries: &mut u32,
-        once: impl Fn() -> F,
+        once: impl Fn(Arc<Tape>) -> F,
     ) -> Result<Answered<T>, CallError>
     where
         F: Future<Output = Result<T, ModelError>>,
@@ -236,15 +247,19 @@ impl Metered {
         };
         let mut turns = self.model.pace().call();
         let first = Instant::now();
+        let mut waiting = self.seen.wait();
         loop {
             let permit = turns.admit().await;
             *tries += 1;
-            let mut call = self.ledger.open(self.intent(bound), bound).await?;
+            let tape = self.ledger.tape(self.job.clone(), *tries);
+            let opened = self.ledger.open(self.intent(bound), bound, tape.clone());
+            let mut call = opened.await?;
             let seed = call.id().0;
             call.leaves();
             let began = Instant::now();
-            let result = once().await;
-            let advice = turns.hear(&permit, Heard::of(&result));
+            drop(waiting);
+            let result = once(tape.clone()).await;
+            let advice = turns.hear(&permit, self.model.heard(&result));
             let error = match result {
                 Ok(what) => {
                     return Ok(Answered {
@@ -258,13 +273,18 @@ impl Metered {
             };
             call.failed(&error);
             drop(permit);
+            waiting = self.seen.wait();
             let tried = Tried {
                 tries: *tries,
                 took: first.elapsed(),
                 advice,
                 seed,
             };
-            match self.retry.pause(&error, tried) {
+            let pause = match self.model.replay() {
+                Some(replay) => replay.is_tried_again(&tape).then_some(Duration::ZERO),
+                None => self.retry.pause(&error, tried),
+            };
+            match pause {
                 Some(pause) => {
                     tracing::debug!(call = seed, tried = *tries, %error, "trying again");
                     tokio::time::sleep(pause).await;

@@ -1,12 +1,13 @@
 //! Models: what answers a request, what it costs, and who keeps the books of it.
 //!
 //! Every request to a model, from an agent through the gateway or from the host itself, is
-//! made by [`Metered::complete`]; nothing else can reach a provider. Invariants:
+//! made by [`Metered`]; nothing else can reach a provider. Invariants:
 //! - a request leaves only after its intent is on the [`Books`], and each try that leaves is
 //!   booked on its own, so that nothing which may have been charged is repeated off the books;
-//! - every intent is settled, also when its caller goes away in the middle;
-//! - requests and replies are Chat Completions bodies, whatever the provider speaks: the
-//!   rest of the program knows one dialect.
+//! - every intent is settled once, also when its caller goes away in the middle of a stream;
+//! - Chat Completions are answered whatever the provider speaks, so the rest of the program
+//!   needs to know no other dialect; Messages pass where the provider speaks them;
+//! - what an agent asks for can make a provider do nothing but answer.
 //!
 //! Providers are a closed set that this module knows, so they are an enum and no trait:
 //! one more is one more variant, which the compiler then asks for wherever it matters.
@@ -20,6 +21,7 @@ mod call;
 mod chunks;
 mod clip;
 mod command;
+mod exchange;
 mod http;
 mod ledger;
 mod metered;
@@ -27,12 +29,14 @@ mod openai;
 mod pace;
 mod price;
 mod prices;
+mod replay;
 mod reply;
 mod request;
 mod retry;
 mod seen;
 mod settings;
 mod stream;
+mod tape;
 pub mod transcript;
 mod translate;
 mod usage;
@@ -46,10 +50,12 @@ pub use account::{Account, Allowance, Limit, Room};
 pub use books::{Books, Denied, Intent, Scope};
 pub use call::CallError;
 pub use clip::clip;
+pub use exchange::{Exchange, Outline, Stored, Traffic};
 pub use metered::{JobSubject, Metered};
 pub use pace::{Advice, Call, Health, Heard, Pace, Permit};
 pub use price::{Price, Rates};
 pub use prices::{Listed, PriceList, listed_price, price_table};
+pub use replay::{Recorded, Replay, Replayed};
 pub use reply::Reply;
 pub use retry::Retry;
 pub use settings::{LimitField, ModelSettings, SettingsError};
@@ -63,8 +69,10 @@ use futures_util::StreamExt as _;
 use openai::OpenAiModel;
 use reply::About;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stream::Came;
+use tape::Tape;
 use wire::Answer;
 
 /// A model as configured for a role.
@@ -84,6 +92,7 @@ enum Provider {
     Command(CommandModel),
     OpenAi(OpenAiModel),
     Anthropic(AnthropicModel),
+    Replay(Arc<Replay>),
 }
 
 /// Why a model gave no reply. Whose doing it is decides what is done about it.
@@ -156,6 +165,21 @@ impl Model {
         })
     }
 
+    /// Makes a model that answers from recordings: whatever serves it otherwise, nothing of
+    /// that is needed, and nothing is charged.
+    pub fn replaying(settings: &ModelSettings, replay: Arc<Replay>) -> Self {
+        Self {
+            // What the recorded calls cost is recorded, too.
+            price: settings.known_price().unwrap_or(Price::Free),
+            max_output_tokens: settings.output_limit(),
+            takes_images: settings.images,
+            retry: settings.retry,
+            pace: Pace::default(),
+            name: settings.model.clone(),
+            provider: Provider::Replay(replay),
+        }
+    }
+
     /// Checks that what serves it is there, without starting or sending anything: a run with
     /// a misspelled program would otherwise count one failure after the other.
     pub fn check(&self) -> Result<(), SettingsError> {
@@ -163,6 +187,7 @@ impl Model {
             Provider::Command(command) => command.check(),
             Provider::OpenAi(openai) => openai.check(),
             Provider::Anthropic(anthropic) => anthropic.check(),
+            Provider::Replay(_) => Ok(()),
         }
     }
 
@@ -170,7 +195,8 @@ impl Model {
     /// Messages where the provider speaks it.
     pub fn speaks(&self, dialect: Dialect) -> bool {
         match (&self.provider, dialect) {
-            (_, Dialect::Chat) | (Provider::Anthropic(_), Dialect::Messages) => true,
+            (_, Dialect::Chat)
+            | (Provider::Anthropic(_) | Provider::Replay(_), Dialect::Messages) => true,
             (Provider::Command(_) | Provider::OpenAi(_), Dialect::Messages) => false,
         }
     }
@@ -200,6 +226,13 @@ impl Model {
         self.retry
     }
 
+    /// Returns it at the pace of another model that the same server serves.
+    #[must_use]
+    pub fn at_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
     /// Returns the pace of its provider, which all calls of all jobs share.
     pub fn pace(&self) -> &Pace {
         &self.pace
@@ -209,9 +242,14 @@ impl Model {
     ///
     /// Visible in this module only: who wants an answer asks [`Metered`], so that no call is
     /// off the books.
-    pub(self) async fn whole(&self, dialect: Dialect, body: &Value) -> Result<Reply, ModelError> {
+    pub(self) async fn whole(
+        &self,
+        dialect: Dialect,
+        body: &Arc<Value>,
+        tape: Arc<Tape>,
+    ) -> Result<Reply, ModelError> {
         let began = Instant::now();
-        let answer = match self.send(dialect, body, false).await? {
+        let answer = match self.send(dialect, body, false, &tape).await? {
             Answer::Whole(answer) => answer,
             // Some providers are asked for a stream whatever the caller wants.
             Answer::Stream(mut events) => {
@@ -226,16 +264,22 @@ impl Model {
             }
         };
         let about = About::new(dialect, body, self, began.elapsed());
-        reply::read(answer, &about)
+        reply::read(answer, &about).map(|reply| tape.as_recorded(reply))
     }
 
     /// Asks the provider once, for a stream, and waits for its first event.
-    pub(self) async fn first(&self, dialect: Dialect, body: &Value) -> Result<Came, ModelError> {
+    pub(self) async fn first(
+        &self,
+        dialect: Dialect,
+        body: &Arc<Value>,
+        tape: Arc<Tape>,
+    ) -> Result<Came, ModelError> {
         let began = Instant::now();
-        match self.send(dialect, body, true).await? {
+        match self.send(dialect, body, true, &tape).await? {
             Answer::Whole(answer) => {
                 let about = About::new(dialect, body, self, began.elapsed());
-                reply::read(answer, &about).map(Came::Whole)
+                let reply = reply::read(answer, &about)?;
+                Ok(Came::Whole(tape.as_recorded(reply)))
             }
             Answer::Stream(mut events) => match events.next().await {
                 Some(Ok(first)) => Ok(Came::Stream(first, events)),
@@ -250,10 +294,12 @@ impl Model {
     async fn send(
         &self,
         dialect: Dialect,
-        body: &Value,
+        body: &Arc<Value>,
         stream: bool,
+        tape: &Arc<Tape>,
     ) -> Result<Answer, ModelError> {
-        match (&self.provider, dialect) {
+        tape.send(dialect, stream, body);
+        let answer = match (&self.provider, dialect) {
             (Provider::Command(command), Dialect::Chat) => {
                 command.ask(body).await.map(Answer::Whole)
             }
@@ -261,9 +307,27 @@ impl Model {
             (Provider::Anthropic(anthropic), dialect) => {
                 anthropic.send(dialect, body, stream).await
             }
+            (Provider::Replay(replay), dialect) => replay.answer(tape, dialect, body).await,
             (Provider::Command(_) | Provider::OpenAi(_), Dialect::Messages) => {
                 Err(request::other_dialect())
             }
+        };
+        tape.hear(answer)
+    }
+
+    /// Returns what it answers from, if that is recordings.
+    fn replay(&self) -> Option<&Replay> {
+        match &self.provider {
+            Provider::Replay(replay) => Some(replay),
+            Provider::Command(_) | Provider::OpenAi(_) | Provider::Anthropic(_) => None,
+        }
+    }
+
+    /// Returns what a try says of the provider. Recordings are never slow, and never out.
+    fn heard<T>(&self, result: &Result<T, ModelError>) -> Heard {
+        match self.replay() {
+            Some(_) => Heard::Answer,
+            None => Heard::of(result),
         }
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// Fields of Chat Completions that pass.
-const CHAT_FIELDS: [&str; 36] = [
+const CHAT_FIELDS: [&str; 38] = [
     "cache_control",
     "chat_template_kwargs",
     "frequency_penalty",
@@ -32,6 +32,8 @@ const CHAT_FIELDS: [&str; 36] = [
     "parallel_tool_calls",
     "presence_penalty",
     "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
     "reasoning",
     "reasoning_effort",
     "repeat_penalty",

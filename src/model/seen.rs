@@ -1,16 +1,17 @@
 //! What was seen of a job's calls: its transcript, and what they say of agent and provider.
 
+use super::pace::Pace;
 use super::transcript::Recorder;
 use super::wire::Dialect;
 use super::{CallError, Denied, ModelError, Reply, Scope, translate};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What was seen of the job's calls so far.
-#[derive(Default)]
 pub(super) struct Seen {
     state: Mutex<State>,
+    pace: Pace,
 }
 
 #[derive(Default)]
@@ -24,9 +25,57 @@ struct State {
     overflows: u64,
     overflows_in_a_row: u64,
     unhandled_overflow: bool,
+    met_outage: bool,
+    /// Calls that wait for the provider now, and since when there is one.
+    waiting: u32,
+    waits_since: Option<Instant>,
+    waited: Duration,
+}
+
+/// A call that waits for the provider.
+#[must_use = "it waits until this is dropped"]
+pub(super) struct Waiting<'a>(&'a Seen);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.waiting -= 1;
+        if state.waiting == 0
+            && let Some(since) = state.waits_since.take()
+        {
+            state.waited += since.elapsed();
+        }
+    }
 }
 
 impl Seen {
+    pub(super) fn new(pace: Pace) -> Self {
+        Self {
+            state: Mutex::default(),
+            pace,
+        }
+    }
+
+    /// Counts the time until the value is dropped as one in which the provider is waited for.
+    pub(super) fn wait(&self) -> Waiting<'_> {
+        let mut state = self.state();
+        state.waiting += 1;
+        state.waits_since.get_or_insert_with(Instant::now);
+        drop(state);
+        Waiting(self)
+    }
+
+    /// Returns for how long at least one call waited for the provider.
+    pub(super) fn waited(&self) -> Duration {
+        let state = self.state();
+        let now = state.waits_since.map(|since| since.elapsed());
+        state.waited + now.unwrap_or_default()
+    }
+
+    pub(super) fn has_met_outage(&self) -> bool {
+        self.state().met_outage
+    }
+
     pub(super) fn requests(&self) -> u64 {
         self.state().requests
     }
@@ -85,7 +134,14 @@ impl State {
             Some(Ok(_) | Err(CallError::Model(ModelError::Refused { .. }))) => {
                 self.provider_failure = None;
             }
-            Some(Err(CallError::Denied(Denied::Stopping))) | None => {}
+            // Whoever gives up while nobody is answered has not failed by itself.
+            None => {
+                if let Some(what) = line.seen.pace.trouble() {
+                    self.provider_failure = Some(what);
+                    self.met_outage = true;
+                }
+            }
+            Some(Err(CallError::Denied(Denied::Stopping))) => {}
         }
         match result {
             Some(Err(CallError::Model(error))) if error.is_context_overflow() => {

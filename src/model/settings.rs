@@ -118,9 +118,18 @@ pub enum SettingsError {
 
 impl SettingsError {
     pub(super) fn unknown_provider(provider: &str) -> Self {
+        let known = PROVIDERS.map(|name| format!("`{name}`")).join(", ");
+        let near = PROVIDERS
+            .iter()
+            .map(|name| (strsim::damerau_levenshtein(provider, name), name))
+            .filter(|(distance, _)| *distance <= 3)
+            .min();
         Self::UnknownProvider {
             provider: provider.to_owned(),
-            known: PROVIDERS.map(|name| format!("`{name}`")).join(", "),
+            known: match near {
+                Some((_, near)) => format!("{known}; did you mean `{near}`?"),
+                None => known,
+            },
         }
     }
 
@@ -156,6 +165,16 @@ impl ModelSettings {
             idle_timeout: Duration::from_secs(180),
             retry: Retry::default(),
         }
+    }
+
+    /// Returns whether the same server, or program, serves both with the same model: then what
+    /// it says of one call holds for the other's, too.
+    pub fn is_served_like(&self, other: &Self) -> bool {
+        self.provider == other.provider
+            && self.base_url == other.base_url
+            && self.model == other.model
+            && self.command == other.command
+            && self.dir == other.dir
     }
 
     pub(super) fn check(&self) -> Result<(), SettingsError> {
@@ -250,7 +269,8 @@ impl ModelSettings {
         }
     }
 
-    pub(super) fn known_price(&self) -> Result<Price, SettingsError> {
+    /// Returns what its tokens cost: as configured, or as the table says.
+    pub fn known_price(&self) -> Result<Price, SettingsError> {
         match self.price {
             Some(price) => {
                 let negative = |rates: &Rates| rates.named().iter().any(|(_, rate)| rate.0 < 0);
@@ -303,7 +323,8 @@ mod tests {
                 provider: "comand".to_owned(),
                 ..settings()
             }),
-            "unknown provider `comand`; known are `openai`, `anthropic`, `command`"
+            "unknown provider `comand`; known are `openai`, `anthropic`, `command`; \
+             did you mean `command`?"
         );
         assert_eq!(
             refusal(ModelSettings {

@@ -7,12 +7,29 @@ use serde_json::Value;
 use std::fmt;
 
 /// What a request is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// Chat Completions, as OpenAI defined it.
     Chat,
     /// Messages, as Anthropic defined it.
     Messages,
+}
+
+impl Dialect {
+    /// Returns the name used in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Messages => "messages",
+        }
+    }
+
+    /// Returns the dialect of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Chat, Self::Messages]
+            .into_iter()
+            .find(|dialect| dialect.name() == name)
+    }
 }
 
 impl fmt::Display for Dialect {

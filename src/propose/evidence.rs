@@ -43,11 +43,25 @@ pub struct Run {
     pub tests: Vec<TestResult>,
     /// What the agent printed.
     pub agent_log: String,
+    /// What is hidden of the task; only where the configuration asks for it.
+    pub hidden: Option<Hidden>,
     /// Its model calls: a transcript as [`crate::model::Metered`] keeps it.
     pub transcript: Vec<u8>,
 }
 
-/// One of the verifier's tests: its name and outcome is all that may be known of it.
+/// What no agent sees of a task, and no diagnosis unless the configuration asks for it.
+#[derive(Clone, Debug)]
+pub struct Hidden {
+    /// The tests.
+    pub tests: Arc<FileTree>,
+    /// What the verifier printed.
+    pub test_output: String,
+    /// The reference solution, where there is one.
+    pub solution: Option<Arc<FileTree>>,
+}
+
+/// One of the verifier's tests: its name and outcome is all that may be known of it, unless
+/// there is a [`Hidden`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestResult {
     /// Its name.

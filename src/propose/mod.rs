@@ -1,15 +1,15 @@
 //! From evidence of what an agent did to one proposal of how to make it better.
 //!
 //! Invariants: what the model is shown is bounded, section by section, and says where it was
-//! cut; no hidden test and no reference solution is among it, because [`Evidence`] has no
-//! place for them; an answer that is not exactly what was asked for is asked for again, a
+//! cut; no hidden test and no reference solution is among it, unless the configuration asks
+//! for it: [`Hidden`] is the only place for them; an answer that is not exactly what was asked for is asked for again, a
 //! bounded number of times, with what was wrong.
 
 mod evidence;
 mod parse;
 mod prompt;
 
-pub use evidence::{Evidence, Material, Run, TestResult};
+pub use evidence::{Evidence, Hidden, Material, Run, TestResult};
 pub use prompt::{CONVENTIONS, instruction};
 
 use crate::domain::Proposal;
@@ -33,8 +33,13 @@ pub enum ProposeError {
         exchange: Vec<u8>,
     },
     /// A call gave no answer at all.
-    #[error(transparent)]
-    Call(#[from] CallError),
+    #[error("{error}")]
+    Call {
+        /// Why.
+        error: CallError,
+        /// What the model was shown, and what it had said before.
+        exchange: Vec<u8>,
+    },
 }
 
 /// Asks a model for a proposal, with up to `further_tries` more tries where its answer cannot
@@ -53,7 +58,13 @@ pub async fn diagnose(
     let mut tries = 0;
     loop {
         tries += 1;
-        let reply = model.complete(&json!({"messages": messages})).await?;
+        let reply = match model.complete(&json!({"messages": messages})).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                let exchange = exchange.bytes;
+                return Err(ProposeError::Call { error, exchange });
+            }
+        };
         let text = reply.text();
         exchange.said("assistant", text.clone());
         let why = match parse::proposal(&text) {
@@ -76,6 +87,25 @@ pub async fn diagnose(
         messages.push(json!({"role": "assistant", "content": shown}));
         messages.push(exchange.said("user", prompt::again(&why)));
     }
+}
+
+/// Returns an exchange, as [`diagnose`] writes it down, as text for a reader.
+pub fn render_exchange(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for line in String::from_utf8_lossy(bytes).lines() {
+        let message: Value = serde_json::from_str(line).unwrap_or(Value::Null);
+        match (message["role"].as_str(), message["content"].as_str()) {
+            (Some(role), Some(content)) => {
+                text.extend(["[", role, "]\n", content.trim_end(), "\n\n"]);
+            }
+            // What is not an exchange is shown as it is.
+            _ => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    text
 }
 
 /// What was said so far.

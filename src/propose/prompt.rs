@@ -1,6 +1,6 @@
 //! Writing down: the evidence for the diagnosing model, the instruction for the agent.
 
-use super::{Evidence, Material, Run};
+use super::{Evidence, Hidden, Material, Run};
 use crate::domain::{Entry, FileTree, Pattern, Proposal};
 use crate::model::{clip, transcript};
 use std::fmt::Write as _;
@@ -19,6 +19,9 @@ mod budget {
     pub(super) const PATCH: usize = 30_000;
     pub(super) const TEST_NAME: usize = 200;
     pub(super) const TESTS: usize = 200;
+    pub(super) const HIDDEN_TESTS: usize = 60_000;
+    pub(super) const TEST_OUTPUT: usize = 40_000;
+    pub(super) const SOLUTION: usize = 30_000;
     pub(super) const AGENT_LOG: usize = 40_000;
     pub(super) const TRAJECTORY: usize = 60_000;
     pub(super) const RUNS: usize = 24;
@@ -39,7 +42,8 @@ pub(super) fn evidence(evidence: &Evidence) -> String {
     if !evidence.earlier.is_empty() {
         section(&mut text, "Earlier attempts", &earlier(&evidence.earlier));
     }
-    section(&mut text, "Agent source", &source(&evidence.source));
+    let source = files(&evidence.source, budget::SOURCE);
+    section(&mut text, "Agent source", &source);
     text
 }
 
@@ -96,10 +100,25 @@ fn one_run(text: &mut String, run: &Run) {
     section(text, "Outcome", &outcome(run));
     section(text, "Patch", &optional("diff", &run.patch, budget::PATCH));
     section(text, "Test results", &tests(run));
+    if let Some(hidden) = &run.hidden {
+        hidden_files(text, hidden);
+    }
     let log = optional("text", &run.agent_log, budget::AGENT_LOG);
     section(text, "Agent log", &log);
     let calls = transcript::render(&run.transcript, budget::TRAJECTORY);
     section(text, "Trajectory", &optional("text", &calls, usize::MAX));
+}
+
+/// Adds what no agent sees. The titles say so, as what is proposed must not carry it over.
+fn hidden_files(text: &mut String, hidden: &Hidden) {
+    let tests = files(&hidden.tests, budget::HIDDEN_TESTS);
+    section(text, "Hidden tests (no agent sees them)", &tests);
+    let output = optional("text", &hidden.test_output, budget::TEST_OUTPUT);
+    section(text, "Test output (no agent sees it)", &output);
+    if let Some(solution) = &hidden.solution {
+        let solution = files(solution, budget::SOLUTION);
+        section(text, "Reference solution (no agent sees it)", &solution);
+    }
 }
 
 fn short_runs(runs: &[Run]) -> String {
@@ -158,9 +177,9 @@ fn earlier(titles: &[String]) -> String {
     text
 }
 
-fn source(files: &FileTree) -> String {
+fn files(files: &FileTree, max_chars: usize) -> String {
     let mut text = String::new();
-    let mut left = budget::SOURCE;
+    let mut left = max_chars;
     let mut omitted = 0;
     for (path, file) in files.iter() {
         let Ok(content) = std::str::from_utf8(&file.bytes) else {

@@ -44,6 +44,7 @@ fn run() -> Run {
                 passed: false,
             },
         ],
+        hidden: None,
         agent_log: String::new(),
         transcript: call.to_string().into_bytes(),
     }
@@ -323,7 +324,13 @@ async fn a_call_that_fails_is_no_answer() {
         .await
         .expect_err("no proposal");
     assert!(
-        matches!(&error, ProposeError::Call(CallError::Model(_))),
+        matches!(
+            &error,
+            ProposeError::Call {
+                error: CallError::Model(_),
+                ..
+            }
+        ),
         "{error:?}"
     );
     assert_eq!(

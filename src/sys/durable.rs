@@ -54,7 +54,15 @@ fn log_passing(place: &Location<'_>) {
 /// Writes a file so that after a crash it is there whole or not at all.
 #[track_caller]
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_via(path.parent().unwrap_or(Path::new(".")), path, bytes)
+    write_via(folder_of(path), path, bytes)
+}
+
+/// Returns the folder of a path; a bare name is in the current one.
+fn folder_of(path: &Path) -> &Path {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// Writes a file as [`write`] does, with the temporary file in a folder of its own on the
@@ -62,7 +70,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[track_caller]
 pub fn write_via(temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     crash_point();
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let file = draft(temporary, bytes)?;
     file.persist(path).map_err(|error| error.error)?;
     sync_folder(folder)?;
@@ -82,7 +90,7 @@ pub fn write_all_via(temporary: &Path, files: &[(PathBuf, Vec<u8>)]) -> io::Resu
     }
     let mut folders = BTreeSet::new();
     for (path, file) in drafts {
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = folder_of(path);
         if !folder.is_dir() {
             fs::create_dir(folder)?;
             folders.extend(folder.parent());
@@ -131,10 +139,7 @@ pub fn publish(draft: &Path, place: &Path) -> io::Result<()> {
     // Its many files are made durable at once; each on its own would take seconds.
     rustix::fs::syncfs(File::open(draft)?)?;
     fs::rename(draft, place)?;
-    match place.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent)?,
-        Some(_) | None => sync_folder(Path::new("."))?,
-    }
+    sync_folder(folder_of(place))?;
     crash_point();
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::json;
 use super::line;
+use super::models::{self, Asked};
 use super::style::{Ink, Style};
 use serde::Serialize;
 
@@ -120,6 +121,8 @@ struct DoctorShape<'a> {
     usable: bool,
     checks: Vec<CheckShape<'a>>,
     conclusion: &'a str,
+    /// What each role's model said; null: they were not asked.
+    models: Option<Vec<models::Shape<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -130,13 +133,20 @@ struct CheckShape<'a> {
     advice: Option<&'a str>,
 }
 
-/// Returns the findings about a machine as `dgm.doctor/1`; `usable`: some sandbox works.
-pub fn doctor_json(checks: &[Check], usable: bool, conclusion: &str) -> String {
+/// Returns the findings about a machine as `dgm.doctor/1`; `usable`: some sandbox works;
+/// `asked`: the models, where they were asked.
+pub fn doctor_json(
+    checks: &[Check],
+    usable: bool,
+    conclusion: &str,
+    asked: Option<&[Asked]>,
+) -> String {
     json::text(&DoctorShape {
         schema: "dgm.doctor/1",
         usable,
         checks: shapes(checks),
         conclusion,
+        models: asked.map(models::shapes),
     })
 }
 

@@ -78,7 +78,7 @@ pub(super) fn spent(spend: &SubjectSpend, style: Style) -> String {
         (0, _, _) => String::new(),
         (_, 0, 0) => money(spend.cost),
         (_, 0, _) => format!("{}{}", glyphs.about, money(spend.cost)),
-        (_, _, _) => format!("{} {}", glyphs.at_most, money_up(spend.at_most())),
+        (_, _, _) => format!("{}{}", glyphs.at_most, money_up(spend.at_most())),
     }
 }
 
@@ -116,12 +116,24 @@ pub(super) fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
-/// Returns milliseconds as seconds or minutes, such as `4.2 s` or `3 min 20 s`.
-pub(super) fn duration(ms: u64) -> String {
+/// Returns milliseconds in units that suit them: `4.2 s`, `3 min 20 s`, `2 h 30 min`.
+pub fn duration(ms: u64) -> String {
     if ms < 120_000 {
         return format!("{}.{} s", ms / 1000, ms % 1000 / 100);
     }
+    if ms >= 7_200_000 {
+        return format!("{} h {} min", ms / 3_600_000, ms % 3_600_000 / 60_000);
+    }
     format!("{} min {} s", ms / 60_000, ms % 60_000 / 1000)
+}
+
+/// Returns milliseconds as seconds, for JSON.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "2^53 milliseconds are 285,000 years"
+)]
+pub(super) fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1e3
 }
 
 /// Returns a size in bytes with a unit of 1024.
@@ -142,7 +154,7 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// Returns a moment as RFC 3339 in UTC with seconds.
-pub(super) fn moment(ms: i64) -> String {
+pub fn moment(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).map_or_else(
         |_| format!("{ms} ms"),
         |moment| moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -172,6 +184,7 @@ mod tests {
         assert_eq!(money_up(Usd(1_000_001)), "$1.01");
         assert_eq!(duration(4_250), "4.2 s");
         assert_eq!(duration(200_000), "3 min 20 s");
+        assert_eq!(duration(9_000_000), "2 h 30 min");
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(1536), "1.5 KiB");
         assert_eq!(size(20 << 30), "20.0 GiB");

@@ -3,9 +3,19 @@
 
 use super::digest::stage_tallies;
 use super::figure;
-use crate::domain::{Tally, Tokens, VariantId};
+use crate::domain::{Disclosure, Tally, Tokens, VariantId};
 use crate::lineage::{Lineage, SubjectSpend};
 use serde::Serialize;
+
+/// Returns what a diagnosis was shown, by the name that the configuration gives it.
+pub(super) fn evidence(is_disclosed: bool) -> &'static str {
+    let disclosure = if is_disclosed {
+        Disclosure::Paper
+    } else {
+        Disclosure::Visible
+    };
+    disclosure.name()
+}
 
 /// A score with its 95 % Wilson interval.
 #[derive(Serialize)]

@@ -7,20 +7,27 @@
 
 pub mod bench;
 pub mod budget;
+pub mod by_hand;
 pub mod checks;
 pub mod cost;
 mod digest;
+pub mod export;
 mod figure;
 pub mod grade;
 mod json;
 mod line;
+mod means;
+pub mod models;
 mod page;
 pub mod patch;
+pub mod plan;
+pub mod prices;
+mod replays;
 pub mod show;
 mod style;
 mod table;
 pub mod tree;
 
-pub use figure::size;
+pub use figure::{duration, moment, size};
 pub use line::{clean, clean_block};
 pub use style::{Ink, Style};

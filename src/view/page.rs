@@ -71,12 +71,39 @@ impl Page {
         self.fold(&indented.join("\n"), lines, keep);
     }
 
+    /// Adds a text that stands `indent` columns deep, folded unless asked; nothing for none.
+    pub(super) fn nested(&mut self, text: &str, indent: usize, lines: usize, keep: Keep) {
+        let text = line::clean_block(text.trim_matches(['\n', '\r']));
+        let indent = " ".repeat(indent);
+        let cut = |line| format!("{indent}{}", self.cut(line));
+        let indented: Vec<String> = text.lines().map(cut).collect();
+        self.fold_at(&indented.join("\n"), lines, keep, &indent);
+    }
+
+    /// Returns a line that is not longer than a line may be, unless all is to be shown.
+    pub(super) fn cut(&self, line: &str) -> String {
+        // Wide enough for what people write; only what machines write is longer.
+        match self.full {
+            true => line.to_owned(),
+            false => line::cut(line, self.style.width * 2, self.style.glyphs().more),
+        }
+    }
+
+    /// Returns whether everything is to be shown.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
+    }
+
     /// Adds drawn lines, folded unless asked.
     pub(super) fn block_of(&mut self, lines: Vec<String>, keep: usize) {
         self.fold(&lines.join("\n"), keep, Keep::Head);
     }
 
     fn fold(&mut self, text: &str, keep: usize, end: Keep) {
+        self.fold_at(text, keep, end, "  ");
+    }
+
+    fn fold_at(&mut self, text: &str, keep: usize, end: Keep, indent: &str) {
         let lines: Vec<&str> = text.lines().collect();
         let hidden = lines.len().saturating_sub(keep);
         // Folding one or two lines away would save nothing.
@@ -85,7 +112,7 @@ impl Page {
             return;
         }
         let more = self.style.glyphs().more;
-        let mark = format!("  {more} {hidden} more lines, shown with --full");
+        let mark = format!("{indent}{more} {hidden} more lines, shown with --full");
         let mark = self.style.paint(Ink::Dim, &mark);
         match end {
             Keep::Head => {

@@ -15,7 +15,7 @@ fn tree() {
     ├─ ● #1          4/6   67 %   30–90 %      +50         1   $0.0120  add a tool that edits lines
     │  ├─ ✗ #4                                                 $0.0030  changed nothing
     │  └─ ★ #5       5/6   83 %   44–97 %      +17         1   $0.0135  run the tests after each edit and read wh…
-    │     └─ ◌ #6    1/1  100 %  21–100 %        0            $0.0045…  (being evaluated) retry flaky commands
+    │     └─ ◌ #6    1/1  100 %  21–100 %        0            ≤$0.0145  (being evaluated) retry flaky commands
     ├─ ✗ #2                                                    $0.0030  does not start — SyntaxError: invalid syn…
     └─ ● #3          0/4    0 %    0–49 %      −25         1   $0.0090  think before every call
        └─ ○ #8       1/4   25 %    5–70 %      +25             $0.0090  (no parent: score below the seed's) say "…
@@ -70,7 +70,7 @@ fn tree_in_color() {
     let dgm = Program::new(grown.folder()).env("CLICOLOR_FORCE", "1");
     let colored = dgm.data("tree demo");
     let lines: Vec<&str> = colored.lines().collect();
-    assert_snapshot!(lines[5].replace('\u{1b}', "ESC"), @r#"ESC[2m│     └─ ESC[0mESC[33m◌ #6ESC[0m    1/1  100 %  21–100 %        ESC[2m0ESC[0m            $0.0045…  (being evaluated) retry flaky commands"#);
+    assert_snapshot!(lines[5].replace('\u{1b}', "ESC"), @r#"ESC[2m│     └─ ESC[0mESC[33m◌ #6ESC[0m    1/1  100 %  21–100 %        ESC[2m0ESC[0m            ≤$0.0145  (being evaluated) retry flaky commands"#);
     let plain = dgm.data("tree demo --color never");
     assert_eq!(strip(&colored), plain);
     assert!(
@@ -141,6 +141,8 @@ fn the_shape_of_the_tree_as_json() {
             "cost_usd",
             "created",
             "delta",
+            "estimated_usd",
+            "evidence",
             "generation",
             "number",
             "parent",
@@ -149,7 +151,9 @@ fn the_shape_of_the_tree_as_json() {
             "stages",
             "status",
             "summary",
-            "tokens"
+            "tokens",
+            "unsettled_at_most_usd",
+            "unsettled_calls"
         ]
     );
     assert_snapshot!(serde_json::to_string_pretty(&variants[1]["score"]).unwrap(), @r#"
@@ -166,42 +170,53 @@ fn the_shape_of_the_tree_as_json() {
       "cost_usd": 0.003,
       "detail": "SyntaxError: invalid syntax (agent/tools.py, line 3)",
       "entry": "task:red-test",
+      "estimated_usd": 0.0,
       "failure": "gate:starts",
       "number": 2,
       "parent": 0,
       "reason": "does not start",
       "tokens": {
         "cache_written": 0,
+        "cache_written_long": 0,
         "cached": 400,
         "input": 2000,
         "output": 200,
         "reasoning": 0
-      }
+      },
+      "unsettled_at_most_usd": 0.0,
+      "unsettled_calls": 0
     }
     "#);
     assert_snapshot!(serde_json::to_string_pretty(&tree["totals"]).unwrap(), @r#"
     {
+      "abandoned_calls": 0,
       "admitted": 4,
       "attempts": 8,
       "attempts_failed": 2,
       "attempts_open": 1,
       "calls": 42,
       "cost_usd": 0.0615,
+      "estimated_calls": 0,
+      "estimated_usd": 0.0,
       "evaluating": 1,
       "evaluations": 26,
       "failed_by_reason": {
         "gate:changed": 1,
         "gate:starts": 1
       },
+      "failed_calls": 0,
       "generations": 3,
+      "refused_calls": 0,
       "rejected": 1,
       "tokens": {
         "cache_written": 0,
+        "cache_written_long": 0,
         "cached": 8200,
         "input": 41000,
         "output": 4100,
         "reasoning": 0
       },
+      "unsettled_at_most_tokens": 4000,
       "unsettled_at_most_usd": 0.01,
       "unsettled_calls": 1,
       "variants": 6
@@ -272,6 +287,7 @@ fn show_a_variant() {
       Considered as well:
       - a line editor
       - a shorter prompt
+      evidence and whole answer: dgm show demo 5 --attempt
 
     Change against its parent
       file           added  removed
@@ -461,17 +477,19 @@ fn show_an_evaluation() {
     Patch
       diff --git a/x b/x
 
-    Trajectory
-      user: Fix it.
-      [call 1] finish=stop tokens=1000/100
-      assistant: Done.
-        [call 9] finish=stop
-
     Agent log
       agent on red-test
 
     Verifier log
       3 tests
+
+    Trajectory
+      1 turn, 0 tool calls, 1,000 tokens in, 100 out, 0.8 s waited for the model
+      user
+        Fix it.
+      turn 1 · 1,000 tokens in, 100 out · 0.8 s
+        Done.
+        [call 9] finish=stop
     "#);
     // A part of a task's name is enough if it is in no other.
     assert_eq!(
@@ -578,15 +596,16 @@ fn cost() {
     1 of them unsettled: the answer is still awaited, or the process died before it came and the provider may have charged for it
 
     By attempt at self-modification
-      attempt  calls  tokens in  cached  out     cost
-      #1           2      2,000     400  200  $0.0030
-      #2           2      2,000     400  200  $0.0030
-      #3           2      2,000     400  200  $0.0030
-      #4           2      2,000     400  200  $0.0030
-      #5           2      2,000     400  200  $0.0030
-      #6           2      2,000     400  200  $0.0030
-      #7           1      1,000     200  100  $0.0015
-      #8           2      2,000     400  200  $0.0030
+      attempt  calls  tokens in  cached    out     cost  unsettled at most
+      #1           2      2,000     400    200  $0.0030
+      #2           2      2,000     400    200  $0.0030
+      #3           2      2,000     400    200  $0.0030
+      #4           2      2,000     400    200  $0.0030
+      #5           2      2,000     400    200  $0.0030
+      #6           2      2,000     400    200  $0.0030
+      #7           1      1,000     200    100  $0.0015
+      #8           2      2,000     400    200  $0.0030
+      others      27     26,000   5,200  2,600  $0.0390            $0.0100
     "#);
 }
 

@@ -73,11 +73,14 @@ impl Facts {
             Fact::Judged { .. }
             | Fact::RunStarted(_)
             | Fact::RunEnded(_)
+            | Fact::Disclosed { .. }
             | Fact::Proposed { .. }
             | Fact::Evaluated(_)
             | Fact::Faulted(_)
             | Fact::CallIntended(_)
-            | Fact::CallSettled(_) => {}
+            | Fact::CallSettled(_)
+            | Fact::Recorded(_)
+            | Fact::Replays(_) => {}
         }
     }
 

@@ -102,8 +102,15 @@ fn disk(dir: &Path) -> Check {
 
 /// Returns the first line that `PROGRAM --version` prints.
 fn version(program: &str) -> Option<String> {
+    // No more of the environment than a program needs to be found: keys are none of its business.
+    let needed = ["PATH", "HOME", "LANG"];
+    let env = needed
+        .iter()
+        .filter_map(|name| Some((name, std::env::var_os(name)?)));
     let output = Command::new(program)
         .arg("--version")
+        .env_clear()
+        .envs(env)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()

@@ -2,27 +2,36 @@
 
 mod backends;
 mod machine;
+mod models;
 
 use super::block_on;
 use super::exit::Code;
 use super::ui::Ui;
 use crate::archive::{self, Reader};
+use crate::view;
 use crate::view::checks::{self, Check, State};
+use crate::view::models::Asked;
 use std::path::{Path, PathBuf};
 
 /// Say what this machine can run, and what to do about the rest
 ///
-/// Nothing is changed. Keys are never shown, only whether they are set.
+/// Nothing is changed. Keys are never shown, only whether they are set. With `--models` the model
+/// of each role is asked one tiny question, which may cost a little; the calls are put on the
+/// archive's books.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   dgm doctor
+  dgm doctor --models demo                  ask the models of an archive
   dgm doctor demo --json | jq '.checks[] | select(.state != \"ok\")'
 
-Exit code 0: at least one sandbox works; 4: none does.")]
+Exit code 0: at least one sandbox works, and every model that was asked answered; else 4.")]
 pub(super) struct Args {
     /// Folder of an archive, or where one is to be made [default: the current directory]
     dir: Option<PathBuf>,
+    /// Ask the model of each role, and show latency, tokens and cost
+    #[arg(long)]
+    models: bool,
     /// Print JSON (`dgm.doctor/1`)
     #[arg(long)]
     json: bool,
@@ -39,7 +48,7 @@ impl Args {
             .map(|backend| backend.name)
             .collect();
         let usable = !working.is_empty();
-        let conclusion = match working.as_slice() {
+        let mut conclusion = match working.as_slice() {
             [] => "no sandbox works here: agents cannot be run".to_owned(),
             [one] => format!("agents can be run with `--sandbox {one}`"),
             several => format!("agents can be run in sandboxes: {}", several.join(", ")),
@@ -47,12 +56,27 @@ impl Args {
         checks.extend(backends.into_iter().flat_map(|backend| backend.checks));
         checks.push(machine::keys(&|name| std::env::var_os(name).is_some()));
         checks.extend(archive_check(&dir));
+        let found = match self.models {
+            true => Some(block_on(models::ask(&dir))?),
+            false => None,
+        };
+        let asked = found.as_ref().map(|found| found.asked.as_slice());
+        let is_well = asked.is_none_or(|asked| asked.iter().all(Asked::is_well));
+        if let Some(found) = &found {
+            checks.extend(found.asked.iter().map(Asked::check));
+            conclusion += "\n";
+            conclusion += &view::models::conclusion(&found.asked, found.is_booked);
+        }
         ui.data(if self.json {
-            checks::doctor_json(&checks, usable, &conclusion)
+            checks::doctor_json(&checks, usable, &conclusion, asked)
         } else {
             checks::text(&checks, &conclusion, ui.data_style())
         })?;
-        Ok(if usable { Code::Done } else { Code::Unusable })
+        Ok(if usable && is_well {
+            Code::Done
+        } else {
+            Code::Unusable
+        })
     }
 }
 

@@ -153,8 +153,14 @@ impl World {
         let (status, part) = match how % 5 {
             0 | 1 => (CallStatus::Answered, part),
             2 => (CallStatus::Refused, 0),
-            3 => (CallStatus::Failed, if part % 2 == 0 { 0 } else { 255 }),
-            _ => (CallStatus::Abandoned, if part % 2 == 0 { 0 } else { 255 }),
+            3 => (
+                CallStatus::Failed,
+                if part.is_multiple_of(2) { 0 } else { 255 },
+            ),
+            _ => (
+                CallStatus::Abandoned,
+                if part.is_multiple_of(2) { 0 } else { 255 },
+            ),
         };
         let share = |whole: u64| whole * u64::from(part) / 255;
         let settlement = CallSettlement {

@@ -126,6 +126,11 @@ pub(super) fn from_status(
         || kinds.contains(&Some("billing_error"))
         || message.contains("credit balance is too low");
     match status {
+        // Some servers say it with a status of their own fault.
+        400.. if verdict::is_context_overflow(&said) => {
+            let status = if status < 500 { status } else { 400 };
+            verdict::refusal(status, said)
+        }
         _ if is_poor && status < 500 => unusable("the account has nothing left to pay with"),
         300..400 => {
             let place = headers.get(LOCATION).and_then(|place| place.to_str().ok());

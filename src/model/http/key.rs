@@ -58,7 +58,7 @@ impl Key {
                 ),
             )
         };
-        if variable.is_empty() || variable.contains(['=', '\0']) {
+        if !is_variable(variable) {
             return Err(SettingsError::unusable(
                 "api_key_env",
                 "must be the name of an environment variable, not the key itself",
@@ -112,6 +112,20 @@ impl Key {
         value.set_sensitive(true);
         Ok(value)
     }
+}
+
+/// Returns whether a name is one of a variable, and not a key that somebody has put there,
+/// which must not be printed.
+fn is_variable(name: &str) -> bool {
+    const LONGEST: usize = 64;
+    // Variables are written in capitals; what else is long and holds digits may be a key.
+    let is_suspect = name.len() >= 20
+        && name.contains(|c: char| c.is_ascii_digit())
+        && name.contains(|c: char| c.is_ascii_lowercase());
+    name.len() <= LONGEST
+        && !is_suspect
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Returns a text of a server without the key, should the server have sent it back.

@@ -160,10 +160,11 @@ impl Pace {
         self.shared.health.subscribe()
     }
 
-    /// Returns whether calls failed and none was answered since: then a failure says more
-    /// about the provider than about the call.
-    pub fn is_in_doubt(&self) -> bool {
-        self.shared.state().regulator.is_in_doubt()
+    /// Returns what the last call failed with, where none was answered since: then a failure
+    /// says more about the provider than about the call.
+    pub fn trouble(&self) -> Option<String> {
+        let state = self.shared.state();
+        state.regulator.trouble().map(str::to_owned)
     }
 
     /// Changes the state, then does what follows from it: lets through whoever may go, looks
@@ -347,7 +348,7 @@ mod tests {
         for call in waiting {
             call.await.expect("it was let through");
         }
-        assert!(!pace.is_in_doubt());
+        assert_eq!(pace.trouble(), None);
     }
 
     #[tokio::test]

@@ -80,6 +80,7 @@ struct Slow {
 #[derive(Debug, Default)]
 struct Streak {
     calls: Vec<u64>,
+    what: String,
     first: Duration,
     last: Duration,
 }
@@ -203,9 +204,12 @@ impl Regulator {
         }
     }
 
-    /// Returns whether calls failed and none was answered since.
-    pub(super) fn is_in_doubt(&self) -> bool {
-        self.out.is_some() || self.barred.is_some() || !self.streak.calls.is_empty()
+    /// Returns what the last call failed with, where none was answered since.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        let out = self.out.as_ref().map(|out| &out.what);
+        let streak = (!self.streak.calls.is_empty()).then_some(&self.streak.what);
+        let worst = self.barred.as_ref().or(out).or(streak);
+        worst.map(String::as_str)
     }
 
     fn may_go(&self, now: Duration) -> bool {
@@ -267,7 +271,7 @@ impl Regulator {
     }
 
     fn failed(&mut self, ticket: Ticket, call: u64, what: String, now: Duration) {
-        self.streak.add(call, now);
+        self.streak.add(call, &what, now);
         if let Some(out) = &mut self.out {
             out.what = what;
             if out.probe == Some(ticket) {
@@ -304,7 +308,7 @@ impl Regulator {
 }
 
 impl Streak {
-    fn add(&mut self, call: u64, now: Duration) {
+    fn add(&mut self, call: u64, what: &str, now: Duration) {
         if now.saturating_sub(self.last) > FORGET {
             self.calls.clear();
         }
@@ -312,6 +316,7 @@ impl Streak {
             self.first = now;
         }
         self.last = now;
+        what.clone_into(&mut self.what);
         if self.calls.len() < SHARED && !self.calls.contains(&call) {
             self.calls.push(call);
         }

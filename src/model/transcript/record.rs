@@ -1,7 +1,9 @@
 //! Writing a transcript, call by call.
 
+use super::message;
 use crate::model::reply::content_text;
 use crate::model::{CallError, Reply, clip};
+use crate::sys::clock::now_ms;
 use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
@@ -18,6 +20,8 @@ pub(in crate::model) struct Recorder {
     // Keyed by chance, so that no agent can make two messages that look like one.
     hashes: RandomState,
     tools: Vec<String>,
+    /// Hash of the definitions last written.
+    definitions: Option<u64>,
     calls: u64,
     half: usize,
     head: Vec<u8>,
@@ -49,6 +53,7 @@ impl Recorder {
             known: Vec::new(),
             hashes: RandomState::new(),
             tools: Vec::new(),
+            definitions: None,
             calls: 0,
             half,
             head: Vec::new(),
@@ -83,6 +88,10 @@ impl Recorder {
                 line.insert("reply".to_owned(), message);
                 line.insert("finish".to_owned(), json!(reply.finish_reason()));
                 line.insert("tokens".to_owned(), tokens(reply));
+                line.insert("cost_usd_micros".to_owned(), json!(reply.cost.0));
+                if let Some(model) = reply.body["model"].as_str() {
+                    line.insert("model".to_owned(), json!(model));
+                }
             }
             Some(Err(error)) => {
                 line.insert("error".to_owned(), error.to_object());
@@ -92,6 +101,7 @@ impl Recorder {
                 line.insert("error".to_owned(), error);
             }
         }
+        line.insert("ended_ms".to_owned(), json!(now_ms()));
         let millis = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
         line.insert("latency_ms".to_owned(), json!(millis));
         if tries > 1 {
@@ -147,14 +157,18 @@ impl Recorder {
             .as_array()
             .into_iter()
             .flatten()
-            .map(|tool| {
-                let name = tool["function"]["name"].as_str();
-                name.unwrap_or("unnamed").to_owned()
-            })
+            .map(|tool| message::tool_name(tool).to_owned())
             .collect();
         if tools != self.tools {
             line.insert("tools".to_owned(), json!(tools));
             self.tools = tools;
+        }
+        if let Some(definitions) = request.get("tools").filter(|tools| tools.is_array()) {
+            let hash = Some(self.hash(definitions));
+            if hash != self.definitions {
+                line.insert("tool_definitions".to_owned(), definitions.clone());
+                self.definitions = hash;
+            }
         }
     }
 
@@ -200,6 +214,8 @@ fn tokens(reply: &Reply) -> Value {
         "input": tokens.input,
         "output": tokens.output,
         "cached": tokens.cached,
+        "cache_written": tokens.cache_written,
+        "cache_written_long": tokens.cache_written_long,
         "reasoning": tokens.reasoning,
     });
     if reply.estimated {
@@ -224,7 +240,7 @@ fn fit(line: Value, max: usize) -> Vec<u8> {
     let mut bare = line;
     let cut = json!([{"role": "user", "content": format!("[… {} bytes cut …]", whole.len())}]);
     bare["new_messages"] = cut;
-    for name in ["tools", "reply"] {
+    for name in ["tools", "tool_definitions", "reply"] {
         if let Some(fields) = bare.as_object_mut() {
             fields.remove(name);
         }

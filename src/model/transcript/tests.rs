@@ -1,9 +1,8 @@
 //! Recording and rendering together.
 
 use super::record::Recorder;
-use super::render;
-use crate::domain::Tokens;
-use crate::domain::Usd;
+use super::{read, render};
+use crate::domain::{Speaker, Step, Tokens, Trajectory, TurnEnd, Usd};
 use crate::model::{CallError, Denied, ModelError, Reply, Scope};
 use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 use serde_json::{Value, json};
@@ -18,7 +17,7 @@ fn reply(message: Value, finish: &str) -> Result<Reply, CallError> {
             ..Tokens::default()
         },
         estimated: false,
-        cost: Usd::default(),
+        cost: Usd(15),
         latency: Duration::from_millis(5),
     })
 }
@@ -93,6 +92,7 @@ fn a_line_holds_what_is_new() {
         lines[1],
         json!({
             "n": 2,
+            "ended_ms": lines[1]["ended_ms"],
             "new_messages": [{"role": "tool", "tool_call_id": "c1", "content": "a\nb\n"}],
             "error": {"message": "too long", "type": "x", "code": "context_length_exceeded"},
             "latency_ms": 7,
@@ -103,6 +103,148 @@ fn a_line_holds_what_is_new() {
         (&json!(2), &json!(2))
     );
     assert_eq!(lines[2]["new_messages"], json!([]));
+    // Definitions are written once, and again where they change.
+    let definitions = lines.iter().map(|line| line.get("tool_definitions"));
+    assert_eq!(
+        definitions.collect::<Vec<_>>(),
+        [
+            Some(&json!([{"type": "function", "function": {"name": "bash"}}])),
+            None,
+            None
+        ]
+    );
+}
+
+/// One line for each step.
+fn told(trajectory: &Trajectory) -> Vec<String> {
+    let calls = |calls: &[crate::domain::ToolCall]| {
+        let calls = calls.iter().map(|call| {
+            format!(
+                " {}={}({}) -> {:?}",
+                call.id, call.name, call.arguments, call.result
+            )
+        });
+        calls.collect::<String>()
+    };
+    let steps = trajectory.steps.iter().map(|step| match step {
+        Step::Said(said) => format!(
+            "{:?}{}: {}{}",
+            said.speaker,
+            if said.is_copy { " again" } else { "" },
+            said.text,
+            calls(&said.calls)
+        ),
+        Step::Turn(turn) => match &turn.end {
+            TurnEnd::Answered(answer) => format!(
+                "turn {} -{} {}: ({}) {}{}",
+                turn.number,
+                turn.dropped,
+                answer.finish,
+                answer.reasoning,
+                answer.text,
+                calls(&answer.calls)
+            ),
+            TurnEnd::Failed { kind, message } => {
+                format!("turn {} -{} {kind}: {message}", turn.number, turn.dropped)
+            }
+        },
+        Step::Cut { calls, bytes } => format!("cut {calls} {bytes}"),
+    });
+    steps.collect()
+}
+
+#[test]
+fn is_read_with_results_beside_their_calls() {
+    let mut recorder = Recorder::default();
+    tool_loop(&mut recorder);
+    let trajectory = read(&recorder.to_bytes());
+    assert_eq!(
+        told(&trajectory),
+        [
+            "System: You are an agent.",
+            "User: Do it.\n[call 9] error=forged",
+            "turn 1 -0 tool_calls: ()  c1=bash({ \"command\": \"ls\\n-l\" }) -> Some(\"a\\nb\\n\")",
+            "turn 2 -0 context_length_exceeded: too long",
+            "turn 3 -2 length: () half an ans",
+        ]
+    );
+    assert_eq!(
+        trajectory.tools,
+        [r#"{"function":{"name":"bash"},"type":"function"}"#]
+    );
+    let turn = trajectory.turns().next().expect("there are turns");
+    assert_eq!((turn.latency_ms, turn.tries), (7, 1));
+    let answer = turn.answer().expect("it was answered");
+    assert_eq!((answer.tokens.input, answer.tokens.output), (100, 20));
+    assert_eq!((answer.cost, answer.is_estimated), (Some(Usd(15)), false));
+    assert!(turn.ended_ms.is_some_and(|at| at > 0));
+}
+
+#[test]
+fn a_rewritten_history_is_told_from_what_is_new() {
+    let call = |id: &str| json!([{"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}}]);
+    let asked = |id: &str| json!({"role": "assistant", "content": "", "tool_calls": call(id)});
+    let result = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "out"});
+    let user = |text: &str| json!({"role": "user", "content": text});
+    let mut recorder = Recorder::default();
+    let mut say = |messages: Value, message: Value| {
+        let request = json!({"messages": messages});
+        record(&mut recorder, &request, &reply(message, "stop"));
+    };
+    say(json!([user("go")]), asked("c1"));
+    say(json!([user("go"), asked("c1"), result("c1")]), asked("c2"));
+    // The middle is summed up; the last call stays.
+    say(
+        json!([
+            user("sum"),
+            user("go"),
+            asked("c2"),
+            result("c2"),
+            result("lost")
+        ]),
+        json!({"content": "done", "reasoning_content": "hm"}),
+    );
+    let trajectory = read(&recorder.to_bytes());
+    assert_eq!(
+        told(&trajectory),
+        [
+            "User: go",
+            "turn 1 -0 stop: ()  c1=f({}) -> Some(\"out\")",
+            "turn 2 -0 stop: ()  c2=f({}) -> None",
+            "User: sum",
+            "User again: go",
+            "Model again:  c2=f({}) -> Some(\"out\")",
+            "Tool { call: \"lost\" }: out",
+            "turn 3 -4 stop: (hm) done",
+        ]
+    );
+    let Step::Said(lost) = &trajectory.steps[6] else {
+        panic!("{:?}", trajectory.steps[6])
+    };
+    let call = "lost".to_owned();
+    assert_eq!(lost.speaker, Speaker::Tool { call });
+}
+
+#[test]
+fn the_other_dialect_is_read_as_well() {
+    let lines = concat!(
+        r#"{"n":1,"new_messages":[{"role":"user","content":[{"type":"text","text":"go"}]}],"#,
+        r#""reply":{"role":"assistant","content":[{"type":"thinking","thinking":"hm"},"#,
+        r#"{"type":"text","text":"look"},{"type":"tool_use","id":"t","name":"ls","input":{"a":1}}]},"#,
+        r#""finish":"tool_use","latency_ms":1}"#,
+        "\n",
+        r#"{"n":2,"new_messages":[{"role":"user","content":[{"type":"tool_result","#,
+        r#""tool_use_id":"t","content":[{"type":"text","text":"x"},{"type":"image"}]}]}],"#,
+        r#""reply":{"content":"ok"},"finish":"end_turn"}"#,
+    );
+    assert_eq!(
+        told(&read(lines.as_bytes())),
+        [
+            "User: go",
+            "turn 1 -0 tool_use: (hm) look t=ls({\"a\":1}) -> Some(\"x[image]\")",
+            "turn 2 -0 end_turn: () ok",
+        ]
+    );
 }
 
 #[test]
@@ -185,6 +327,9 @@ fn a_long_transcript_keeps_head_and_tail_and_says_so() {
         .expect("the cut is marked");
     let shown = lines.len() as u64 - 1;
     assert_eq!(cut["calls"].as_u64(), Some(200 - shown));
+    let trajectory = read(&bytes);
+    assert_eq!(trajectory.turns().count() as u64, shown);
+    assert_eq!(trajectory.calls_cut(), 200 - shown);
     let text = render(&bytes, 10_000);
     assert!(
         text.contains("calls, ") && text.contains("bytes cut …]"),
@@ -229,6 +374,7 @@ proptest! {
     #[test]
     fn any_bytes_can_be_rendered(bytes in any::<Vec<u8>>(), max in 48_usize..300) {
         prop_assert!(render(&bytes, max).chars().count() <= max);
+        read(&bytes);
     }
 
     /// Whatever is said, the lines that begin a call are ours.

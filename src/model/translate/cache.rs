@@ -42,24 +42,21 @@ pub(super) fn mark(body: &mut Map<String, Value>) {
     let Some(Value::Array(turns)) = body.get_mut("messages") else {
         return;
     };
-    size += turns
-        .iter()
-        .map(|turn| turn.to_string().len())
-        .sum::<usize>();
-    let mut left = TURNS;
-    for turn in turns.iter_mut().rev() {
-        if left == 0 || size < LEAST_BYTES {
-            break;
+    // From this turn on a prefix is long enough.
+    let first = turns.iter().position(|turn| {
+        if size < LEAST_BYTES {
+            size += turn.to_string().len();
         }
-        let bytes = turn.to_string().len();
-        if turn["role"] == "user" {
-            left -= 1;
-            let blocks = turn["content"].as_array_mut().into_iter().flatten();
-            if let Some(block) = blocks.rev().find(|block| !is_thinking(block)) {
-                set(block);
-            }
+        size >= LEAST_BYTES
+    });
+    let Some(first) = first else { return };
+    let users = turns[first..].iter_mut().rev();
+    let users = users.filter(|turn| turn["role"] == "user");
+    for turn in users.take(TURNS) {
+        let blocks = turn["content"].as_array_mut().into_iter().flatten();
+        if let Some(block) = blocks.rev().find(|block| !is_thinking(block)) {
+            set(block);
         }
-        size = size.saturating_sub(bytes);
     }
 }
 

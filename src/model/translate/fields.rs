@@ -258,117 +258,123 @@ mod tests {
         );
     }
 
+    const EARLY: &str = "claude-haiku-4-5";
+    const LATE: &str = "claude-opus-5";
+
+    /// Checks one field of each translation.
+    fn check(cases: impl IntoIterator<Item = (&'static str, Value, &'static str, Value)>) {
+        for (model, fields, name, expected) in cases {
+            let body = translated(model, &fields).expect("it is translated");
+            assert_eq!(body[name], expected, "{fields}");
+        }
+    }
+
     #[test]
-    fn fields_are_translated_where_the_model_takes_them() {
-        let early = "claude-haiku-4-5";
-        let late = "claude-opus-5";
-        for (model, fields, name, expected) in [
+    fn limits_and_sampling() {
+        let none = || json!(null);
+        check([
             (
-                early,
+                EARLY,
                 json!({"max_completion_tokens": 7}),
                 "max_tokens",
                 json!(7),
             ),
-            (early, json!({"max_tokens": 8}), "max_tokens", json!(8)),
+            (EARLY, json!({"max_tokens": 8}), "max_tokens", json!(8)),
             (
-                early,
+                EARLY,
                 json!({"stop": "END"}),
                 "stop_sequences",
                 json!(["END"]),
             ),
             (
-                early,
+                EARLY,
                 json!({"stop": ["A", "", "B"]}),
                 "stop_sequences",
                 json!(["A", "B"]),
             ),
-            (early, json!({"stop": []}), "stop_sequences", json!(null)),
-            (early, json!({"top_p": 0.5}), "top_p", json!(0.5)),
+            (EARLY, json!({"stop": []}), "stop_sequences", none()),
+            (EARLY, json!({"top_p": 0.5}), "top_p", json!(0.5)),
             (
-                early,
+                EARLY,
                 json!({"top_p": 0.5, "temperature": 0}),
                 "top_p",
-                json!(null),
+                none(),
             ),
+            (LATE, json!({"temperature": 0.0}), "temperature", none()),
+            (LATE, json!({"top_k": 5}), "top_k", none()),
             (
-                late,
-                json!({"temperature": 0.0}),
+                EARLY,
+                json!({"reasoning_effort": "high", "temperature": 0.5}),
                 "temperature",
-                json!(null),
+                none(),
             ),
-            (late, json!({"top_k": 5}), "top_k", json!(null)),
+        ]);
+    }
+
+    #[test]
+    fn thinking_is_led_in_the_models_own_way() {
+        let effort = |effort: &str| json!({"reasoning_effort": effort});
+        let own = json!({"type": "adaptive", "display": "summarized"});
+        let forced = json!({
+            "reasoning_effort": "high", "tool_choice": "required",
+            "tools": [{"type": "function", "function": {"name": "f"}}],
+        });
+        check([
             (
-                late,
-                json!({"reasoning_effort": "minimal"}),
+                LATE,
+                effort("minimal"),
                 "output_config",
                 json!({"effort": "low"}),
             ),
             (
-                late,
-                json!({"reasoning_effort": "xhigh"}),
+                LATE,
+                effort("xhigh"),
                 "thinking",
                 json!({"type": "adaptive"}),
             ),
             (
-                early,
-                json!({"reasoning_effort": "medium"}),
-                "thinking",
-                json!({"type": "enabled", "budget_tokens": 2500}),
-            ),
-            (
-                early,
-                json!({"reasoning_effort": "low", "max_tokens": 1024}),
-                "thinking",
-                json!(null),
-            ),
-            (
-                early,
-                json!({"reasoning_effort": "high", "temperature": 0.5}),
-                "temperature",
-                json!(null),
-            ),
-            (
-                late,
+                LATE,
                 json!({"reasoning": {"effort": "max"}}),
                 "output_config",
                 json!({"effort": "max"}),
             ),
             (
-                late,
-                json!({"cache_control": {"type": "ephemeral"}}),
-                "cache_control",
-                json!({"type": "ephemeral"}),
+                EARLY,
+                effort("medium"),
+                "thinking",
+                json!({"type": "enabled", "budget_tokens": 2500}),
             ),
             (
-                early,
-                json!({"reasoning_effort": "none"}),
+                EARLY,
+                json!({"reasoning_effort": "low", "max_tokens": 1024}),
+                "thinking",
+                json!(null),
+            ),
+            (
+                EARLY,
+                effort("none"),
                 "thinking",
                 json!({"type": "disabled"}),
             ),
-            (
-                late,
-                json!({"thinking": {"type": "adaptive", "display": "summarized"}}),
-                "thinking",
-                json!({"type": "adaptive", "display": "summarized"}),
-            ),
-            (
-                late,
-                json!({"response_format": {"type": "json_schema", "json_schema": {
-                    "name": "answer", "strict": true, "schema": {"type": "object"},
-                }}}),
-                "output_config",
-                json!({"format": {"type": "json_schema", "schema": {"type": "object"}}}),
-            ),
-            (
-                late,
-                json!({"response_format": {"type": "text"}}),
-                "output_config",
-                json!(null),
-            ),
-        ] {
-            let body = translated(model, &fields).expect("it is translated");
-            assert_eq!(body[name], expected, "{fields}");
-        }
+            (LATE, json!({"thinking": own}), "thinking", own),
+            (LATE, forced, "thinking", json!(null)),
+        ]);
+    }
+
+    #[test]
+    fn formats_and_breakpoints() {
+        let schema = json!({"type": "object"});
+        let asked = json!({"response_format": {"type": "json_schema", "json_schema": {
+            "name": "answer", "strict": true, "schema": schema,
+        }}});
+        let format = json!({"format": {"type": "json_schema", "schema": schema}});
+        let text = json!({"response_format": {"type": "text"}});
+        let mark = json!({"type": "ephemeral"});
+        check([
+            (LATE, asked, "output_config", format),
+            (LATE, text, "output_config", json!(null)),
+            (LATE, json!({"cache_control": mark}), "cache_control", mark),
+        ]);
     }
 
     #[test]

@@ -147,7 +147,8 @@ mod tests {
             to_blocks(&content, "c").expect("it is translated"),
             [json!({"type": "text", "text": "a", "cache_control": mark})]
         );
-        assert_eq!(to_blocks(&json!(""), "c").expect("nothing"), [json!(0); 0]);
+        let nothing = to_blocks(&json!(""), "c").expect("it is translated");
+        assert!(nothing.is_empty());
     }
 
     #[test]

@@ -145,9 +145,12 @@ impl Chunks {
                 Some(call_delta(*index, more))
             }
             (Open::Thinking { block, .. }, "thinking_delta") => {
-                let so_far = block["thinking"].as_str().unwrap_or("");
-                let more = delta["thinking"].as_str().unwrap_or("");
-                block["thinking"] = json!(format!("{so_far}{more}"));
+                let more = delta["thinking"].as_str()?;
+                if let Some(Value::String(so_far)) = block.get_mut("thinking") {
+                    so_far.push_str(more);
+                } else {
+                    block["thinking"] = json!(more);
+                }
                 reasoning(&delta["thinking"])
             }
             (Open::Thinking { block, .. }, "signature_delta") => {
@@ -234,16 +237,34 @@ mod tests {
         events.iter().map(read).collect()
     }
 
-    fn deltas(chunks: &mut Chunks, event: &Value) -> Vec<Value> {
-        let chunks = push(chunks, event);
-        chunks
-            .iter()
-            .map(|chunk| chunk["choices"][0]["delta"].clone())
-            .collect()
+    /// Checks what the deltas of each event are.
+    fn check(chunks: &mut Chunks, cases: Vec<(Value, Option<Value>)>) {
+        for (event, expected) in cases {
+            let chunks = push(chunks, &event);
+            let deltas: Vec<Value> = chunks
+                .iter()
+                .map(|chunk| chunk["choices"][0]["delta"].clone())
+                .collect();
+            let expected: Vec<Value> = expected.into_iter().collect();
+            assert_eq!(deltas, expected, "{event}");
+        }
+    }
+
+    fn begin(index: u64, block: Value) -> Value {
+        json!({"type": "content_block_start", "index": index, "content_block": block})
+    }
+
+    fn delta(index: u64, kind: &str, name: &str, text: &str) -> Value {
+        let delta = json!({"type": kind, name: text});
+        json!({"type": "content_block_delta", "index": index, "delta": delta})
+    }
+
+    fn stop(index: u64) -> Value {
+        json!({"type": "content_block_stop", "index": index})
     }
 
     #[test]
-    fn each_event_passes_at_once() {
+    fn a_stream_begins_and_ends() {
         let mut chunks = Chunks::new(7);
         let start = json!({"type": "message_start", "message": {
             "id": "msg_1", "model": "m", "usage": {"input_tokens": 3, "output_tokens": 1},
@@ -258,87 +279,6 @@ mod tests {
                 }],
             })]
         );
-        let delta = |index: u64, delta: Value| json!({"type": "content_block_delta", "index": index, "delta": delta});
-        let begin = |index: u64, block: Value| json!({"type": "content_block_start", "index": index, "content_block": block});
-        let call = |arguments: &str| {
-            vec![json!({"tool_calls": [{"index": 0, "function": {"arguments": arguments}}]})]
-        };
-        let none: Vec<Value> = Vec::new();
-        for (event, expected) in [
-            (json!({"type": "ping"}), none.clone()),
-            (
-                begin(
-                    0,
-                    json!({"type": "thinking", "thinking": "", "signature": ""}),
-                ),
-                none.clone(),
-            ),
-            (
-                delta(0, json!({"type": "thinking_delta", "thinking": "hm"})),
-                vec![json!({"reasoning_content": "hm"})],
-            ),
-            (
-                delta(0, json!({"type": "signature_delta", "signature": "Eq"})),
-                none.clone(),
-            ),
-            (
-                json!({"type": "content_block_stop", "index": 0}),
-                vec![json!({"thinking_blocks": [
-                    {"type": "thinking", "thinking": "hm", "signature": "Eq"},
-                ]})],
-            ),
-            (
-                begin(1, json!({"type": "text", "text": ""})),
-                vec![json!({"content": ""})],
-            ),
-            (
-                delta(1, json!({"type": "text_delta", "text": "Hi"})),
-                vec![json!({"content": "Hi"})],
-            ),
-            (
-                json!({"type": "content_block_stop", "index": 1}),
-                none.clone(),
-            ),
-            (
-                begin(
-                    2,
-                    json!({"type": "tool_use", "id": "t", "name": "f", "input": {}}),
-                ),
-                vec![json!({"tool_calls": [{
-                    "index": 0, "id": "t", "type": "function",
-                    "function": {"name": "f", "arguments": ""},
-                }]})],
-            ),
-            (
-                delta(2, json!({"type": "input_json_delta", "partial_json": ""})),
-                none.clone(),
-            ),
-            (
-                delta(
-                    2,
-                    json!({"type": "input_json_delta", "partial_json": "{\"a\""}),
-                ),
-                call("{\"a\""),
-            ),
-            (
-                delta(
-                    2,
-                    json!({"type": "input_json_delta", "partial_json": ":1}"}),
-                ),
-                call(":1}"),
-            ),
-            (
-                json!({"type": "content_block_stop", "index": 2}),
-                none.clone(),
-            ),
-            (
-                delta(9, json!({"type": "text_delta", "text": "lost"})),
-                none.clone(),
-            ),
-            (json!({"type": "something_new"}), none),
-        ] {
-            assert_eq!(deltas(&mut chunks, &event), expected, "{event}");
-        }
         let reason = json!({
             "type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": null},
             "usage": {"output_tokens": 20, "input_tokens": null},
@@ -350,6 +290,65 @@ mod tests {
         assert_eq!(last[1]["usage"]["completion_tokens"], 20);
         let end = push(&mut chunks, &json!({"type": "message_stop"}));
         assert_eq!(end, ["[DONE]"]);
+    }
+
+    #[test]
+    fn each_event_passes_at_once() {
+        let thinking = json!({"type": "thinking", "thinking": "", "signature": ""});
+        let whole = json!({"type": "thinking", "thinking": "hm", "signature": "Eq"});
+        check(
+            &mut Chunks::new(7),
+            vec![
+                (json!({"type": "ping"}), None),
+                (begin(0, thinking), None),
+                (
+                    delta(0, "thinking_delta", "thinking", "hm"),
+                    Some(json!({"reasoning_content": "hm"})),
+                ),
+                (delta(0, "signature_delta", "signature", "Eq"), None),
+                (stop(0), Some(json!({"thinking_blocks": [whole]}))),
+                (
+                    begin(1, json!({"type": "text", "text": ""})),
+                    Some(json!({"content": ""})),
+                ),
+                (
+                    delta(1, "text_delta", "text", "Hi"),
+                    Some(json!({"content": "Hi"})),
+                ),
+                (stop(1), None),
+                (delta(9, "text_delta", "text", "lost"), None),
+                (json!({"type": "something_new"}), None),
+            ],
+        );
+    }
+
+    #[test]
+    fn arguments_of_calls_pass_piece_by_piece() {
+        let called = |index: u64, id: &str| {
+            Some(json!({"tool_calls": [{
+                "index": index, "id": id, "type": "function",
+                "function": {"name": "f", "arguments": ""},
+            }]}))
+        };
+        let more = |index: u64, arguments: &str| {
+            let function = json!({"arguments": arguments});
+            Some(json!({"tool_calls": [{"index": index, "function": function}]}))
+        };
+        let block = |id: &str| json!({"type": "tool_use", "id": id, "name": "f", "input": {}});
+        let piece = |index: u64, json: &str| delta(index, "input_json_delta", "partial_json", json);
+        check(
+            &mut Chunks::new(7),
+            vec![
+                (begin(2, block("a")), called(0, "a")),
+                (piece(2, ""), None),
+                (piece(2, "{\"a\""), more(0, "{\"a\"")),
+                (piece(2, ":1}"), more(0, ":1}")),
+                (stop(2), None),
+                // A call without arguments has none in pieces, and an empty object as a whole.
+                (begin(3, block("b")), called(1, "b")),
+                (stop(3), more(1, "{}")),
+            ],
+        );
     }
 
     #[test]

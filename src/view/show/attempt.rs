@@ -1,7 +1,7 @@
 //! An attempt as text: why it was made, what was proposed, how it ended.
 
-use super::{Stored, Subject, variant, weights};
-use crate::domain::{Attempt, Entry};
+use super::{Kept, Subject, trajectory, variant, weights};
+use crate::domain::{Attempt, Entry, VariantId};
 use crate::view::figure::{moment, percent};
 use crate::view::line::clean;
 use crate::view::page::{Keep, Page};
@@ -10,7 +10,7 @@ use crate::view::style::{Ink, Style};
 /// Weights that are shown.
 const WEIGHTS: usize = 6;
 
-pub(super) fn text(subject: Subject<'_>, stored: &[Stored], style: Style) -> Option<String> {
+pub(super) fn text(subject: Subject<'_>, kept: &Kept, style: Style) -> Option<String> {
     let attempt = subject.lineage.attempt(subject.id)?;
     let mut page = Page::new(style, subject.full);
     let glyphs = style.glyphs();
@@ -24,7 +24,7 @@ pub(super) fn text(subject: Subject<'_>, stored: &[Stored], style: Style) -> Opt
     };
     page.line(format!("{title} {} {end}", glyphs.dot));
     page.field("decided", &moment(attempt.decision.at_ms));
-    origin(&mut page, attempt);
+    origin(&mut page, subject, attempt);
     if let Some(end) = &attempt.end {
         page.field("ended", &moment(end.at_ms));
         if let Some((_, detail)) = &end.failure
@@ -37,12 +37,12 @@ pub(super) fn text(subject: Subject<'_>, stored: &[Stored], style: Style) -> Opt
     proposal(&mut page, attempt);
     variant::spend(&mut page, subject, style);
     variant::faults(&mut page, subject, style);
-    texts(&mut page, subject, stored);
+    texts(&mut page, subject, kept, style);
     Some(page.finish())
 }
 
 /// Adds where an attempt came from: parent, entry, and why these.
-pub(super) fn origin(page: &mut Page, attempt: &Attempt) {
+pub(super) fn origin(page: &mut Page, subject: Subject<'_>, attempt: &Attempt) {
     let decision = &attempt.decision;
     page.field(
         "origin",
@@ -72,6 +72,23 @@ pub(super) fn origin(page: &mut Page, attempt: &Attempt) {
         false => format!("{}; chances: {}", decision.policy, list.join(", ")),
     };
     page.field("chosen by", &by);
+    evidence(page, subject, decision.attempt);
+}
+
+/// Adds what the diagnosis was shown, where that was more than the agent could see.
+fn evidence(page: &mut Page, subject: Subject<'_>, id: VariantId) {
+    let told = match subject.lineage.disclosed_ancestor(id) {
+        None => return,
+        Some(from) if from == id => {
+            "paper: hidden tests and reference solutions were shown to the diagnosing model"
+                .to_owned()
+        }
+        Some(from) => format!(
+            "paper, through {from}: hidden tests and reference solutions were shown to the \
+             diagnosing model that {from} was made from"
+        ),
+    };
+    page.field("evidence", &told);
 }
 
 /// Adds the proposal.
@@ -104,8 +121,9 @@ pub(super) fn proposal(page: &mut Page, attempt: &Attempt) {
     }
 }
 
-/// Adds what is stored: addresses first, then the contents.
-pub(super) fn texts(page: &mut Page, subject: Subject<'_>, stored: &[Stored]) {
+/// Adds what is kept: addresses first, then the contents; the longest comes last.
+pub(super) fn texts(page: &mut Page, subject: Subject<'_>, kept: &Kept, style: Style) {
+    let stored = &kept.stored;
     if stored.is_empty() {
         return;
     }
@@ -125,6 +143,9 @@ pub(super) fn texts(page: &mut Page, subject: Subject<'_>, stored: &[Stored]) {
             };
             page.block(text, 30, keep);
         }
+    }
+    if let Some(kept) = &kept.trajectory {
+        trajectory::text(page, kept, style);
     }
 }
 

@@ -1,7 +1,7 @@
 //! An evaluation as text.
 
 use super::variant::{call_subject, outcome, purpose};
-use super::{Stored, Subject, attempt};
+use super::{Kept, Subject, attempt};
 use crate::domain::Evaluation;
 use crate::view::figure::{self, count, duration, moment, money, plural};
 use crate::view::line::clean;
@@ -11,7 +11,7 @@ use crate::view::style::{Ink, Style};
 pub(super) fn text(
     subject: Subject<'_>,
     evaluation: &Evaluation,
-    stored: &[Stored],
+    kept: &Kept,
     style: Style,
 ) -> String {
     let mut page = Page::new(style, subject.full);
@@ -59,7 +59,10 @@ pub(super) fn text(
         &format!("{}, execution {}", evaluation.run.0, evaluation.execution),
     );
     page.field("task digest", &evaluation.task_digest);
-    attempt::texts(&mut page, subject, stored);
+    if let Some(image) = &evaluation.image {
+        page.field("image", image);
+    }
+    attempt::texts(&mut page, subject, kept, style);
     page.finish()
 }
 

@@ -1,9 +1,12 @@
 //! `dgm.show/1`: `kind` says whether it is a variant, an attempt or an evaluation.
 
+use super::trajectory_json::{self, TrajectoryShape};
 use super::variant::call_subject;
-use super::{FileChange, Stored, Subject, belongs};
+use super::{FileChange, Kept, Stored, Subject, belongs};
 use crate::domain::{Attempt, BlobId, CallSubject, Evaluation, Purpose, Role};
+use crate::lineage::Lineage;
 use crate::view::figure;
+use crate::view::means::Means;
 use crate::view::json::{self, Score, Spent, StageScore};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -25,10 +28,13 @@ struct VariantShape<'a> {
     best: bool,
     summary: &'a str,
     origin: Option<OriginShape<'a>>,
+    /// `paper` where its making, or that of an ancestor, was shown hidden tests.
+    evidence: &'static str,
     change: Vec<ChangeShape<'a>>,
     score: Score,
     stages: Vec<StageScore>,
     extra: Score,
+    means: Means,
     evaluations: Vec<EvaluationShape<'a>>,
     children: Vec<u32>,
     attempts_failed: Vec<FailedShape<'a>>,
@@ -48,6 +54,8 @@ struct OriginShape<'a> {
     policy: &'a str,
     weights: Vec<WeightShape>,
     proposal: Option<ProposalShape<'a>>,
+    /// `paper` where hidden tests were shown to the diagnosing model, else `visible`.
+    evidence: &'static str,
     failure: Option<String>,
     detail: Option<&'a str>,
     blobs: BTreeMap<&'static str, &'a str>,
@@ -86,6 +94,8 @@ struct EvaluationShape<'a> {
     reward: Option<f64>,
     detail: &'a str,
     task_digest: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'a str>,
     context_overflow: bool,
     agent_seconds: f64,
     verifier_seconds: f64,
@@ -139,7 +149,8 @@ pub(super) fn variant(subject: Subject<'_>, change: &[FileChange]) -> Option<Str
         reason: standing.reason().map(str::to_owned),
         best: lineage.best() == Some(id),
         summary: &variant.summary,
-        origin: lineage.attempt(id).map(origin),
+        origin: lineage.attempt(id).map(|made| origin(lineage, made)),
+        evidence: json::evidence(lineage.disclosed_ancestor(id).is_some()),
         change: change
             .iter()
             .map(|file| ChangeShape {
@@ -151,6 +162,7 @@ pub(super) fn variant(subject: Subject<'_>, change: &[FileChange]) -> Option<Str
         score: lineage.score(id).into(),
         stages: json::stages(lineage, id),
         extra: lineage.extra_score(id).into(),
+        means: Means::of(lineage.evaluations_of(id)),
         evaluations: lineage
             .evaluations_of(id)
             .map(|evaluation| evaluation_shape(subject, evaluation))
@@ -162,7 +174,7 @@ pub(super) fn variant(subject: Subject<'_>, change: &[FileChange]) -> Option<Str
     }))
 }
 
-fn origin(attempt: &Attempt) -> OriginShape<'_> {
+fn origin<'a>(lineage: &Lineage, attempt: &'a Attempt) -> OriginShape<'a> {
     let decision = &attempt.decision;
     let end = attempt.end.as_ref();
     let failure = end.and_then(|end| end.failure.as_ref());
@@ -193,6 +205,7 @@ fn origin(attempt: &Attempt) -> OriginShape<'_> {
                 implementation_suggestion: &proposal.implementation_suggestion,
                 problem_description: &proposal.problem_description,
             }),
+        evidence: json::evidence(lineage.is_disclosed(decision.attempt)),
         failure: failure.map(|(failure, _)| failure.encode()),
         detail: failure.map(|(_, detail)| detail.as_str()),
         blobs: blobs([
@@ -244,9 +257,10 @@ fn evaluation_shape<'a>(subject: Subject<'a>, evaluation: &'a Evaluation) -> Eva
         reward: evaluation.reward,
         detail: &evaluation.detail,
         task_digest: &evaluation.task_digest,
+        image: evaluation.image.as_deref(),
         context_overflow: evaluation.context_overflow,
-        agent_seconds: seconds(evaluation.timing.agent_ms),
-        verifier_seconds: seconds(evaluation.timing.verifier_ms),
+        agent_seconds: figure::seconds(evaluation.timing.agent_ms),
+        verifier_seconds: figure::seconds(evaluation.timing.verifier_ms),
         run: evaluation.run.0,
         execution: evaluation.execution,
         settled: figure::moment(evaluation.at_ms),
@@ -258,14 +272,6 @@ fn evaluation_shape<'a>(subject: Subject<'a>, evaluation: &'a Evaluation) -> Eva
             ("transcript", evaluation.transcript.as_ref()),
         ]),
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "2^53 milliseconds are 285,000 years"
-)]
-fn seconds(ms: u64) -> f64 {
-    ms as f64 / 1e3
 }
 
 fn cost(subject: Subject<'_>) -> CostShape {
@@ -310,18 +316,20 @@ struct AttemptShape<'a> {
     cost: CostShape,
     faults: Vec<FaultShape<'a>>,
     texts: BTreeMap<&'static str, &'a str>,
+    trajectory: Option<TrajectoryShape<'a>>,
 }
 
-pub(super) fn attempt(subject: Subject<'_>, stored: &[Stored]) -> Option<String> {
+pub(super) fn attempt(subject: Subject<'_>, kept: &Kept) -> Option<String> {
     let attempt = subject.lineage.attempt(subject.id)?;
     Some(json::text(&AttemptShape {
         schema: SCHEMA,
         kind: "attempt",
         number: subject.id.0,
-        origin: origin(attempt),
+        origin: origin(subject.lineage, attempt),
         cost: cost(subject),
         faults: faults(subject),
-        texts: texts(stored),
+        texts: texts(&kept.stored),
+        trajectory: kept.trajectory.as_ref().map(trajectory_json::shape),
     }))
 }
 
@@ -332,19 +340,17 @@ struct OneEvaluationShape<'a> {
     number: u32,
     evaluation: EvaluationShape<'a>,
     texts: BTreeMap<&'static str, &'a str>,
+    trajectory: Option<TrajectoryShape<'a>>,
 }
 
-pub(super) fn evaluation(
-    subject: Subject<'_>,
-    evaluation: &Evaluation,
-    stored: &[Stored],
-) -> String {
+pub(super) fn evaluation(subject: Subject<'_>, evaluation: &Evaluation, kept: &Kept) -> String {
     json::text(&OneEvaluationShape {
         schema: SCHEMA,
         kind: "evaluation",
         number: subject.id.0,
         evaluation: evaluation_shape(subject, evaluation),
-        texts: texts(stored),
+        texts: texts(&kept.stored),
+        trajectory: kept.trajectory.as_ref().map(trajectory_json::shape),
     })
 }
 

@@ -6,9 +6,11 @@
 mod attempt;
 mod evaluation;
 mod json;
+mod trajectory;
+mod trajectory_json;
 mod variant;
 
-use crate::domain::{BlobId, CallSubject, Decision, VariantId};
+use crate::domain::{BlobId, CallSubject, Decision, Trajectory, VariantId};
 use crate::lineage::Lineage;
 
 /// A file that differs between two variants.
@@ -65,6 +67,15 @@ pub struct Stored {
     pub text: Option<String>,
 }
 
+/// What is kept of an attempt or an evaluation beside its facts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Texts.
+    pub stored: Vec<Stored>,
+    /// What the agent did, where that was recorded.
+    pub trajectory: Option<Trajectory>,
+}
+
 /// Returns a variant as text; `change` is its difference to its parent.
 pub fn variant_text(
     subject: Subject<'_>,
@@ -80,36 +91,32 @@ pub fn variant_json(subject: Subject<'_>, change: &[FileChange]) -> Option<Strin
 }
 
 /// Returns an attempt as text, with what is stored of it.
-pub fn attempt_text(
-    subject: Subject<'_>,
-    stored: &[Stored],
-    style: super::Style,
-) -> Option<String> {
-    attempt::text(subject, stored, style)
+pub fn attempt_text(subject: Subject<'_>, kept: &Kept, style: super::Style) -> Option<String> {
+    attempt::text(subject, kept, style)
 }
 
 /// Returns an attempt as `dgm.show/1`.
-pub fn attempt_json(subject: Subject<'_>, stored: &[Stored]) -> Option<String> {
-    json::attempt(subject, stored)
+pub fn attempt_json(subject: Subject<'_>, kept: &Kept) -> Option<String> {
+    json::attempt(subject, kept)
 }
 
 /// Returns an evaluation as text, with what is stored of it.
 pub fn evaluation_text(
     subject: Subject<'_>,
     evaluation: &crate::domain::Evaluation,
-    stored: &[Stored],
+    kept: &Kept,
     style: super::Style,
 ) -> String {
-    evaluation::text(subject, evaluation, stored, style)
+    evaluation::text(subject, evaluation, kept, style)
 }
 
 /// Returns an evaluation as `dgm.show/1`.
 pub fn evaluation_json(
     subject: Subject<'_>,
     evaluation: &crate::domain::Evaluation,
-    stored: &[Stored],
+    kept: &Kept,
 ) -> String {
-    json::evaluation(subject, evaluation, stored)
+    json::evaluation(subject, evaluation, kept)
 }
 
 /// Selection weights, highest first; the chosen parent is always among those shown.

@@ -5,6 +5,7 @@ use crate::domain::{CallSubject, Evaluation, Fault, Purpose, Role, Standing, Tal
 use crate::view::cost;
 use crate::view::digest::stage_tallies;
 use crate::view::figure::{self, count, duration, interval_text, moment, percent, tally};
+use crate::view::means::Means;
 use crate::view::line::{self, clean};
 use crate::view::page::Page;
 use crate::view::style::{Ink, Style};
@@ -18,8 +19,11 @@ pub(super) fn text(subject: Subject<'_>, change: &[FileChange], style: Style) ->
     page.field("tree", variant.tree.as_str());
     page.field("made", &moment(variant.created_ms));
     if let Some(made_by) = subject.lineage.attempt(subject.id) {
-        attempt::origin(&mut page, made_by);
+        attempt::origin(&mut page, subject, made_by);
         attempt::proposal(&mut page, made_by);
+        let command = subject.command("show", &format!("{} --attempt", subject.id.0));
+        let hint = format!("  evidence and whole answer: {command}");
+        page.line(style.paint(Ink::Dim, &hint));
         changes(&mut page, subject, change, style);
     } else {
         page.field("origin", "the seed: everything descends from it");
@@ -105,6 +109,9 @@ fn scores(page: &mut Page, subject: Subject<'_>, style: Style) {
         row("asked for with `dgm eval`".to_owned(), extra);
     }
     table.lines(style).iter().for_each(|line| page.line(line));
+    if let Some(sentence) = Means::of(lineage.evaluations_of(id)).sentence() {
+        page.line(style.paint(Ink::Dim, &format!("  {sentence}")));
+    }
 }
 
 fn evaluations(page: &mut Page, subject: Subject<'_>, style: Style) {

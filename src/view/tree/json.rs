@@ -5,6 +5,7 @@ use crate::lineage::Lineage;
 use crate::view::digest::Digest;
 use crate::view::figure;
 use crate::view::json::{self, Inexact, Score, Spent, StageScore, TokenCount};
+use crate::view::replays;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ struct Shape<'a> {
     best: Option<u32>,
     best_path: Vec<u32>,
     totals: Totals,
+    replayed: Option<replays::Shape<'a>>,
 }
 
 #[derive(Serialize)]
@@ -24,6 +26,10 @@ struct ArchiveShape<'a> {
     /// Commit of the seed variant.
     seed: Option<&'a str>,
     created: Option<String>,
+    /// `paper` where hidden tests were shown to the diagnosing model, else `visible`.
+    evidence: &'static str,
+    /// Attempts for which they were.
+    disclosed: Vec<u32>,
 }
 
 #[derive(Serialize)]
@@ -45,6 +51,8 @@ struct VariantShape<'a> {
     #[serde(flatten)]
     inexact: Inexact,
     summary: &'a str,
+    /// `paper` where its making, or that of an ancestor, was shown hidden tests.
+    evidence: &'static str,
 }
 
 #[derive(Serialize)]
@@ -95,6 +103,8 @@ pub fn json(lineage: &Lineage) -> String {
         archive: ArchiveShape {
             seed: seed.map(|seed| CommitId::as_str(&seed.commit)),
             created: seed.map(|seed| figure::moment(seed.created_ms)),
+            evidence: json::evidence(lineage.disclosed().next().is_some()),
+            disclosed: lineage.disclosed().map(|id| id.0).collect(),
         },
         variants: lineage
             .variants()
@@ -106,6 +116,7 @@ pub fn json(lineage: &Lineage) -> String {
         best: digest.best.map(|best| best.0),
         best_path: digest.path.iter().map(|id| id.0).collect(),
         totals: totals(&digest),
+        replayed: replays::shape(lineage),
     })
 }
 
@@ -132,6 +143,7 @@ fn of_variant<'a>(lineage: &'a Lineage, digest: &Digest, variant: &'a Variant) -
         tokens: figures.spend.tokens.into(),
         inexact: (&figures.spend).into(),
         summary: &variant.summary,
+        evidence: json::evidence(lineage.disclosed_ancestor(variant.id).is_some()),
     }
 }
 

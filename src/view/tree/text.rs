@@ -22,7 +22,8 @@ pub fn text(lineage: &Lineage, style: Style) -> String {
         .map(|row| Line::new(lineage, &digest, row, limit, style))
         .collect();
     let layout = Layout::new(&lines, style.width);
-    let mut out = layout.header(style);
+    let mut out = notice(lineage, style);
+    out.push_str(&layout.header(style));
     for line in &lines {
         out.push_str(&layout.draw(line, style));
         out.push('\n');
@@ -30,6 +31,22 @@ pub fn text(lineage: &Lineage, style: Style) -> String {
     out.push('\n');
     out.push_str(&footer::text(lineage, &digest, style));
     out
+}
+
+/// Returns what a reader must know before any figure: that hidden tests were given away.
+fn notice(lineage: &Lineage, style: Style) -> String {
+    let attempts = lineage.disclosed().count() as u64;
+    if attempts == 0 {
+        return String::new();
+    }
+    let attempts = figure::plural(attempts, "attempt", "attempts");
+    let what = format!(
+        "evidence = \"paper\": hidden tests and reference solutions were shown to the diagnosing \
+         model for {attempts}; scores may come from what it saw"
+    );
+    let text = line::wrap(&what, style.width, "");
+    let lines = text.lines().map(|line| style.paint(Ink::Warn, line) + "\n");
+    lines.collect::<String>() + "\n"
 }
 
 /// One line in parts.

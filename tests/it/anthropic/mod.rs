@@ -8,10 +8,10 @@ use dgm::domain::{CallId, CallSettlement, CallStatus, CallSubject, Role, Usd, Va
 use dgm::model::{
     Allowance, Books, Denied, Intent, JobSubject, Metered, Model, ModelSettings, Price,
 };
+use dgm::sys::durable;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -96,7 +96,7 @@ impl Bench {
 
 fn settings(url: &str, folder: &Path) -> ModelSettings {
     let key = folder.join("key");
-    fs::write(&key, format!("{KEY}\n")).unwrap();
+    durable::write(&key, format!("{KEY}\n").as_bytes()).unwrap();
     let mut settings = ModelSettings::new("anthropic", "claude-opus-5");
     settings.base_url = Some(url.to_owned());
     settings.api_key_file = Some(key);

@@ -98,7 +98,7 @@ fn an_interrupted_run_says_how_to_go_on() {
     );
     let said = world.run("evolve demo --config dgm.toml --agent agent --quiet");
     assert_eq!(said.code, 3);
-    assert_snapshot!(said.err, @"stopped: the time that a run may last is over; go on with `dgm evolve demo`");
+    assert_snapshot!(said.err, @"stopped: the time that the archive's runs may last is over; what had ended is recorded, the rest is planned again: raise `budget.hours` in the archive's `dgm.toml`, or say `--budget-hours`, and go on with `dgm evolve demo`");
     world.edit("demo/dgm.toml", "hours = 0.0001", "hours = 1");
     world.task("hello", "echo yes >answer.txt");
     world.goes_on("demo");

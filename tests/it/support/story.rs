@@ -58,9 +58,12 @@ pub(crate) fn audit(dir: &Path, asked: usize, when: &str) {
             Fact::VariantMade(variant) => format!("variant {}", variant.id),
             Fact::Judged { variant, .. } => format!("verdict on {variant}"),
             Fact::Decided(decision) => format!("decision on {}", decision.attempt),
+            Fact::Disclosed { attempt, .. } => format!("disclosure for {attempt}"),
             Fact::Proposed { attempt, .. } => format!("proposal of {attempt}"),
             Fact::CallIntended(intent) => format!("intent {:?}", intent.id),
             Fact::CallSettled(settlement) => format!("settlement {:?}", settlement.id),
+            Fact::Recorded(recording) => format!("recording of {:?}", recording.call),
+            Fact::Replays(replay) => format!("source of {:?}", replay.run),
             Fact::RunStarted(_) | Fact::RunEnded(_) | Fact::Faulted(_) => continue,
         };
         assert!(keys.insert(key.clone()), "{when}: {key} is there twice");

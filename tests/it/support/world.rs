@@ -13,12 +13,14 @@ use std::time::{Duration, Instant};
 pub(crate) const SOON: Duration = Duration::from_secs(120);
 
 /// The scripted model. Each of its starts is written down for the archive that it is started
-/// for; while there is a file `hold-<archive>` it gives no answer.
+/// for; while there is a file `hold-<archive>` it gives no answer, and while there is a file
+/// `out-<archive>` it fails.
 const MODEL: &str = r#"#!/bin/sh
 here=${0%/*}
 name=${PWD##*/}
 echo "$$" >>"$here/asked-$name"
 while [ -e "$here/hold-$name" ]; do sleep 0.05; done
+if [ -e "$here/out-$name" ]; then echo "no route to the model" >&2; exit 1; fi
 exec /usr/bin/python3 -I -S -E "$here/scripted-model/scripted.py" --tasks "$here/tasks"
 "#;
 
@@ -149,12 +151,27 @@ impl World {
         self.path(archive)
     }
 
+    /// Serves the models of all roles over HTTP instead; `key` says where the key is.
+    pub(crate) fn serve(&self, url: &str, key: &str) {
+        let program = format!("command = [{:?}]\n", self.path("model.sh"));
+        for _role in ["diagnose", "modify", "solve"] {
+            self.configure("provider = \"command\"", "provider = \"openai\"");
+            self.configure(&program, &format!("base_url = {url:?}\n{key}\n"));
+        }
+    }
+
     /// Starts a command line.
     pub(crate) fn start(&self, line: &str) -> Running {
+        self.start_with(line, &[])
+    }
+
+    /// Starts a command line with more in its environment.
+    pub(crate) fn start_with(&self, line: &str, env: &[(&str, &str)]) -> Running {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let talk = self.path(&format!("talk-{number}"));
         let child = self
             .command(line)
+            .envs(env.iter().copied())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&talk).unwrap())
             .spawn()
@@ -170,12 +187,36 @@ impl World {
 
     /// Keeps the model of an archive from answering, or lets it again.
     pub(crate) fn hold(&self, archive: &str, hold: bool) {
-        let file = self.path(&format!("hold-{archive}"));
-        if hold {
+        self.mark(&format!("hold-{archive}"), hold);
+    }
+
+    /// Makes the model of an archive fail whatever it is asked, or work again.
+    pub(crate) fn out(&self, archive: &str, out: bool) {
+        self.mark(&format!("out-{archive}"), out);
+    }
+
+    fn mark(&self, name: &str, is_there: bool) {
+        let file = self.path(name);
+        if is_there {
             durable::write(&file, b"").unwrap();
         } else {
             std::fs::remove_file(file).unwrap();
         }
+    }
+
+    /// Changes one place of the configuration.
+    pub(crate) fn configure(&self, old: &str, new: &str) {
+        self.edit("config.toml", old, new);
+    }
+
+    /// Changes one place of a file.
+    pub(crate) fn edit(&self, name: &str, old: &str, new: &str) {
+        let file = self.path(name);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mode = std::fs::metadata(&file).unwrap().permissions();
+        assert!(text.contains(old), "{name} has no `{old}`:\n{text}");
+        durable::write(&file, text.replacen(old, new, 1).as_bytes()).unwrap();
+        std::fs::set_permissions(&file, mode).unwrap();
     }
 
     /// Waits until no process of this world is left.

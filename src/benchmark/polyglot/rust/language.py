@@ -91,7 +91,9 @@ class Attempt:
         release = ["--release"] if plan.get("release") else []
         targets = [part for test in tests for part in target(test)]
         build = ["cargo", "test", "--offline", *release, *targets]
-        self.steps = [[*build, "--no-run"], [*build, "--", "--include-ignored"]]
+        # One program's failure must not keep the others from running.
+        test = [*build, "--no-fail-fast", "--", "--include-ignored"]
+        self.steps = [[*build, "--no-run"], test]
         self.built = 0
 
     def after(self, step):

@@ -1,3 +1,5 @@
+//! The regulator told what happens and when, step by step and by chance.
+
 use super::{Condition, LONGEST_ASKED, LONGEST_PROBE, QUIET, Regulator, SHARED, Ticket};
 use crate::model::pace::{Advice, Heard};
 use proptest::prelude::{
@@ -69,10 +71,10 @@ fn one_call_that_fails_again_and_again_slows_nobody_down() {
         assert_eq!(advice, Advice::Own);
     }
     assert_eq!(regulator.condition(), Condition::Well);
-    assert!(regulator.is_in_doubt());
+    assert_eq!(regulator.trouble(), Some("no route"));
     let ticket = go(&mut regulator, 8, at(20));
     end(&mut regulator, ticket, Heard::Answer, at(20));
-    assert!(!regulator.is_in_doubt());
+    assert_eq!(regulator.trouble(), None);
 }
 
 #[test]

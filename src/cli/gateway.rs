@@ -1,0 +1,224 @@
+//! `dgm gateway`.
+
+use super::block_on;
+use super::error::Hint as _;
+use super::exit::Code;
+use super::place::Place;
+use super::progress::command_line;
+use super::run::{model, settings};
+use super::ui::Ui;
+use crate::archive::{Reader, Writer};
+use crate::config::{Overrides, Settings};
+use crate::domain::{CallSettlement, CallSubject, Role, Usd};
+use crate::evolve::Desk;
+use crate::gateway::{Gateway, Socket};
+use crate::model::{Allowance, JobSubject, Metered};
+use crate::sys::shutdown::Shutdown;
+use crate::view::by_hand::{self, Totals};
+use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How often the allowance is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Serve a role's model on a Unix socket, by hand
+///
+/// For people who write agents, and for trying any client: what an agent sees in its sandbox,
+/// with the archive's models, books and budgets, until Ctrl-C. The socket speaks the Chat
+/// Completions API of OpenAI, and the Messages API where Anthropic serves the model.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Ends with exit code 0 when interrupted; 3 if the allowance or a budget was used up by then.
+
+Examples:
+  dgm gateway demo --role solve --socket /tmp/model.sock --allowance-usd 0.50
+  curl --unix-socket /tmp/model.sock http://dgm/v1/models
+  DGM_MODEL_SOCKET=/tmp/model.sock DGM_INSTRUCTION=task.md python3 -m agent")]
+pub(super) struct Args {
+    /// Folder of the archive [default: the current directory]
+    dir: Option<PathBuf>,
+    /// Whose model: `diagnose`, `modify` or `solve`
+    #[arg(long, value_name = "ROLE", default_value = "solve", value_parser = role)]
+    role: Role,
+    /// Path of the socket; it must be free
+    #[arg(long, value_name = "PATH")]
+    socket: PathBuf,
+    /// Who may use the socket, as `chmod` takes it
+    #[arg(long, value_name = "MODE", default_value = "600", value_parser = mode)]
+    socket_mode: u32,
+    /// Most money that the calls may cost, in US dollars
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    allowance_usd: Option<Usd>,
+    /// Most calls
+    #[arg(long, value_name = "N")]
+    allowance_calls: Option<u64>,
+    /// Most tokens, input and output together
+    #[arg(long, value_name = "N")]
+    allowance_tokens: Option<u64>,
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::from_name(text).ok_or_else(|| {
+        let known = Role::ALL.map(|role| format!("`{role}`")).join(", ");
+        format!("there is no such role; there are {known}")
+    })
+}
+
+fn mode(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| "a mode has three octal digits, such as 600 or 666".to_owned())
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the range is checked, and micro-dollars are what is counted"
+)]
+fn dollars(text: &str) -> Result<Usd, String> {
+    let amount: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if !(0.0..=1e9).contains(&amount) {
+        return Err("not an amount between 0 and a billion".to_owned());
+    }
+    Ok(Usd((amount * 1e6).round() as i64))
+}
+
+impl Args {
+    pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
+        let place = Place::of(self.dir.as_deref())?;
+        // Says in one sentence what a folder without an archive is.
+        Reader::open(&place.dir)?;
+        let settings = settings(&place.dir, &Overrides::default())?;
+        block_on(self.serve(ui, &place.dir, &settings))
+    }
+
+    async fn serve(&self, ui: Ui, dir: &Path, settings: &Settings) -> anyhow::Result<Code> {
+        let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
+        let model = model(settings, self.role)?;
+        let writer = Writer::open(dir)?;
+        let socket = Socket::open(self.socket.clone(), self.socket_mode)
+            .wrong("`--socket` names a path that is free, in a folder that is there")?;
+        let (told, calls) = mpsc::unbounded_channel();
+        let desk = Desk::open(
+            writer,
+            command_line(),
+            settings.in_force(),
+            &settings.engine.budgets,
+            told,
+        )?
+        .keeping_traffic(settings.engine.record);
+        let job = JobSubject {
+            subject: CallSubject::Manual,
+            execution: 1,
+            role: self.role,
+        };
+        let allowance = Allowance {
+            calls: self.allowance_calls,
+            tokens: self.allowance_tokens,
+            cost: self.allowance_usd,
+        };
+        let metered = Arc::new(Metered::new(model, desk.books(), job, allowance));
+        let gateway = Gateway::serve_on(socket, metered.clone());
+        self.greet(ui, metered.model().name());
+        let mut talk = Talk {
+            ui,
+            calls,
+            totals: Totals::default(),
+            is_out: false,
+        };
+        tokio::select! {
+            () = shutdown.drain().cancelled() => {}
+            () = talk.run(&metered) => {}
+        }
+        gateway.shutdown().await;
+        let is_out = is_out_of_budget(&metered);
+        drop(metered);
+        desk.close("interrupted").await?;
+        talk.end();
+        Ok(if is_out { Code::Budget } else { Code::Done })
+    }
+
+    fn greet(&self, ui: Ui, model: &str) {
+        let socket = self.socket.display();
+        ui.status(&format!(
+            "serving `{model}` (role {}) on `{socket}`; Ctrl-C ends it\n\
+             \x20 curl --unix-socket {socket} http://dgm/v1/chat/completions \\\n\
+             \x20      -d '{{\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\
+             \x20 DGM_MODEL_SOCKET={socket} DGM_INSTRUCTION=task.md python3 -m agent",
+            self.role,
+        ));
+    }
+}
+
+fn is_out_of_budget(metered: &Metered) -> bool {
+    metered.is_out_of_budget() || metered.is_cut_by_run()
+}
+
+/// What is said about the calls.
+struct Talk {
+    ui: Ui,
+    calls: mpsc::UnboundedReceiver<CallSettlement>,
+    totals: Totals,
+    is_out: bool,
+}
+
+impl Talk {
+    /// Says what happens, until the books are closed.
+    async fn run(&mut self, metered: &Metered) {
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                call = self.calls.recv() => match call {
+                    Some(call) => self.call(&call),
+                    None => return,
+                },
+                _ = look.tick(), if !self.is_out => {
+                    if is_out_of_budget(metered) {
+                        self.is_out = true;
+                        self.ui.warn("a call was refused: the allowance or a budget is used up");
+                    }
+                }
+            }
+        }
+    }
+
+    fn call(&mut self, call: &CallSettlement) {
+        self.totals.add(call);
+        self.ui.status(&by_hand::line(call));
+    }
+
+    /// Says the rest, and the sum.
+    fn end(mut self) {
+        while let Ok(call) = self.calls.try_recv() {
+            self.call(&call);
+        }
+        self.ui.talk(&self.totals.line());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{dollars, mode, role};
+    use crate::domain::{Role, Usd};
+
+    #[test]
+    fn arguments_are_read_exactly() {
+        assert_eq!(dollars("0.50"), Ok(Usd(500_000)));
+        assert_eq!(dollars("0.000001"), Ok(Usd(1)));
+        for wrong in ["-1", "nan", "inf", "1e10", "$1", ""] {
+            assert!(dollars(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!((mode("600"), mode("0666")), (Ok(0o600), Ok(0o666)));
+        for wrong in ["", "8", "1777", "rw"] {
+            assert!(mode(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(role("modify"), Ok(Role::Modify));
+        assert_eq!(
+            role("write"),
+            Err("there is no such role; there are `diagnose`, `modify`, `solve`".to_owned())
+        );
+    }
+}

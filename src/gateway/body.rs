@@ -1,0 +1,176 @@
+//! From a request's bytes to JSON, within bounds of size, time and memory.
+//!
+//! Invariant: what the requests of one job take in memory, as bytes and as values, is counted
+//! before it is taken, so that no job can make the process grow.
+
+use super::limits::{BODY_LIMIT, Limits};
+use super::protocol::Refusal;
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use futures_util::StreamExt as _;
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+/// Bodies longer than this are read as JSON where nobody else waits for the thread.
+const LONG: usize = 256 << 10;
+
+/// The room in memory that the requests of one job share.
+///
+/// Room for values is asked for by who has its bytes, never the other way round, so that no
+/// two wait for each other.
+#[derive(Clone, Debug)]
+pub(super) struct Room {
+    bytes: Arc<Semaphore>,
+    values: Arc<Semaphore>,
+    limits: Limits,
+}
+
+/// A part of it, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    _values: OwnedSemaphorePermit,
+}
+
+impl Room {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            bytes: Arc::new(Semaphore::new(limits.bytes as usize)),
+            values: Arc::new(Semaphore::new(limits.values as usize)),
+            limits,
+        }
+    }
+
+    /// Reads a body as JSON. The share is to be kept as long as the value.
+    pub(super) async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(Value, Share), Refusal> {
+        let said = headers.get(header::CONTENT_LENGTH);
+        let said = said.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let most = match said.map(usize::try_from) {
+            // Known before the first byte of it has come.
+            Some(Ok(length)) if length <= BODY_LIMIT => length,
+            Some(_) => return Err(too_large()),
+            None => BODY_LIMIT,
+        };
+        let until = Instant::now() + self.limits.body;
+        let _taken = take(&self.bytes, most, until).await?;
+        let capacity = said.map_or(0, |_| most);
+        let collected = timeout_at(until, collect(body, capacity)).await;
+        let bytes = collected.map_err(|_| Refusal {
+            status: StatusCode::REQUEST_TIMEOUT,
+            kind: "invalid_request_error",
+            message: format!(
+                "the body did not come within {:.0} s",
+                self.limits.body.as_secs_f32()
+            ),
+        })??;
+        let needed = footprint(&bytes);
+        if kibibytes(needed) > self.limits.values {
+            return Err(Refusal {
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+                kind: "request_too_large",
+                message: format!(
+                    "the body would take about {} MiB in memory, at most {} are possible: \
+                     it holds too many small values",
+                    needed >> 20,
+                    self.limits.values >> 10
+                ),
+            });
+        }
+        let share = Share {
+            _values: take(&self.values, needed, until).await?,
+        };
+        Ok((parse(bytes).await?, share))
+    }
+}
+
+async fn take(
+    room: &Arc<Semaphore>,
+    bytes: usize,
+    until: Instant,
+) -> Result<OwnedSemaphorePermit, Refusal> {
+    let taken = room.clone().acquire_many_owned(kibibytes(bytes));
+    match timeout_at(until, taken).await {
+        Ok(Ok(taken)) => Ok(taken),
+        // The semaphore is never closed.
+        Ok(Err(_)) | Err(_) => Err(Refusal {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            kind: "overloaded_error",
+            message: "other requests of this job take all its memory: \
+                      send fewer large ones at once"
+                .to_owned(),
+        }),
+    }
+}
+
+async fn collect(body: Body, capacity: usize) -> Result<Vec<u8>, Refusal> {
+    let mut bytes = Vec::with_capacity(capacity);
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Refusal::bad("the body could not be read"))?;
+        if bytes.len() + chunk.len() > BODY_LIMIT {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+async fn parse(bytes: Vec<u8>) -> Result<Value, Refusal> {
+    let parsed = if bytes.len() <= LONG {
+        serde_json::from_slice(&bytes)
+    } else {
+        let parsing = tokio::task::spawn_blocking(move || serde_json::from_slice(&bytes));
+        parsing
+            .await
+            .map_err(|_| Refusal::bad("the body could not be read"))?
+    };
+    parsed.map_err(|error| Refusal::bad(format!("the body is no JSON: {error}")))
+}
+
+/// Returns about how many bytes a body takes once it is read: a short text can be a large
+/// value.
+fn footprint(json: &[u8]) -> usize {
+    /// What a node of a map takes that has one entry.
+    const OBJECT: usize = 700;
+    /// What a list takes that has one value.
+    const LIST: usize = 160;
+    /// One more entry or value, with a text of its own.
+    const ITEM: usize = 200;
+    let mut sum = json.len();
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' => sum += OBJECT,
+            b'[' => sum += LIST,
+            b',' => sum += ITEM,
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'"' => break,
+                        b'\\' => _ = bytes.next(),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    sum
+}
+
+fn kibibytes(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX)
+}
+
+fn too_large() -> Refusal {
+    Refusal {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        kind: "request_too_large",
+        message: format!("the body is larger than {} MiB", BODY_LIMIT >> 20),
+    }
+}

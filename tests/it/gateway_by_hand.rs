@@ -1,0 +1,150 @@
+//! `dgm gateway`: a role's model on one socket, for a person.
+
+use crate::support::{Plan, World};
+use dgm::archive::Reader;
+use dgm::domain::{CallStatus, CallSubject};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+const PLAN: Plan = Plan {
+    stages: &[&["missing-rebate"]],
+    generations: 1,
+    attempts: 1,
+    barrier: false,
+    workers: 1,
+    backend: "local",
+};
+
+fn ask(socket: &Path, start: &str, body: &str) -> String {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{start} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn chat(socket: &Path) -> String {
+    let body = r#"{"messages":[{"role":"user","content":"Say something."}]}"#;
+    ask(socket, "POST /v1/chat/completions", body)
+}
+
+#[test]
+fn a_person_is_served_booked_and_bounded() {
+    let world = World::new(&PLAN);
+    world.done("init demo --config config.toml");
+    let socket = world.path("by-hand.sock");
+    let line = "gateway demo --role modify --socket by-hand.sock --allowance-calls 2";
+    let mut gateway = world.start(line);
+    gateway.wait_until("it serves", |gateway| gateway.talk().contains("Ctrl-C"));
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let models = ask(&socket, "GET /v1/models", "");
+    assert!(models.contains(r#""id":"scripted""#), "{models}");
+    for _ in 0..2 {
+        let answer = chat(&socket);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+    let refused = chat(&socket);
+    assert!(
+        refused.starts_with("HTTP/1.1 402 Payment Required\r\n"),
+        "{refused}"
+    );
+    assert!(refused.contains(r#""type":"budget_exceeded""#), "{refused}");
+    gateway.wait_until("it says so", |gateway| {
+        gateway
+            .talk()
+            .contains("the allowance or a budget is used up")
+    });
+    // Nobody else may write meanwhile, and reading goes on.
+    let locked = world.output("gateway demo --socket other.sock");
+    assert_eq!(locked.status.code(), Some(1));
+    assert!(!world.path("other.sock").exists());
+    gateway.interrupt();
+    assert_eq!(gateway.code(), Some(3), "{}", gateway.talk());
+    assert!(!socket.exists());
+    let talk = gateway.talk();
+    assert!(talk.contains("\ncall 1: answered, "), "{talk}");
+    assert!(talk.contains("\n2 calls, "), "{talk}");
+
+    let lineage = Reader::open(&world.path("demo"))
+        .unwrap()
+        .lineage()
+        .unwrap();
+    let (start, end) = lineage.runs().last().unwrap();
+    assert!(start.command.ends_with(line), "{}", start.command);
+    assert_eq!(end.as_ref().unwrap().reason, "interrupted");
+    let calls: Vec<_> = lineage.spend().calls().collect();
+    assert_eq!(calls.len(), 2);
+    for (intent, settlement) in calls {
+        assert_eq!(intent.subject, CallSubject::Manual);
+        let status = settlement.as_ref().unwrap().status;
+        assert_eq!(status, CallStatus::Answered);
+    }
+    let (cost, _) = world.done("cost demo --json");
+    let cost: serde_json::Value = serde_json::from_str(&cost).unwrap();
+    assert_eq!(cost["total"]["calls"], 2, "{cost}");
+    let (_, talk) = world.done("fsck demo");
+    assert!(!talk.contains("Error"), "{talk}");
+}
+
+#[test]
+fn an_interrupt_is_its_orderly_end() {
+    let world = World::new(&PLAN);
+    world.done("init demo --config config.toml");
+    let mut gateway = world.start("gateway demo --socket s.sock --socket-mode 660");
+    gateway.wait_until("it serves", |gateway| gateway.talk().contains("Ctrl-C"));
+    let socket = world.path("s.sock");
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    // A call that is under way ends with it, and is on the books.
+    world.hold("demo", true);
+    let asking = {
+        let socket = socket.clone();
+        std::thread::spawn(move || chat(&socket))
+    };
+    gateway.wait_until("the model is asked", |_| world.asked("demo") == 1);
+    gateway.interrupt();
+    assert_eq!(gateway.code(), Some(0), "{}", gateway.talk());
+    assert_eq!(asking.join().unwrap(), "", "there is no answer");
+    assert!(gateway.talk().contains("call 1: abandoned, about "));
+    world.wait_until_alone();
+}
+
+#[test]
+fn wrong_command_lines_leave_everything_as_it_was() {
+    let world = World::new(&PLAN);
+    world.done("init demo --config config.toml");
+    dgm::sys::durable::write(&world.path("file"), b"precious").unwrap();
+    for (line, expected) in [
+        ("gateway demo --socket file", "and it is no socket"),
+        (
+            "gateway demo --socket none/s.sock",
+            "could not open the socket",
+        ),
+        ("gateway demo --socket s.sock --role write", "no such role"),
+        (
+            "gateway demo --socket s.sock --allowance-usd much",
+            "not a number",
+        ),
+        ("gateway demo", "--socket"),
+        ("gateway none --socket s.sock", "none"),
+    ] {
+        let output = world.output(line);
+        let talk = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{line}: {talk}");
+        assert!(talk.contains(expected), "{line}: {talk}");
+    }
+    assert_eq!(std::fs::read(world.path("file")).unwrap(), b"precious");
+    let lineage = Reader::open(&world.path("demo"))
+        .unwrap()
+        .lineage()
+        .unwrap();
+    assert_eq!(lineage.runs().len(), 0);
+}
