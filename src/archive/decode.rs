@@ -8,8 +8,8 @@ use super::traffic;
 use crate::domain::{
     AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, CommitId,
     Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Outcome, Proposal, Purpose,
-    Role, RunEnd, RunId, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant, VariantId,
-    Verdict,
+    Regrade, Role, RunEnd, RunId, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant,
+    VariantId, Verdict,
 };
 use rusqlite::types::{FromSql, Type};
 use rusqlite::{Connection, Row};
@@ -22,13 +22,14 @@ pub(super) type Read<T> = rusqlite::Result<T>;
 
 /// Columns that a later format than the first added: table, column, that format, and what
 /// stands in their place where they are not there.
-const ADDED: [(&str, &str, u32, &str); 2] = [
+const ADDED: [(&str, &str, u32, &str); 3] = [
+    ("evaluation", "holdout", 2, "0"),
     ("call_settlement", "cache_written_long_tokens", 2, "0"),
     ("call_settlement", "estimated", 2, "0"),
 ];
 
 /// The tables of [`FACT_TABLES`]. Named columns, so that a newer format may add some.
-const TABLES: [Table; 14] = [
+const TABLES: [Table; 16] = [
     (
         &[
             "run", "command", "config", "version", "sandbox", "stages", "at_ms",
@@ -104,8 +105,28 @@ const TABLES: [Table; 14] = [
             "run",
             "execution",
             "at_ms",
+            "holdout",
         ],
         evaluation,
+    ),
+    (&["variant", "task", "repeat", "answer_blob"], answer),
+    (
+        &[
+            "variant",
+            "task",
+            "repeat",
+            "outcome",
+            "passed",
+            "reward",
+            "detail",
+            "task_digest",
+            "verifier_log_blob",
+            "verifier_ms",
+            "run",
+            "execution",
+            "at_ms",
+        ],
+        regrade,
     ),
     (
         &[
@@ -396,13 +417,17 @@ fn variant(row: &mut Columns<'_>) -> Read<Fact> {
     }))
 }
 
+fn key(row: &mut Columns<'_>) -> Read<EvaluationKey> {
+    Ok(EvaluationKey {
+        variant: row.variant()?,
+        task: row.task()?,
+        repeat: row.take()?,
+    })
+}
+
 fn evaluation(row: &mut Columns<'_>) -> Read<Fact> {
-    Ok(Fact::Evaluated(Evaluation {
-        key: EvaluationKey {
-            variant: row.variant()?,
-            task: row.task()?,
-            repeat: row.take()?,
-        },
+    let mut evaluation = Evaluation {
+        key: key(row)?,
         purpose: match row.take()? {
             Some(stage) => Purpose::Stage(stage),
             None => Purpose::Extra,
@@ -422,6 +447,33 @@ fn evaluation(row: &mut Columns<'_>) -> Read<Fact> {
             agent_ms: row.count()?,
             verifier_ms: row.count()?,
         },
+        run: row.run()?,
+        execution: row.take()?,
+        at_ms: row.take()?,
+    };
+    if row.take()? {
+        evaluation.purpose = Purpose::Holdout;
+    }
+    Ok(Fact::Evaluated(evaluation))
+}
+
+fn answer(row: &mut Columns<'_>) -> Read<Fact> {
+    Ok(Fact::AnswerKept {
+        key: key(row)?,
+        answer: BlobId::from_hex(row.take::<String>()?),
+    })
+}
+
+fn regrade(row: &mut Columns<'_>) -> Read<Fact> {
+    Ok(Fact::Regraded(Regrade {
+        key: key(row)?,
+        outcome: row.named(Outcome::from_name)?,
+        passed: row.take()?,
+        reward: row.take()?,
+        detail: row.take()?,
+        task_digest: row.take()?,
+        verifier_log: row.blob()?,
+        verifier_ms: row.count()?,
         run: row.run()?,
         execution: row.take()?,
         at_ms: row.take()?,

@@ -593,9 +593,18 @@ mod tests {
             ("steps/one/workdir/z", "9"),
         ];
         for (files, hash) in [
-            (&plain[..], "17f3f02cc0cfc986d91d68d805138182aeb8372b71b93e0a56002e35ac74a054"),
-            (&ignored, "5203ea327310866e40f2be97616572a824e909ef5347e437e0039f4e2899a1fd"),
-            (&harbor, "3e8a928582289aaa31da9dfd44ed12d869e7aa77b078af7da0ae559c59186a4f"),
+            (
+                &plain[..],
+                "17f3f02cc0cfc986d91d68d805138182aeb8372b71b93e0a56002e35ac74a054",
+            ),
+            (
+                &ignored,
+                "5203ea327310866e40f2be97616572a824e909ef5347e437e0039f4e2899a1fd",
+            ),
+            (
+                &harbor,
+                "3e8a928582289aaa31da9dfd44ed12d869e7aa77b078af7da0ae559c59186a4f",
+            ),
         ] {
             assert_eq!(digest(files), format!("sha256:{hash}"));
         }

@@ -11,6 +11,7 @@ pub mod by_hand;
 pub mod checks;
 pub mod cost;
 mod digest;
+pub mod eval;
 pub mod export;
 mod figure;
 pub mod grade;

@@ -173,7 +173,6 @@ fn archive(folder: &Path, transcripts: &[(&str, Vec<Value>)]) -> PathBuf {
             detail: String::new(),
             image: None,
             task_digest: String::new(),
-            image: None,
             agent_log: None,
             verifier_log: None,
             patch: None,
