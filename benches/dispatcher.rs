@@ -212,7 +212,7 @@ impl Bench {
             agent: None,
             placed: Vec::new(),
             root: dgm::sandbox::Root::Sealed,
-        workdir: Some("/workspace".to_owned()),
+            workdir: Some("/workspace".to_owned()),
             writable: Vec::new(),
             command: vec!["true".to_owned()],
             env: Vec::new(),

@@ -319,6 +319,7 @@ fn evaluation(db: &Connection, seq: i64, evaluation: &Evaluation) -> rusqlite::R
             evaluation.reward,
             evaluation.detail,
             evaluation.task_digest,
+            evaluation.image,
             text(evaluation.agent_log.as_ref()),
             text(evaluation.verifier_log.as_ref()),
             text(evaluation.patch.as_ref()),

@@ -283,6 +283,7 @@ impl History {
             reward: draft.flags[2].then_some(draft.real),
             detail: draft.texts[1].clone(),
             task_digest: draft.texts[2].clone(),
+            image: Some(draft.texts[2].clone()).filter(|text| !text.is_empty()),
             agent_log: blob(draft, 0),
             verifier_log: blob(draft, 1),
             patch: blob(draft, 2),

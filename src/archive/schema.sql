@@ -101,6 +101,7 @@ CREATE TABLE evaluation (
     reward           REAL,
     detail           TEXT NOT NULL,
     task_digest      TEXT NOT NULL,
+    image            TEXT,
     agent_log_blob   TEXT,
     verifier_log_blob TEXT,
     patch_blob       TEXT,

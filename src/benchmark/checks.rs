@@ -21,6 +21,7 @@ const SCHEMA: &str = "dgm.checks/1";
 pub struct Checks {
     path: PathBuf,
     results: BTreeMap<String, Found>,
+    changed: bool,
 }
 
 /// What was found of one task.
@@ -76,6 +77,7 @@ impl Checks {
         Self {
             path,
             results: results.unwrap_or_default(),
+            changed: false,
         }
     }
 
@@ -100,7 +102,14 @@ impl Checks {
 
     /// Takes new results in, those of tasks that could not be run left out: nothing is known
     /// of them.
-    pub fn take(&mut self, row: &CheckRow, task: &Task, image: Option<String>, times: u32, at_ms: i64) {
+    pub fn take(
+        &mut self,
+        row: &CheckRow,
+        task: &Task,
+        image: Option<String>,
+        times: u32,
+        at_ms: i64,
+    ) {
         if matches!(row.nothing_done, Checked::NotRun(_)) {
             return;
         }
@@ -115,10 +124,14 @@ impl Checks {
             at_ms,
         };
         self.results.insert(row.task.clone(), found);
+        self.changed = true;
     }
 
-    /// Writes the results beside the tasks.
+    /// Writes the results beside the tasks, if there are new ones.
     pub fn write(&self) -> io::Result<()> {
+        if !self.changed {
+            return Ok(());
+        }
         let document = Document {
             schema: SCHEMA.to_owned(),
             tasks: self.results.clone(),

@@ -1,8 +1,10 @@
 //! Judges an answer in a sandbox that no agent has been in.
 
-use super::reward::{self, Reward, Rewards};
 use super::answer::Answer;
-use super::task::{Kind, Task};
+use super::patch::patch;
+use super::reward::{self, Reward, Rewards};
+use super::swebench;
+use super::task::{Grader, Kind, Task};
 use crate::domain::{FileEntry, FileTree, TreePath};
 use crate::sandbox::{
     Ended, Exit, IN_WORKDIR, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec,
@@ -36,7 +38,7 @@ pub struct Judgement {
     pub took: Duration,
 }
 
-/// Judges an answer: lays it over a fresh workspace, or over a fresh copy of the image's
+/// Judges an answer, as the task's grader does. A verifier: lays it over a fresh workspace, or over a fresh copy of the image's
 /// folder, places the hidden tests, runs the verifier and reads its reward from outside.
 pub async fn judge(
     sandbox: &dyn Sandbox,
@@ -46,6 +48,10 @@ pub async fn judge(
     limits: Limits,
     cancel: CancellationToken,
 ) -> Result<Judgement, SandboxError> {
+    if let Grader::Swebench(facts) = &task.grader {
+        let patch = patch(&answer.before, &answer.change);
+        return swebench::judge_patch(sandbox, task, facts, &patch, job, limits, cancel).await;
+    }
     let seal = seal(task).map_err(|source| SandboxError::Failed {
         what: "could not make a seal for the verifier".to_owned(),
         source: source.into(),

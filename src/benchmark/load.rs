@@ -10,7 +10,8 @@ use super::folder;
 use super::lint::lint;
 use super::manifest::Manifest;
 use super::step;
-use super::task::{Hidden, Kind, Permits, Recipe, Steps, Task};
+use super::swebench;
+use super::task::{Grader, Hidden, Kind, Permits, Recipe, Steps, Task};
 use crate::domain::{FileTree, TaskId, TreePath};
 use crate::sandbox::Network;
 use crate::sandbox::docker::image::recipe_digest;
@@ -34,6 +35,15 @@ pub(super) fn load(dir: &Path, permits: &Permits) -> Result<Task, LoadError> {
     let files = files(dir)?;
     let manifest = Manifest::read(text(&files, "task.toml", NO_MANIFEST)?, permits)?;
     refuse_foreign(&files)?;
+    let own = &manifest.own;
+    if (own.workspace.is_some() || own.answer.is_some()) && files.get("tests/Dockerfile").is_some()
+    {
+        return Err(LoadError::Unsupported {
+            spot: Spot::file("tests/Dockerfile"),
+            what: "a verifier with an image of its own".to_owned(),
+            todo: "bring what it needs into the task's image",
+        });
+    }
     let workspace = match &manifest.own.workspace {
         Some(folder) => workspace(dir, &files, folder)?,
         None => FileTree::new(),
@@ -104,6 +114,10 @@ fn assemble(
     let (steps, more) = step::all(&common)?;
     recipes.extend(more);
     let first = &steps[0];
+    let grader = match manifest.own.is_swebench {
+        false => Grader::Verifier,
+        true => Grader::Swebench(Arc::new(facts(files)?)),
+    };
     Ok(Task {
         name: manifest.name,
         digest: digest::of(files),
@@ -138,6 +152,7 @@ fn assemble(
         disk: manifest.environment.storage,
         nothing_done: manifest.own.nothing_done,
         sealed: manifest.own.sealed,
+        grader,
         tests: first.tests.clone(),
         solution: first.solution.clone(),
         solution_env: manifest.solution_env,
@@ -150,6 +165,25 @@ fn assemble(
         findings: Vec::new(),
         id,
     })
+}
+
+/// Returns what SWE-bench's grader needs to know.
+fn facts(files: &FileTree) -> Result<swebench::GradeFacts, LoadError> {
+    const NAME: &str = "tests/row.json";
+    let row = text(
+        files,
+        NAME,
+        LoadError::Missing {
+            what: "`tests/row.json`",
+            todo: "import the task again: without it nothing says which tests count",
+        },
+    )?;
+    let invalid = |why: String| LoadError::Invalid {
+        spot: Spot::file(NAME),
+        why,
+    };
+    let row = serde_json::from_str(row).map_err(|error| invalid(format!("is no JSON: {error}")))?;
+    swebench::facts(&row).map_err(|error| invalid(error.to_string()))
 }
 
 /// Returns the image of a task, and how it is built if it is.
@@ -167,7 +201,9 @@ fn image(
     }
     let build = compose.and_then(|compose| compose.build.as_ref());
     let (folder, dockerfile) = match build {
-        Some((context, dockerfile)) if context.is_empty() => ("environment".to_owned(), dockerfile.as_str()),
+        Some((context, dockerfile)) if context.is_empty() => {
+            ("environment".to_owned(), dockerfile.as_str())
+        }
         Some((context, dockerfile)) => (format!("environment/{context}"), dockerfile.as_str()),
         None => ("environment".to_owned(), "Dockerfile"),
     };
@@ -386,8 +422,8 @@ fn without_canary(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::without_canary;
-    use crate::benchmark::task::Task;
     use crate::benchmark::fixture;
+    use crate::benchmark::task::Task;
     use std::path::Path;
     use std::time::Duration;
 
@@ -483,23 +519,95 @@ mod tests {
             task.warnings,
             [
                 "task.toml:2: `version`: schema `9.9` is newer than 1.4, read as 1.4",
-                "task.toml: `environment.network_mode` is not given: the task runs without \
-                 network, where Harbor gives it one",
+                "task.toml: `metadata.dgm.answer` is not given: every file that the agent \
+                 leaves is there when the tests run",
+                "task.toml:8: `metadata.dgm.answr`: unknown key, ignored, did you mean `answer`",
                 "task.toml:12: `environment.memory`: a bare number is ignored, as Harbor does; \
                  write `memory_mb` instead",
                 "task.toml:13: `environment.artifacts`: unknown key, ignored",
                 "task.toml:11: `environment.workdri`: unknown key, ignored, did you mean \
                  `workdir`",
                 "task.toml:15: `agent.timeout`: unknown key, ignored, did you mean `timeout_sec`",
-                "task.toml: `metadata.dgm.answer` is not given: every file that the agent \
-                 leaves is there when the tests run",
-                "task.toml:8: `metadata.dgm.answr`: unknown key, ignored, did you mean `answer`",
                 "task.toml: `environment.artifacts` is ignored: `artifacts` must stand above the \
                  first `[section]`",
                 "task.toml:1: `colour`: unknown key, ignored",
+                "task.toml: `environment.network_mode` is not given: the task runs without \
+                 network, where Harbor gives it one",
             ]
         );
         assert_eq!(task.memory, None);
+    }
+
+    /// The digests are those that Harbor 0.25.0 computes for the same folders.
+    #[test]
+    fn digests_are_harbor_s_own() {
+        let digest = |files: &[(&str, &str)]| {
+            let folder = tempfile::tempdir().expect("a temporary folder can be made");
+            let files: Vec<(&str, String)> = files
+                .iter()
+                .map(|(path, text)| (*path, (*text).to_owned()))
+                .collect();
+            fixture::write(folder.path(), &files);
+            super::digest::of(&super::files(folder.path()).expect("they can be read"))
+        };
+        let plain = [
+            ("task.toml", "version = \"1.0\"\n"),
+            ("instruction.md", "Say hello.\n"),
+            ("tests/test.sh", "echo 1\n"),
+            ("environment/Dockerfile", "FROM a\n"),
+            ("README.md", "x\n"),
+            ("notes.txt", "not part\n"),
+            ("tests/__pycache__/a.pyc", "c"),
+            ("tests/x~", "b"),
+            ("environment/.DS_Store", "d"),
+        ];
+        let ignored = [
+            ("task.toml", ""),
+            ("instruction.md", "Do.\n"),
+            (".gitignore", "*.log\n!keep.log\n/solution/secret\nbuild/\n"),
+            ("tests/test.sh", "echo 1\n"),
+            ("tests/a.log", "1"),
+            ("tests/keep.log", "2"),
+            ("solution/secret", "3"),
+            ("solution/solve.sh", "4"),
+            ("environment/build/x", "5"),
+            ("environment/x.pyc", "6"),
+        ];
+        let harbor = [
+            ("task.toml", ""),
+            ("instruction.md", "Do.\n"),
+            ("environment/Dockerfile", "FROM a\n"),
+            ("environment/.harborignore", "*\n"),
+            ("tests/.harborignore", "*.tmp\nfixtures/\n!fixtures/keep\n"),
+            ("tests/test.sh", "1"),
+            ("tests/a.tmp", "2"),
+            ("tests/sub/b.tmp", "3"),
+            ("tests/sub/.harborignore", "!b.tmp\n"),
+            ("tests/fixtures/keep", "4"),
+            ("solution/a.tmp", "5"),
+            ("steps/one/instruction.md", "6"),
+            ("steps/one/tests/.harborignore", "/x\n"),
+            ("steps/one/tests/x", "7"),
+            ("steps/one/tests/y/x", "8"),
+            ("steps/one/workdir/.harborignore", "*\n"),
+            ("steps/one/workdir/z", "9"),
+        ];
+        for (files, hash) in [
+            (
+                &plain[..],
+                "17f3f02cc0cfc986d91d68d805138182aeb8372b71b93e0a56002e35ac74a054",
+            ),
+            (
+                &ignored,
+                "5203ea327310866e40f2be97616572a824e909ef5347e437e0039f4e2899a1fd",
+            ),
+            (
+                &harbor,
+                "3e8a928582289aaa31da9dfd44ed12d869e7aa77b078af7da0ae559c59186a4f",
+            ),
+        ] {
+            assert_eq!(digest(files), format!("sha256:{hash}"));
+        }
     }
 
     #[test]
@@ -543,18 +651,7 @@ mod tests {
             ),
             (
                 "environment/docker-compose.yaml",
-                "environment/docker-compose.yaml: a task of services is not supported: bring \
-                 what it needs into one image and remove the file",
-            ),
-            (
-                "steps/one/instruction.md",
-                "steps/one/instruction.md: a task of several steps is not supported: run it with \
-                 Harbor, or make one task of each step",
-            ),
-            (
-                "tests/.harborignore",
-                "tests/.harborignore: a `.harborignore` is not supported: take the files that it \
-                 leaves out away, and the file itself",
+                "environment/docker-compose.yaml: holds no table",
             ),
         ] {
             assert_eq!(load(&with(path, "x\n")).expect_err(path), message);

@@ -4,6 +4,7 @@ use super::fault::LoadError;
 use super::lint::Finding;
 use super::load;
 use super::step::{Step, Strategy};
+use super::swebench::{GradeFacts, HISTORY};
 use crate::domain::{FileTree, TaskId};
 use crate::sandbox::{Health, ImageRoot, Keep, Network, Root, Sandbox};
 use std::collections::BTreeMap;
@@ -27,6 +28,15 @@ pub enum Kind {
     /// They are what the image has, as Harbor means it: in one step or several. The answer is
     /// the state that the agent leaves, or the artifacts that it holds.
     Steps,
+}
+
+/// Who says what an answer is worth.
+#[derive(Clone, Debug)]
+pub enum Grader {
+    /// The task's own verifier, by a reward that it leaves.
+    Verifier,
+    /// The grader of SWE-bench, on this machine, by what the tests print.
+    Swebench(Arc<GradeFacts>),
 }
 
 /// The steps of a task, with what only the judge may see.
@@ -125,6 +135,8 @@ pub struct Task {
     /// `/logs/verifier/seal` the HMAC-SHA256 of its reward file, made with that secret, in
     /// hexadecimal digits.
     pub sealed: bool,
+    /// Who grades it.
+    pub grader: Grader,
     /// `tests/`.
     pub tests: Hidden,
     /// `solution/`; none: the task has no reference solution.
@@ -154,6 +166,11 @@ impl Task {
             Kind::Workspace => Root::Sealed,
             Kind::Folder | Kind::Steps => Root::Image(ImageRoot {
                 user: self.agent_user.clone(),
+                prepare: match self.grader {
+                    Grader::Verifier => None,
+                    // What comes after the task's commit holds its solution.
+                    Grader::Swebench(_) => Some(HISTORY.to_owned()),
+                },
                 keep: Keep {
                     difference: true,
                     state: false,
@@ -182,7 +199,11 @@ impl Task {
 
     /// Returns the images that only its verifiers need.
     pub fn verifier_images(&self) -> impl Iterator<Item = &String> {
-        let fresh = self.steps.all.iter().filter_map(|step| step.verifier.fresh.as_ref());
+        let fresh = self
+            .steps
+            .all
+            .iter()
+            .filter_map(|step| step.verifier.fresh.as_ref());
         let images = fresh.filter_map(|fresh| fresh.image.as_ref());
         images.filter(|image| Some(*image) != self.image.as_ref())
     }

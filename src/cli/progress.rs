@@ -5,7 +5,7 @@ use super::ui::Ui;
 use crate::domain::{Outcome, Tally, VariantId, Verdict};
 use crate::evolve::Progress;
 use crate::view::eval::Live;
-use crate::view::{Ink, duration, moment};
+use crate::view::{Ink, Style, duration, moment};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -250,20 +250,7 @@ impl Lines {
                 variant,
                 verdict,
                 score,
-            } => {
-                let sum = format!("{}/{}", score.resolved, score.counted);
-                Some(match verdict {
-                    Verdict::Admitted => {
-                        format!(
-                            "{variant}  {} with {sum}",
-                            style.paint(Ink::Good, "admitted")
-                        )
-                    }
-                    Verdict::Rejected(reason) => {
-                        format!("{variant}  {}: {reason}", style.paint(Ink::Bad, "rejected"))
-                    }
-                })
-            }
+            } => Some(judged(style, variant, &verdict, score)),
             Progress::Retry { what, after } => {
                 Some(format!("{what}: failed, again in {} s", after.as_secs()))
             }
@@ -289,6 +276,21 @@ impl Lines {
                 "stopping: nothing new is started, {running} jobs have {} s to end (Ctrl-C again stops them)",
                 grace.as_secs()
             )),
+        }
+    }
+}
+
+fn judged(style: Style, variant: VariantId, verdict: &Verdict, score: Tally) -> String {
+    match verdict {
+        Verdict::Admitted => {
+            let what = style.paint(Ink::Good, "admitted");
+            format!(
+                "{variant}  {what} with {}/{}",
+                score.resolved, score.counted
+            )
+        }
+        Verdict::Rejected(reason) => {
+            format!("{variant}  {}: {reason}", style.paint(Ink::Bad, "rejected"))
         }
     }
 }

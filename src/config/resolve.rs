@@ -515,7 +515,9 @@ fn permits(raw: &Raw) -> Result<Permits, ConfigError> {
     let mut variables = BTreeMap::new();
     for name in &raw.sandbox.env {
         let upper = name.to_ascii_uppercase();
-        if SECRET.iter().any(|part| upper.contains(part)) {
+        let models = [&raw.models.diagnose, &raw.models.modify, &raw.models.solve];
+        let of_model = |model: &&RawModel| model.api_key_env.as_deref() == Some(name.as_str());
+        if models.iter().any(of_model) || SECRET.iter().any(|part| upper.contains(part)) {
             let what = format!("names `{name}`, a secret by its name: no sandbox ever sees one");
             return Err(ConfigError::value("sandbox.env", what));
         }

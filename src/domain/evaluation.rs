@@ -51,6 +51,8 @@ pub struct Evaluation {
     pub detail: String,
     /// Digest of the task as it was.
     pub task_digest: String,
+    /// Id of the image that the task ran in (`sha256:…`); none: it ran without one.
+    pub image: Option<String>,
     /// What the agent printed.
     pub agent_log: Option<BlobId>,
     /// What the verifier printed.

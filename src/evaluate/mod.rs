@@ -54,6 +54,8 @@ pub struct EvaluateEnd {
     pub verifier_log: Vec<u8>,
     /// Digest of the task as it was.
     pub task_digest: String,
+    /// Id of the image that it ran in.
+    pub image: Option<String>,
     /// The files before and after, if the agent changed any.
     pub change: Option<(Arc<FileTree>, FileTree)>,
     /// What was judged, as it is kept; none: nothing, or what cannot be judged again.
@@ -71,6 +73,7 @@ impl EvaluateEnd {
             reward: None,
             detail,
             task_digest: String::new(),
+            image: None,
             agent_log: Vec::new(),
             verifier_log: Vec::new(),
             change: None,
@@ -88,8 +91,13 @@ pub async fn evaluate(
     cancel: CancellationToken,
 ) -> EvaluateEnd {
     let end = run(place, job, metered, cancel).await;
+    let image = match &job.task.image {
+        Some(image) => place.sandbox.image_id(image).await,
+        None => None,
+    };
     EvaluateEnd {
         task_digest: job.task.digest.clone(),
+        image,
         ..end
     }
 }

@@ -140,6 +140,7 @@ impl Recorder {
             reward: end.reward,
             detail: end.detail,
             task_digest: end.task_digest,
+            image: end.image,
             agent_log,
             verifier_log,
             patch,

@@ -23,6 +23,13 @@ pub(super) enum Event {
     },
 }
 
+impl Event {
+    /// Returns whether it is about a model call, and nothing else.
+    pub(super) fn is_of_a_call(&self) -> bool {
+        matches!(self, Self::Intend(..) | Self::Settle(..))
+    }
+}
+
 /// How a job ended.
 pub(super) struct JobEnd {
     pub job: JobKey,

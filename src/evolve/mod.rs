@@ -22,6 +22,7 @@ mod evidence;
 mod forecast;
 mod gates;
 mod improve;
+mod inbox;
 mod notes;
 mod plan;
 mod progress;

@@ -199,6 +199,11 @@ impl Recorder {
         self.treasury.exhausted()
     }
 
+    /// Returns whether calls wait for what the end of another frees.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.treasury.waiting() > 0
+    }
+
     /// Handles what jobs sent, all in one transaction; answers go out after it. Settlements
     /// make room first, then calls are let go in the order in which they asked.
     pub(super) fn handle(&mut self, events: Vec<Event>) -> anyhow::Result<()> {

@@ -155,6 +155,7 @@ mod tests {
             reward: None,
             detail: String::new(),
             task_digest: String::new(),
+            image: None,
             agent_log: None,
             verifier_log: None,
             patch: None,

@@ -10,6 +10,8 @@
 //! | `tests_expected` | number of tests that must have run | not known |
 //! | `nothing_done` | reward that the untouched workspace gets; such a task is left out of scores | 0 |
 //! | `sealed` | whether the verifier seals its reward, see [`Task::sealed`] | `false` |
+//! | `grader` | `swebench`: the log is graded outside, by `tests/row.json` | the verifier |
+//! | `repo`, `version`, `base_commit` | which instance of SWE-bench it is | |
 //! | `language`, `mode`, `exercise` | where an imported task comes from | |
 //!
 //! [`Task::sealed`]: crate::benchmark::Task::sealed
@@ -32,16 +34,16 @@ pub(in crate::benchmark) struct Own {
     pub tests_expected: Option<u64>,
     pub nothing_done: f64,
     pub sealed: bool,
+    /// Whether SWE-bench's grader decides in place of the verifier.
+    pub is_swebench: bool,
 }
 
 impl Own {
     /// Reads the table.
-    pub(super) fn read(
-        root: &Section<'_>,
-        warnings: &mut Vec<String>,
-    ) -> Result<Self, LoadError> {
+    pub(super) fn read(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<Self, LoadError> {
         let section = root.section("metadata")?.section("dgm")?;
         section.knows(&["language", "mode", "exercise"]);
+        section.knows(&["repo", "version", "base_commit"]);
         let workspace = section.string("workspace")?;
         let workspace = workspace.map(|folder| folder.trim_end_matches('/'));
         if let Some(folder) = workspace
@@ -53,7 +55,26 @@ impl Own {
             );
             return Err(section.wrong("workspace", why));
         }
-        let answer = answer(&section, workspace.is_some(), warnings)?;
+        let is_swebench = match section.string("grader")? {
+            None => false,
+            Some("swebench") if workspace.is_none() => true,
+            Some("swebench") => {
+                let why = "`swebench` needs the files of an image: leave `workspace` out";
+                return Err(section.wrong("grader", why));
+            }
+            Some(other) => {
+                let why = format!(
+                    "`{}` is not known; there is `swebench`",
+                    other.escape_debug()
+                );
+                return Err(section.wrong("grader", why));
+            }
+        };
+        let answer = match is_swebench && section.strings("answer")?.is_none() {
+            // A patch of anything: the script resets what must not be patched.
+            true => Some(Vec::new()),
+            false => answer(&section, workspace.is_some(), warnings)?,
+        };
         let pass_mark = section.number("pass_mark")?.unwrap_or(1.0);
         if pass_mark <= 0.0 {
             return Err(section.wrong("pass_mark", "must be above 0: doing nothing would pass"));
@@ -67,6 +88,7 @@ impl Own {
             tests_expected: section.count("tests_expected")?,
             nothing_done: section.number("nothing_done")?.unwrap_or(0.0),
             sealed: section.boolean("sealed")?.unwrap_or(false),
+            is_swebench,
         };
         if read.local && read.workspace.is_none() {
             let why = "needs a `workspace`: the local sandbox has no image to take files from";

@@ -15,7 +15,6 @@ mod go;
 mod java;
 mod javascript;
 mod mode;
-mod publish;
 mod python;
 mod render;
 mod rules;
@@ -24,6 +23,7 @@ mod source;
 
 pub use mode::Mode;
 
+use super::publish::{PublishError, Target};
 use crate::domain::TaskId;
 use exercise::Exercise;
 use rules::Rules;
@@ -144,23 +144,9 @@ pub enum ImportError {
         /// What is wrong.
         why: String,
     },
-    /// The target holds something else.
-    #[error("`{path}` {why}; give a folder that does not exist yet, or one that an import made")]
-    Occupied {
-        /// The target.
-        path: PathBuf,
-        /// What is there.
-        why: String,
-    },
-    /// The target cannot be written.
-    #[error("could not write `{path}`")]
-    Write {
-        /// What.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    /// The target cannot be used.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
 }
 
 /// Makes a benchmark of the exercises of some languages. `checkout` is the repository's
@@ -177,7 +163,7 @@ pub fn import(
     if languages.is_empty() {
         return Err(ImportError::NoLanguage);
     }
-    let target = publish::Target::check(out)?;
+    let target = Target::check(out, "polyglot")?;
     let mut tasks = BTreeMap::new();
     let mut images = Vec::new();
     for language in &languages {

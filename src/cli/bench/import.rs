@@ -1,6 +1,7 @@
 //! `dgm bench import`.
 
 use crate::benchmark::polyglot::{self, Language, Mode};
+use crate::benchmark::swebench;
 use crate::cli::error::usage;
 use crate::cli::exit::Code;
 use crate::cli::ui::Ui;
@@ -16,6 +17,7 @@ pub(super) struct Args {
 #[derive(clap::Subcommand)]
 enum From {
     Polyglot(Polyglot),
+    Swebench(Swebench),
 }
 
 /// Import exercises of Aider's Polyglot benchmark
@@ -45,10 +47,34 @@ struct Polyglot {
     mode: String,
 }
 
+/// Import instances of SWE-bench
+///
+/// Each row becomes a task that runs in its own image and is graded as the official harness
+/// grades, outside of the container. Rows of version 5 and older ones are both read; rows of
+/// repositories and versions that are not known need `eval_script`, `log_parser` and `eval_type`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  dgm bench import swebench verified.jsonl verified
+  dgm bench import swebench test.parquet two --ids django__django-10973 django__django-11066")]
+struct Swebench {
+    /// Rows as JSON, JSON lines or Parquet, or a task repository
+    rows: PathBuf,
+    /// Folder for the tasks; made anew
+    out: PathBuf,
+    /// Only these instances
+    #[arg(long, value_name = "ID", num_args = 1.., value_delimiter = ',')]
+    ids: Vec<String>,
+    /// At most so many, the first ones
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+}
+
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
         match self.from {
             From::Polyglot(args) => args.run(ui),
+            From::Swebench(args) => args.run(ui),
         }
     }
 }
@@ -73,6 +99,24 @@ impl Polyglot {
         }
         let mode = Mode::from_name(&self.mode).expect("invariant: clap has checked the name");
         let imported = polyglot::import(&self.checkout, &self.out, &languages, mode)?;
+        ui.data(format!(
+            "{} tasks in {}\n",
+            imported.tasks.len(),
+            self.out.display()
+        ))?;
+        Ok(Code::Done)
+    }
+}
+
+impl Swebench {
+    fn run(self, ui: Ui) -> anyhow::Result<Code> {
+        let selection = swebench::Selection {
+            ids: self.ids,
+            limit: self
+                .limit
+                .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+        };
+        let imported = swebench::import(&self.rows, &self.out, &selection)?;
         ui.data(format!(
             "{} tasks in {}\n",
             imported.tasks.len(),

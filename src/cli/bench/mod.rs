@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod grade;
 mod images;
 mod import;
 mod list;
@@ -9,7 +10,7 @@ mod list;
 use super::exit::Code;
 use super::ui::Ui;
 
-/// Import, list, check and prepare benchmarks
+/// Import, list, check and prepare benchmarks, and grade logs
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -23,6 +24,7 @@ enum Command {
     Build(build::Args),
     Images(images::Args),
     Import(import::Args),
+    Grade(grade::Args),
 }
 
 impl Args {
@@ -33,6 +35,7 @@ impl Args {
             Command::Build(args) => args.run(ui),
             Command::Images(args) => args.run(ui),
             Command::Import(args) => args.run(ui),
+            Command::Grade(args) => args.run(ui),
         }
     }
 }

@@ -25,9 +25,9 @@ use anyhow::Context as _;
 use container::Setting;
 pub use engine::Engine;
 use files::Files;
-use life::Life;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use life::Life;
 pub use reap::{ARCHIVE_LABEL, CREATED_LABEL, JOB_LABEL};
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -145,6 +145,14 @@ impl Sandbox for DockerSandbox {
                     source: error.into(),
                 })
             })
+        }
+        .boxed()
+    }
+
+    fn image_id<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Option<String>> {
+        async move {
+            let facts = self.inner.facts(image).await;
+            facts.ok().map(|facts| facts.id.clone())
         }
         .boxed()
     }

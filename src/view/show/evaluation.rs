@@ -74,6 +74,9 @@ pub(super) fn text(
         &format!("{}, execution {}", evaluation.run.0, evaluation.execution),
     );
     page.field("task digest", &evaluation.task_digest);
+    if let Some(image) = &evaluation.image {
+        page.field("image", image);
+    }
     attempt::texts(&mut page, subject, kept, style);
     page.finish()
 }

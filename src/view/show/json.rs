@@ -7,6 +7,7 @@ use crate::domain::{Attempt, BlobId, CallSubject, Evaluation, Purpose, Regrade, 
 use crate::lineage::Lineage;
 use crate::view::figure;
 use crate::view::json::{self, HoldoutScore, Score, Spent, StageScore};
+use crate::view::means::Means;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -33,6 +34,7 @@ struct VariantShape<'a> {
     score: Score,
     stages: Vec<StageScore>,
     extra: Score,
+    means: Means,
     /// On tasks that are held out; null where it was not evaluated on any.
     holdout: Option<HoldoutScore>,
     evaluations: Vec<EvaluationShape<'a>>,
@@ -94,6 +96,8 @@ struct EvaluationShape<'a> {
     reward: Option<f64>,
     detail: &'a str,
     task_digest: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'a str>,
     context_overflow: bool,
     agent_seconds: f64,
     verifier_seconds: f64,
@@ -162,6 +166,7 @@ pub(super) fn variant(subject: Subject<'_>, change: &[FileChange]) -> Option<Str
         score: lineage.score(id).into(),
         stages: json::stages(lineage, id),
         extra: lineage.extra_score(id).into(),
+        means: Means::of(lineage.evaluations_of(id)),
         holdout: json::holdout(lineage.score(id), lineage.holdout_score(id)),
         evaluations: lineage
             .evaluations_of(id)
@@ -258,6 +263,7 @@ fn evaluation_shape<'a>(subject: Subject<'a>, evaluation: &'a Evaluation) -> Eva
         reward: evaluation.reward,
         detail: &evaluation.detail,
         task_digest: &evaluation.task_digest,
+        image: evaluation.image.as_deref(),
         context_overflow: evaluation.context_overflow,
         agent_seconds: figure::seconds(evaluation.timing.agent_ms),
         verifier_seconds: figure::seconds(evaluation.timing.verifier_ms),

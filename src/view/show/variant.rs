@@ -7,6 +7,7 @@ use crate::view::digest::{gap, stage_tallies};
 use crate::view::eval::gap_text;
 use crate::view::figure::{self, count, duration, interval_text, moment, percent, tally};
 use crate::view::line::{self, clean};
+use crate::view::means::Means;
 use crate::view::page::Page;
 use crate::view::style::{Ink, Style};
 use crate::view::table::{Align, Table};
@@ -113,6 +114,9 @@ fn scores(page: &mut Page, subject: Subject<'_>, style: Style) {
         row("hold-out".to_owned(), holdout);
     }
     table.lines(style).iter().for_each(|line| page.line(line));
+    if let Some(sentence) = Means::of(lineage.evaluations_of(id)).sentence() {
+        page.line(style.paint(Ink::Dim, &format!("  {sentence}")));
+    }
     if let Some(gap) = gap(lineage.score(id), holdout) {
         page.line(format!("  {}", gap_text(gap, style)));
     }

@@ -8,8 +8,8 @@ use crate::view::eval::gap_text;
 use crate::view::figure::{
     self, count, interval, interval_text, money, percent, plural, points, tally,
 };
-use crate::view::line;
 use crate::view::style::{Ink, Style};
+use crate::view::{line, replays};
 
 /// Returns the summary with its legend.
 pub(super) fn text(lineage: &Lineage, digest: &Digest, style: Style) -> String {
@@ -19,6 +19,7 @@ pub(super) fn text(lineage: &Lineage, digest: &Digest, style: Style) -> String {
         best(lineage, digest, style),
         holdout(digest, style),
         spend(digest),
+        replays::text(lineage).map_or_else(String::new, |text| format!("{text}\n")),
     ];
     let text = line::wrap(&lines.concat(), style.width, "");
     [legend(style), emphasize(&text, digest, style)].concat()

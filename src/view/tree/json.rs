@@ -5,6 +5,7 @@ use crate::lineage::Lineage;
 use crate::view::digest::Digest;
 use crate::view::figure;
 use crate::view::json::{self, HoldoutScore, Inexact, Score, Spent, StageScore, TokenCount};
+use crate::view::replays;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ struct Shape<'a> {
     best: Option<u32>,
     best_path: Vec<u32>,
     totals: Totals,
+    replayed: Option<replays::Shape<'a>>,
 }
 
 #[derive(Serialize)]
@@ -116,6 +118,7 @@ pub fn json(lineage: &Lineage) -> String {
         best: digest.best.map(|best| best.0),
         best_path: digest.path.iter().map(|id| id.0).collect(),
         totals: totals(&digest),
+        replayed: replays::shape(lineage),
     })
 }
 

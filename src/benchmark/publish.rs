@@ -1,6 +1,5 @@
 //! Puts a benchmark where the user wants it: whole, or not at all.
 
-use super::ImportError;
 use crate::domain::FileTree;
 use crate::sys::durable;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +9,38 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use toml::Table;
 
-/// A place that may be written: it is free, or an import made what is there.
+/// Why a benchmark cannot be put somewhere.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The place holds something else.
+    #[error("`{path}` {why}; give a folder that does not exist yet, or one that an import made")]
+    Occupied {
+        /// The place.
+        path: PathBuf,
+        /// What is there.
+        why: String,
+    },
+    /// The place cannot be looked at.
+    #[error("could not read `{path}`")]
+    Read {
+        /// What.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The place cannot be written.
+    #[error("could not write `{path}`")]
+    Write {
+        /// What.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A place that may be written: it is free, or the same importer made what is there.
 #[derive(Debug)]
 pub(super) struct Target {
     path: PathBuf,
@@ -19,8 +49,8 @@ pub(super) struct Target {
 
 impl Target {
     /// Checks that nothing of anybody else is at the place.
-    pub(super) fn check(path: &Path) -> Result<Self, ImportError> {
-        let occupied = |why: String| ImportError::Occupied {
+    pub(super) fn check(path: &Path, importer: &str) -> Result<Self, PublishError> {
+        let occupied = |why: String| PublishError::Occupied {
             path: path.to_owned(),
             why,
         };
@@ -44,7 +74,7 @@ impl Target {
             names.insert(entry.file_name().to_string_lossy().into_owned());
         }
         if !names.is_empty() {
-            let made = made_by_import(&path)
+            let made = made_by_import(&path, importer)
                 .ok_or_else(|| occupied("is not empty, and no import made it".to_owned()))?;
             if let Some(other) = names.iter().find(|name| !made.contains(*name)) {
                 let why = format!("holds `{other}`, which no import made");
@@ -59,10 +89,10 @@ impl Target {
         self,
         tasks: &BTreeMap<String, FileTree>,
         manifest: &str,
-    ) -> Result<(), ImportError> {
+    ) -> Result<(), PublishError> {
         let written = |path: &Path| {
             let path = path.to_owned();
-            move |source| ImportError::Write { path, source }
+            move |source| PublishError::Write { path, source }
         };
         durable::create_dir_all(&self.parent).map_err(written(&self.parent))?;
         let desk = tempfile::Builder::new()
@@ -87,11 +117,11 @@ impl Target {
 }
 
 /// Returns the names that an import put into a folder, if its `dataset.toml` says that one did.
-fn made_by_import(path: &Path) -> Option<BTreeSet<String>> {
+fn made_by_import(path: &Path, importer: &str) -> Option<BTreeSet<String>> {
     let text = fs::read_to_string(path.join("dataset.toml")).ok()?;
     let table: Table = text.parse().ok()?;
-    let importer = table.get("metadata")?.get("dgm")?.get("importer")?;
-    if importer.as_str() != Some("polyglot") {
+    let made_by = table.get("metadata")?.get("dgm")?.get("importer")?;
+    if made_by.as_str() != Some(importer) {
         return None;
     }
     let tasks = table.get("tasks")?.as_array()?;
@@ -125,8 +155,8 @@ fn write_file(path: &Path, bytes: &[u8], executable: bool) -> io::Result<()> {
     file.sync_all()
 }
 
-fn read(path: &Path, source: io::Error) -> ImportError {
-    ImportError::Read {
+fn read(path: &Path, source: io::Error) -> PublishError {
+    PublishError::Read {
         path: path.to_owned(),
         source,
     }

@@ -1,0 +1,312 @@
+//! Runners that print one line for each test.
+
+use super::{About, Parsed, Unreadable};
+use crate::benchmark::swebench::grade::status::{FAILED, PASSED, SKIPPED, StatusMap};
+use crate::benchmark::swebench::grade::text::{
+    indent, is_digit, is_space, is_word, python, strip, words,
+};
+use memchr::memmem::{Finder, FinderRev};
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// Reads each line, stripped, with a rule that may find a test and its status.
+pub(super) fn each<'a>(
+    log: &'a str,
+    rule: impl Fn(&'a str) -> Option<(&'a str, &'static str)>,
+) -> StatusMap<'a> {
+    let mut tests = StatusMap::default();
+    for line in log.split('\n') {
+        if let Some((test, status)) = rule(strip(line)) {
+            tests.set(test, status);
+        }
+    }
+    tests
+}
+
+/// Returns the status that the line starts with, and the rest.
+fn opening<'a>(
+    line: &'a str,
+    meanings: &[(&str, &'static str)],
+) -> Option<(&'a str, &'static str)> {
+    meanings
+        .iter()
+        .find_map(|(word, status)| Some((line.strip_prefix(word)?, *status)))
+}
+
+/// Returns what follows exactly one white space; nothing there is no test.
+fn after_space(rest: &str) -> Option<&str> {
+    let mut chars = rest.chars();
+    let after = chars
+        .next()
+        .filter(|c| is_space(*c))
+        .map(|_| chars.as_str())?;
+    (!after.is_empty()).then_some(after)
+}
+
+/// `test NAME ... ok`
+pub(super) fn cargo<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    Ok(each(log, |line| {
+        if !line.starts_with("test") {
+            return None;
+        }
+        let mut parts = words(line);
+        let (first, test) = (parts.next()?, parts.next()?);
+        let (dots, outcome) = (parts.next()?, parts.next()?);
+        let status = match outcome {
+            "ok" => PASSED,
+            "FAILED" => FAILED,
+            _ => return None,
+        };
+        (first == "test" && dots == "..." && parts.next().is_none()).then_some((test, status))
+    }))
+}
+
+/// `--- PASS: NAME (0.00s)`
+pub(super) fn gotest<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    const MEANINGS: [(&str, &str); 3] = [
+        ("--- PASS: ", PASSED),
+        ("--- FAIL: ", FAILED),
+        ("--- SKIP: ", SKIPPED),
+    ];
+    Ok(each(log, |line| {
+        let (rest, status) = opening(line, &MEANINGS)?;
+        Some((before_parentheses(rest)?, status))
+    }))
+}
+
+/// Returns the text before the last ` (…)`, which ends it and holds something.
+fn before_parentheses(text: &str) -> Option<&str> {
+    let body = text.strip_suffix(')')?;
+    let mut at = body.rfind(" (")?;
+    if at + 2 == body.len() {
+        at = body[..at].rfind(" (")?;
+    }
+    (at > 0).then(|| &body[..at])
+}
+
+/// `ok 1 NAME`
+pub(super) fn tap<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    Ok(each(log, |line| {
+        let (rest, status) = opening(line, &[("ok ", PASSED), ("not ok ", FAILED)])?;
+        let after = rest.trim_start_matches(is_digit);
+        let test = after.strip_prefix(' ')?;
+        (after.len() < rest.len() && !test.is_empty()).then_some((test, status))
+    }))
+}
+
+/// `[PASSED] NAME`
+pub(super) fn jest_json<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    Ok(each(log, |line| {
+        let (rest, status) = opening(line, &[("[PASSED]", PASSED), ("[FAILED]", FAILED)])?;
+        Some((after_space(rest)?, status))
+    }))
+}
+
+/// `PASS: NAME`
+pub(super) fn jq<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    Ok(each(log, |line| {
+        let (rest, status) = opening(line, &[("PASS:", PASSED), ("FAIL:", FAILED)])?;
+        Some((after_space(rest)?, status))
+    }))
+}
+
+/// `pass  NAME`
+pub(super) fn micropython<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    const MEANINGS: [(&str, &str); 3] = [("pass", PASSED), ("FAIL", FAILED), ("skip", SKIPPED)];
+    Ok(each(log, |line| {
+        let (rest, status) = opening(line, &MEANINGS)?;
+        let test = rest.trim_start_matches(is_space);
+        (test.len() < rest.len()).then_some((test, status))
+    }))
+}
+
+/// `[junit] [PASS] NAME`
+pub(super) fn ant<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    const MEANINGS: [(&str, &str); 3] = [("[PASS]", PASSED), ("[FAIL]", FAILED), ("[ERR]", FAILED)];
+    let spaced = |text: &'a str| {
+        let rest = text.trim_start_matches(is_space);
+        (rest.len() < text.len()).then_some(rest)
+    };
+    Ok(each(log, |line| {
+        let (rest, status) = opening(spaced(line.strip_prefix("[junit]")?)?, &MEANINGS)?;
+        Some((spaced(rest)?, status))
+    }))
+}
+
+/// `[ok]: NAME (12 ms)`
+pub(super) fn redis<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    const MEANINGS: [(&str, &str); 4] = [
+        ("[ok]:", PASSED),
+        ("[err]:", FAILED),
+        ("[skip]:", SKIPPED),
+        ("[ignore]:", SKIPPED),
+    ];
+    Ok(each(log, |line| {
+        let (rest, status) = opening(line, &MEANINGS)?;
+        let test = without_duration(after_space(rest)?);
+        match status {
+            FAILED => Some((without_file(test), status)),
+            _ => Some((test, status)),
+        }
+    }))
+}
+
+/// Returns a name without ` (12 ms)` behind it.
+pub(super) fn without_duration(text: &str) -> &str {
+    fn cut(text: &str) -> Option<&str> {
+        let (before, inside) = text.strip_suffix(')')?.rsplit_once('(')?;
+        let before = before.strip_suffix(is_space)?;
+        let inside = inside.strip_suffix('s')?;
+        let inside = inside.strip_suffix('m').unwrap_or(inside);
+        let digits = inside.trim_end_matches(is_space);
+        let good = !before.is_empty() && !digits.is_empty() && digits.chars().all(is_digit);
+        good.then_some(before)
+    }
+    cut(text).unwrap_or(text)
+}
+
+/// Returns a name without ` in FILE` behind it.
+fn without_file(text: &str) -> &str {
+    fn cut(text: &str) -> Option<&str> {
+        let head = text.trim_end_matches(|c| !is_space(c));
+        if head.len() == text.len() {
+            return None;
+        }
+        let before = head.trim_end_matches(is_space).strip_suffix("in")?;
+        let name = before.trim_end_matches(is_space);
+        (name.len() < before.len() && !head.is_empty()).then_some(name)
+    }
+    cut(text).unwrap_or(text)
+}
+
+/// `[       OK ] NAME (0 ms)`
+pub(super) fn googletest<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    static RESULT: LazyLock<Regex> =
+        LazyLock::new(|| python(r"^.*\[\s*(OK|FAILED)\s*\]\s(.*)\s\(.*\)$"));
+    let [ok, failed] = ["OK", "FAILED"].map(Finder::new);
+    Ok(each(log, |line| {
+        let bytes = line.as_bytes();
+        let hinted = || ok.find(bytes).is_some() || failed.find(bytes).is_some();
+        if !line.ends_with(')') || !hinted() {
+            return None;
+        }
+        let found = RESULT.captures(line)?;
+        let status = match &found[1] {
+            "OK" => PASSED,
+            _ => FAILED,
+        };
+        Some((found.get(2)?.as_str(), status))
+    }))
+}
+
+/// `1) NAME`: only what failed is printed.
+pub(super) fn marked<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    let mut tests = StatusMap::default();
+    for line in log.split('\n') {
+        let rest = line.trim_start_matches(is_digit);
+        if rest.len() < line.len()
+            && let Some(test) = rest.strip_prefix(')')
+            && indent(test) > 0
+        {
+            tests.set(strip(test), FAILED);
+        }
+    }
+    Ok(tests)
+}
+
+/// `Suite (Namespace\Suite)`, then ` ✔ Name`.
+pub(super) fn phpunit<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    const MEANINGS: [(&str, &str); 3] = [("✔", PASSED), ("✘", FAILED), ("↩", SKIPPED)];
+    let mut tests = StatusMap::default();
+    let mut suite = "None";
+    for line in log.split('\n') {
+        if let Some(name) = before_parentheses(line)
+            && name.starts_with(is_word)
+            && name.chars().nth(1).is_some()
+        {
+            suite = name;
+        } else if let Some((rest, status)) = opening(line.trim_start_matches(is_space), &MEANINGS) {
+            let test = rest.trim_start_matches(is_space);
+            tests.set(format!("{suite} > {test}"), status);
+        }
+    }
+    Ok(tests)
+}
+
+/// `Class#test_name = 0.01 s = .`, with a full stop behind the name.
+pub(super) fn minitest<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    Ok(each(log, |line| {
+        let outcome = line.rfind(['.', 'F', 'E'])?;
+        let equals = line[..outcome].rfind('=')?;
+        let name = line[..equals].rfind(". ").filter(|at| *at > 0)?;
+        let status = match line.as_bytes()[outcome] {
+            b'.' => PASSED,
+            _ => FAILED,
+        };
+        Some((&line[..name], status))
+    }))
+}
+
+/// `features/name.feature ....F`
+pub(super) fn cucumber<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    static RESULT: LazyLock<Regex> = LazyLock::new(|| python(r"^(.*) \.+(\.|F)"));
+    Ok(each(log, |line| {
+        if !line.contains(" .") {
+            return None;
+        }
+        let found = RESULT.captures(line)?;
+        let status = match &found[2] {
+            "." => PASSED,
+            _ => FAILED,
+        };
+        Some((found.get(1)?.as_str(), status))
+    }))
+}
+
+/// `test: NAME: .: (0.01)`
+pub(super) fn ruby_unit<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    Ok(each(log, |line| {
+        let named = line.strip_prefix("test: ").and_then(before_outcome);
+        named.or_else(|| before_outcome(line))
+    }))
+}
+
+/// Returns the text before the last colon that white space and an outcome follow, and what
+/// the outcome means.
+fn before_outcome(text: &str) -> Option<(&str, &'static str)> {
+    let outcome = |rest: &str| {
+        let after = rest.trim_start_matches(is_space);
+        let mut chars = after.chars();
+        let letter = chars.next().filter(|_| after.len() < rest.len())?;
+        let is_whole = !chars.next().is_some_and(is_word);
+        match letter {
+            '.' => Some(PASSED),
+            'E' | 'F' if is_whole => Some(FAILED),
+            'O' if is_whole => Some(SKIPPED),
+            _ => None,
+        }
+    };
+    let colons = text.rmatch_indices(':').filter(|(at, _)| *at > 0);
+    let mut found = colons.filter_map(|(at, _)| Some((&text[..at], outcome(&text[at + 1..])?)));
+    found.next()
+}
+
+/// `NAME - passed`
+pub(super) fn rspec<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    let [passed, failed] = [" - passed", " - failed"].map(FinderRev::new);
+    Ok(each(log, |line| {
+        let passed = passed.rfind(line.as_bytes()).map(|at| (at, PASSED));
+        let failed = failed.rfind(line.as_bytes()).map(|at| (at, FAILED));
+        let (at, status) = passed.max(failed).filter(|(at, _)| *at > 0)?;
+        Some((&line[..at], status))
+    }))
+}
+
+/// Jekyll's instances use two runners; which one is known by the number of the pull request.
+pub(super) fn jekyll<'a>(log: &'a str, about: About<'_>) -> Parsed<'a> {
+    match about.instance_id.split('-').nth(1) {
+        Some("9141" | "8047" | "8167") => minitest(log, about),
+        Some("8761" | "8771") => cucumber(log, about),
+        _ => Err(Unreadable("no runner is known for this instance of Jekyll")),
+    }
+}

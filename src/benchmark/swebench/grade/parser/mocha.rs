@@ -1,0 +1,193 @@
+//! Mocha's reporters: trees, and JSON between other output.
+
+use super::jest::files;
+use super::{About, Parsed, Unreadable};
+use crate::benchmark::swebench::grade::status::{FAILED, PASSED, StatusMap, Suites};
+use crate::benchmark::swebench::grade::text::{
+    before_last, indent, is_digit, is_space, last_part, python, strip, without_ansi,
+};
+use regex::Regex;
+use serde_json::Value;
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+/// One level of suites, `suite.test`, up to the summary.
+pub(super) fn highlight_js<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    static SUMMARY: LazyLock<Regex> = LazyLock::new(|| python(r"\n[ \t]*\d+ passing"));
+    let end = SUMMARY.find(log).map_or(log.len(), |found| found.start());
+    let mut tests = StatusMap::default();
+    let mut suite: Option<&str> = None;
+    for line in log[..end].split('\n') {
+        let inner = strip(line);
+        let found = if let Some(mark) = ['✓', '✔'].into_iter().find(|c| inner.starts_with(*c)) {
+            line.split_once(mark).map(|(_, test)| (test, PASSED))
+        } else {
+            after_number(inner).and_then(|_| Some((line.split_once(')')?.1, FAILED)))
+        };
+        if let Some((test, status)) = found {
+            let test = without_times(test);
+            let name = match suite {
+                Some(suite) => Cow::Owned(format!("{suite}.{test}")),
+                None => test,
+            };
+            tests.set(name, status);
+        } else if line.starts_with("  ") {
+            suite = Some(inner);
+        }
+    }
+    Ok(tests)
+}
+
+/// Returns what follows `12)` at the start of a line.
+fn after_number(line: &str) -> Option<&str> {
+    let rest = line.trim_start_matches(is_digit);
+    (rest.len() < line.len()).then(|| rest.strip_prefix(')'))?
+}
+
+fn without_times(test: &str) -> Cow<'_, str> {
+    static TIME: LazyLock<Regex> = LazyLock::new(|| python(r"\(\d+ms\)"));
+    match TIME.replace_all(test, "") {
+        Cow::Borrowed(test) => Cow::Borrowed(strip(test)),
+        Cow::Owned(test) => Cow::Owned(strip(&test).to_owned()),
+    }
+}
+
+/// A JSON report after each command.
+pub(super) fn prism_js<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    const COMMAND: &str = "./node_modules/.bin/mocha tests/run.js --reporter json";
+    const BROKEN: Unreadable = Unreadable("a command left no report of Mocha's");
+    let mut tests = StatusMap::default();
+    for run in log.split(COMMAND).skip(1) {
+        let body = run.split_once('{').map_or(run, |(_, body)| body);
+        let body = before_last(body, "}");
+        let report: Value = serde_json::from_str(&format!("{{{body}}}")).map_err(|_| BROKEN)?;
+        for (list, status) in [("failures", FAILED), ("passes", PASSED)] {
+            for test in report.get(list).and_then(Value::as_array).ok_or(BROKEN)? {
+                let title = test
+                    .get("fullTitle")
+                    .and_then(Value::as_str)
+                    .ok_or(BROKEN)?;
+                tests.set(title.to_owned(), status);
+            }
+        }
+    }
+    Ok(tests)
+}
+
+/// Lighthouse changed its runner twice.
+pub(super) fn lighthouse<'a>(log: &'a str, about: About<'_>) -> Parsed<'a> {
+    if ["9.5", "10.0", "10.2"].contains(&about.version) {
+        return Ok(lighthouse_tree(log));
+    }
+    let version: f64 = strip(about.version)
+        .parse()
+        .map_err(|_| Unreadable("the version of Lighthouse is no number"))?;
+    if version >= 3.0 {
+        return files(log, about);
+    }
+    static TITLE: LazyLock<Regex> = LazyLock::new(|| python(r#""fullTitle":\s"(.*)",\n"#));
+    let mut tests = StatusMap::default();
+    for run in log
+        .split("./node_modules/.bin/mocha --reporter json")
+        .skip(1)
+    {
+        let passes = before_last(last_part(run, "\"passes\": ["), "]");
+        let failures = before_last(last_part(run, "\"failures\": ["), "],");
+        for (list, status) in [(passes, PASSED), (failures, FAILED)] {
+            for found in TITLE.captures_iter(list) {
+                if let Some(title) = found.get(1) {
+                    tests.set(title.as_str(), status);
+                }
+            }
+        }
+    }
+    Ok(tests)
+}
+
+fn lighthouse_tree(log: &str) -> StatusMap<'_> {
+    static START: LazyLock<Regex> = LazyLock::new(|| python(r"running\s\d+\stest\sfiles"));
+    static END: LazyLock<Regex> = LazyLock::new(|| python(r"\d+\spassing"));
+    static TIMED: LazyLock<Regex> = LazyLock::new(|| python(r"^(.*)\s\(\d+m+s\)"));
+    let mut tests = StatusMap::default();
+    for run in START.split(log).skip(1) {
+        let end = END.find(run).map_or(run.len(), |found| found.start());
+        let mut suites = Suites::default();
+        for line in strip(&run[..end]).split('\n') {
+            let inner = strip(line);
+            let (rest, status) = match inner.strip_prefix('✔') {
+                Some(rest) => (Some(rest), PASSED),
+                None => (after_number(inner), FAILED),
+            };
+            if let Some(test) = rest.and_then(|rest| rest.strip_prefix(is_space)) {
+                let timed = TIMED.captures(test).and_then(|found| found.get(1));
+                let test = timed.map_or(test, |test| test.as_str());
+                tests.set(suites.full_name(test), status);
+            } else if indent(line) > 0 {
+                suites.enter(line, indent(line));
+            }
+        }
+    }
+    tests
+}
+
+/// Next changed its runner once.
+pub(super) fn next<'a>(log: &'a str, about: About<'_>) -> Parsed<'a> {
+    Ok(match about.version {
+        "1.27" => next_cypress(log),
+        _ => next_karma(log),
+    })
+}
+
+fn next_karma(log: &str) -> StatusMap<'static> {
+    static ASSERTION: LazyLock<Regex> =
+        LazyLock::new(|| python(r"AssertionError:\s+#([\s\S]*?)\n\n"));
+    let log = without_ansi(log);
+    let log = ASSERTION.replace_all(&log, "");
+    let mut tests = StatusMap::default();
+    let mut suites = Suites::default();
+    for run in log.split(" xvfb-run ").skip(1) {
+        for line in last_part(run, "Starting browser Chrome").split('\n') {
+            if line.starts_with("TOTAL") {
+                break;
+            }
+            let inner = strip(line);
+            let noise = ["ERROR", "LOG", "WARN", "Check", "in"];
+            if noise.iter().any(|word| inner.starts_with(word)) {
+                continue;
+            }
+            let marked = [('✗', FAILED), ('✓', PASSED)];
+            let found = marked
+                .into_iter()
+                .find_map(|(mark, status)| Some((line.split_once(mark)?.1, status)));
+            if let Some((test, status)) = found {
+                let test = test.trim_start_matches(is_space);
+                tests.set(suites.full_name(test), status);
+            } else if indent(line) > 0 {
+                suites.enter(line, indent(line));
+            }
+        }
+    }
+    tests.into_owned()
+}
+
+fn next_cypress(log: &str) -> StatusMap<'_> {
+    static SUITE: LazyLock<Regex> = LazyLock::new(|| python(r"Running:(.*)\)\n{3}\s{2}(.*)\n"));
+    static FAIL: LazyLock<Regex> = LazyLock::new(|| python(r"(?m)^\s{4}\d+\)\s(.*)"));
+    static PASS: LazyLock<Regex> = LazyLock::new(|| python(r"(?m)^\s{4}✓\s(.*)\("));
+    let mut tests = StatusMap::default();
+    let mut suites = SUITE.captures_iter(log).peekable();
+    while let Some(suite) = suites.next() {
+        let (Some(whole), Some(name)) = (suite.get(0), suite.get(2)) else {
+            continue;
+        };
+        let end = suites.peek().and_then(|next| next.get(0));
+        let body = &log[whole.end()..end.map_or(log.len(), |next| next.start())];
+        for (pattern, status) in [(&FAIL, FAILED), (&PASS, PASSED)] {
+            for found in pattern.captures_iter(body) {
+                let test = found.get(1).map_or("", |test| strip(test.as_str()));
+                tests.set(format!("{}: {test}", name.as_str()), status);
+            }
+        }
+    }
+    tests
+}

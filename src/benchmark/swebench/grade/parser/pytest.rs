@@ -1,0 +1,215 @@
+//! What `pytest -rA` prints, as four families of repositories want it read.
+
+use super::{About, Parsed};
+use crate::benchmark::swebench::grade::status::{ALL, FAILED, PASSED, SKIPPED, StatusMap};
+use crate::benchmark::swebench::grade::text::{is_digit, joined, words};
+use std::borrow::Cow;
+
+/// A line that starts with a status names a test in its second word.
+pub(super) fn plain<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    let mut tests = StatusMap::default();
+    for line in log.split('\n') {
+        if let Some((status, test)) = result(line) {
+            tests.set(test, status);
+        }
+    }
+    Ok(tests)
+}
+
+/// The same, with a path as parameter cut to its last part.
+pub(super) fn options<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    let mut tests = StatusMap::default();
+    for line in log.split('\n') {
+        if let Some((status, test)) = result(line) {
+            tests.set(short_option(test), status);
+        }
+    }
+    Ok(tests)
+}
+
+/// The same, with two names of mouse buttons replaced by their numbers.
+pub(super) fn mouse_buttons<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    let mut tests = StatusMap::default();
+    for line in log.split('\n') {
+        if !line.contains("MouseButton.") {
+            if let Some((status, test)) = result(line) {
+                tests.set(test, status);
+            }
+            continue;
+        }
+        let line = line
+            .replace("MouseButton.LEFT", "1")
+            .replace("MouseButton.RIGHT", "3");
+        if let Some((status, test)) = result(&line) {
+            tests.set(test.to_owned(), status.to_owned());
+        }
+    }
+    Ok(tests)
+}
+
+/// A line that starts or ends with a status names a test in all the rest.
+pub(super) fn whole_line<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    let mut tests = StatusMap::default();
+    for line in log.split('\n') {
+        match without_control(line) {
+            Cow::Borrowed(line) => {
+                if let Some((test, status)) = whole(line) {
+                    tests.set(test, status);
+                }
+            }
+            Cow::Owned(line) => {
+                if let Some((test, status)) = whole(&line) {
+                    tests.set(test.into_owned(), status.to_owned());
+                }
+            }
+        }
+    }
+    Ok(tests)
+}
+
+fn whole(line: &str) -> Option<(Cow<'_, str>, &str)> {
+    if starts_with_status(line) {
+        let line = match line.starts_with(FAILED) {
+            // What failed is said behind the name.
+            true => line.split_once(" - ").map_or(line, |(first, _)| first),
+            false => line,
+        };
+        let status = words(line).next()?;
+        let rest = &line[status.len()..];
+        let first = words(rest).next()?;
+        (!is_skip_summary(status, first)).then(|| (joined(&Cow::Borrowed(rest)), status))
+    } else if ALL.iter().any(|status| line.ends_with(status)) {
+        let status = words(line).next_back()?;
+        let rest = &line[..line.len() - status.len()];
+        words(rest).next()?;
+        Some((joined(&Cow::Borrowed(rest)), status))
+    } else {
+        None
+    }
+}
+
+/// What seaborn's several versions print: `FAILED name`, `name PASSED …`, `PASSED name`.
+pub(super) fn seaborn<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    let mut tests = StatusMap::default();
+    for line in log.split('\n') {
+        let mut parts = words(line);
+        let (Some(first), Some(second)) = (parts.next(), parts.next()) else {
+            continue;
+        };
+        if line.starts_with(FAILED) {
+            tests.set(second, FAILED);
+        } else if line.contains(" PASSED ") {
+            if second == PASSED {
+                tests.set(first, PASSED);
+            }
+        } else if line.starts_with(PASSED) {
+            tests.set(second, PASSED);
+        }
+    }
+    Ok(tests)
+}
+
+fn starts_with_status(line: &str) -> bool {
+    matches!(
+        line.as_bytes().first(),
+        Some(b'F' | b'P' | b'S' | b'E' | b'X')
+    ) && ALL.iter().any(|status| line.starts_with(status))
+}
+
+/// Returns status and test of a line: its first two words.
+fn result(line: &str) -> Option<(&str, &str)> {
+    if !starts_with_status(line) {
+        return None;
+    }
+    let mut parts = words(line);
+    let (status, mut test) = (parts.next()?, parts.next()?);
+    if test == "-" && line.starts_with(FAILED) {
+        // A dash between spaces separates; the official parser takes each second one away
+        // where several follow each other.
+        test = after_dashes(line)?;
+    }
+    (!is_skip_summary(status, test)).then_some((status, test))
+}
+
+/// Returns the second word of a line in which each ` - ` has become a space.
+fn after_dashes(line: &str) -> Option<&str> {
+    let mut first = true;
+    for part in line.split(" - ") {
+        let mut parts = words(part);
+        if first {
+            parts.next()?;
+            first = false;
+        }
+        if let Some(word) = parts.next() {
+            return Some(word);
+        }
+    }
+    None
+}
+
+/// Returns whether the line is a count of skipped tests, `SKIPPED [3] …`, and no test.
+fn is_skip_summary(status: &str, test: &str) -> bool {
+    let inside = |test: &'_ str| -> bool {
+        test.strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .is_some_and(|count| !count.is_empty() && count.chars().all(is_digit))
+    };
+    status == SKIPPED && inside(test)
+}
+
+fn short_option(test: &str) -> Cow<'_, str> {
+    let Some(open) = test.find('[') else {
+        return Cow::Borrowed(test);
+    };
+    let Some(close) = test.rfind(']').filter(|close| *close > open) else {
+        return Cow::Borrowed(test);
+    };
+    let option = &test[open + 1..close];
+    let is_path = option.starts_with('/') && !option.starts_with("//") && !option.contains('*');
+    match option.rfind('/') {
+        Some(slash) if is_path && slash > 0 => {
+            Cow::Owned(format!("{}[{}]", &test[..open], &option[slash..]))
+        }
+        // What follows the bracket is no part of the name.
+        _ => Cow::Borrowed(&test[..=close]),
+    }
+}
+
+/// Returns the line without color codes (`[31m`) and without control characters.
+fn without_control(line: &str) -> Cow<'_, str> {
+    let is_control = |c: char| ('\x01'..='\x1f').contains(&c);
+    if !line
+        .bytes()
+        .any(|byte| byte == b'[' || (0x01..=0x1f).contains(&byte))
+    {
+        return Cow::Borrowed(line);
+    }
+    let mut clean = String::new();
+    let mut kept = 0;
+    let mut from = 0;
+    let mut cut = false;
+    while let Some(open) = line[from..].find(|c| c == '[' || is_control(c)) {
+        let open = from + open;
+        let end = match line.as_bytes()[open] {
+            b'[' => color_end(line, open),
+            _ => Some(open + 1),
+        };
+        from = open + 1;
+        if let Some(end) = end {
+            clean.push_str(&line[kept..open]);
+            (kept, from, cut) = (end, end, true);
+        }
+    }
+    if !cut {
+        return Cow::Borrowed(line);
+    }
+    clean.push_str(&line[kept..]);
+    Cow::Owned(clean)
+}
+
+/// Returns where a color code that starts at a bracket ends.
+fn color_end(line: &str, open: usize) -> Option<usize> {
+    let rest = &line[open + 1..];
+    let digits = rest.trim_start_matches(is_digit);
+    (digits.len() < rest.len() && digits.starts_with('m')).then(|| line.len() - digits.len() + 1)
+}
