@@ -21,6 +21,8 @@ struct About {
     /// Folder of an image in which the change lies.
     folder: Option<String>,
     deleted: Vec<String>,
+    /// Number of written files: a tar that ends early does not say so.
+    written: usize,
 }
 
 impl Answer {
@@ -34,6 +36,7 @@ impl Answer {
                 .iter()
                 .map(|path| path.as_str().to_owned())
                 .collect(),
+            written: self.change.written.len(),
         };
         let mut tar = Builder::new(Vec::new());
         add(&mut tar, ABOUT, &serde_json::to_vec(&about)?, false)?;
@@ -66,6 +69,9 @@ impl Answer {
             }
         }
         let about = about.ok_or_else(|| io::Error::other(format!("it holds no `{ABOUT}`")))?;
+        if about.written != change.written.len() {
+            return Err(io::Error::other("not all of its files are there"));
+        }
         for name in &about.deleted {
             change.deleted.push(path(name)?);
         }
