@@ -67,17 +67,9 @@ fn files(dir: &Path) -> Result<FileTree, LoadError> {
     }
     Ok(files)
 }
-fn assemble(
-    id: TaskId,
-    files: &FileTree,
-    mut manifest: Manifest,
-    permits: &Permits,
-) -> Result<Task, LoadError> {
-    let kind = match (&manifest.own.workspace, &manifest.own.answer) {
-        (Some(_), _) => Kind::Workspace,
-        (None, Some(_)) => Kind::Folder,
-        (None, None) => Kind::Steps,
-    };
+
+/// Returns the network of a task's environment.
+fn network(kind: Kind, manifest: &mut Manifest, permits: &Permits) -> Network {
     // A sealed sandbox never has one.
     let network = match kind {
         Kind::Workspace => Network::None,
@@ -90,7 +82,21 @@ fn assemble(
                 .to_owned(),
         );
     }
-    let network = manifest.environment.network.unwrap_or(network);
+    manifest.environment.network.unwrap_or(network)
+}
+
+fn assemble(
+    id: TaskId,
+    files: &FileTree,
+    mut manifest: Manifest,
+    permits: &Permits,
+) -> Result<Task, LoadError> {
+    let kind = match (&manifest.own.workspace, &manifest.own.answer) {
+        (Some(_), _) => Kind::Workspace,
+        (None, Some(_)) => Kind::Folder,
+        (None, None) => Kind::Steps,
+    };
+    let network = network(kind, &mut manifest, permits);
     let compose = match files.get(compose::FILE) {
         Some(_) => Some(Compose::read(text(files, compose::FILE, NO_MANIFEST)?)?),
         None => None,
