@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(clap::Args)]
 pub(super) struct MakingArgs {
     /// Images at once
-    #[arg(long = "image-jobs", alias = "jobs", value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long = "image-jobs", value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     image_jobs: u16,
     /// Network of builds: `default` or `host`
     #[arg(long = "build-network", alias = "network", value_name = "NETWORK", default_value = "default", value_parser = ["default", "host"])]
