@@ -10,10 +10,11 @@
 //!   then takes 64 divided by the calls in a second, whatever a call alone takes;
 //! - `paced`: 64 callers, each calling so often that all of them make 500, 1000, 2000 calls
 //!   in a second: what the gateway adds to a call where the machine is not saturated;
-//! - `waiting`: 64 callers, and a provider that answers after 50 ms: always 64 in flight;
-//! - `chunks`: 64 streams of one chunk each 10 ms; from the moment at which the provider sends
+//! - `waiting`: 64 callers, and a provider that answers after 50 ms: always 64 in flight, in
+//!   whatever step they fall into;
+//! - `chunks`: 64 streams of one chunk each 20 ms, begun one after the other; from the moment at which the provider sends
 //!   a chunk to the moment at which the client has it;
-//! - `open`: memory of the gateway's process with 256 streams open.
+//! - `open`: memory of a new gateway's process with 256 streams open.
 //!
 //! Rounds of both kinds alternate, so that other load on the machine falls on both.
 
@@ -36,6 +37,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 const CALLERS: usize = 64;
+/// How long a provider takes that takes its time.
+const WAIT: Duration = Duration::from_millis(50);
+/// From one chunk of a stream to the next.
+const EVERY: Duration = Duration::from_millis(20);
 const REPLY: &str = r#"{"id":"chat-1","object":"chat.completion","created":1,"model":"served","choices":[{"index":0,"message":{"role":"assistant","content":"All good things come to those who wait."},"finish_reason":"stop"}],"usage":{"prompt_tokens":100,"completion_tokens":10,"total_tokens":110}}"#;
 
 /// A stream of bytes to a server.
@@ -65,7 +70,8 @@ async fn main() -> anyhow::Result<()> {
         table.push(row);
     }
     print(&table);
-    let (before, with) = bench.memory().await?;
+    drop(bench);
+    let (before, with) = Bench::open().await?.memory().await?;
     println!("\nopen: {before:.1} MB before, {with:.1} MB with 256 streams open");
     Ok(())
 }
@@ -249,27 +255,29 @@ impl Bench {
         match kind {
             Kind::Closed => self.closed(way, 300).await,
             Kind::Paced(rate) => self.paced(way, rate).await,
-            Kind::Waiting => self.calls(way, 40, "wait", None).await,
+            Kind::Waiting => self.calls(way, 40, "wait", WAIT, None).await,
             Kind::Chunks => self.chunks(way).await,
         }
     }
 
     async fn closed(&self, way: Way, each: usize) -> anyhow::Result<Figures> {
-        self.calls(way, each, "now", None).await
+        self.calls(way, each, "now", Duration::ZERO, None).await
     }
 
     async fn paced(&self, way: Way, rate: u32) -> anyhow::Result<Figures> {
         let every = Duration::from_secs(1) * CALLERS as u32 / rate;
         let each = (3 * rate) as usize / CALLERS;
-        self.calls(way, each, "now", Some(every)).await
+        self.calls(way, each, "now", every, Some(every)).await
     }
 
-    /// Makes calls, `each` by every caller, at once or at a pace.
+    /// Makes calls, `each` by every caller, one after the other or at a pace. The callers begin
+    /// one after the other within a time.
     async fn calls(
         &self,
         way: Way,
         each: usize,
         asked: &str,
+        within: Duration,
         every: Option<Duration>,
     ) -> anyhow::Result<Figures> {
         let request = Arc::new(request(asked, false));
@@ -286,14 +294,12 @@ impl Bench {
                 let caller = async move {
                     let mut times = Vec::with_capacity(each);
                     let mut buffer = Vec::new();
-                    let mut due = every.map(|every| {
-                        let first = every * index as u32 / CALLERS as u32;
-                        (tokio::time::Instant::from_std(begun) + first, every)
-                    });
+                    let first = begun + within * index as u32 / CALLERS as u32;
+                    let mut due = Some(tokio::time::Instant::from_std(first));
                     for _ in 0..each {
-                        if let Some((next, every)) = &mut due {
-                            tokio::time::sleep_until(*next).await;
-                            *next += *every;
+                        if let Some(next) = due {
+                            tokio::time::sleep_until(next).await;
+                            due = every.map(|every| next + every);
                         }
                         let called = Instant::now();
                         call(&mut wire, &request, &mut buffer).await?;
@@ -313,6 +319,7 @@ impl Bench {
         let begun = Instant::now();
         let mut readers = Vec::new();
         for _ in 0..CALLERS {
+            tokio::time::sleep(EVERY / 2).await;
             let mut wire = self.connect(way).await?;
             wire.write_all(&request).await?;
             let began = self.began;
@@ -435,7 +442,7 @@ async fn answer(State(began): State<Instant>, _headers: HeaderMap, body: Bytes) 
         return (json, REPLY).into_response();
     }
     if asks("wait") {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(WAIT).await;
         return (json, REPLY).into_response();
     }
     let is_endless = asks("hang");
@@ -449,8 +456,7 @@ async fn answer(State(began): State<Instant>, _headers: HeaderMap, body: Bytes) 
             return None;
         }
         if sent > 0 {
-            let pause = Duration::from_secs(every) + Duration::from_millis(10);
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(EVERY + Duration::from_secs(more)).await;
         }
         let text = match sent {
             sent if sent == last => "data: [DONE]\n\n".to_owned(),

@@ -98,11 +98,17 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["model/http"]),
     ("hyper", &["gateway/"]),
     ("hyper_util", &["gateway/"]),
+    ("indexmap", &["benchmark/swebench"]),
+    ("memchr", &["benchmark/swebench"]),
+    ("parquet", &["benchmark/"]),
+    ("regex", &["benchmark/swebench"]),
     ("rusqlite", &["archive/"]),
     ("rustls", &["model/http"]),
     ("seccompiler", &["sandbox/local"]),
     ("secrecy", &["model/http"]),
+    ("sha1", &["benchmark/patch.rs"]),
     ("tracing_subscriber", &["cli/logging.rs"]),
+    ("yaml_rust2", &["benchmark/swebench"]),
     ("zstd", &["archive/"]),
 ];
 

@@ -10,10 +10,15 @@ use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Pages of the write-ahead log after which it is written back to the database: the writer, and
+/// whoever waits for it, stands still meanwhile. The last pages of tables are written again and
+/// again, so a longer log makes it rarer and not much longer.
+const LOG_PAGES: u32 = 4000;
+
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// The tables of facts with the format that added each, in an order in which folding works.
-pub(super) const FACT_TABLES: [(&str, u32); 14] = [
+pub(super) const FACT_TABLES: [(&str, u32); 16] = [
     ("run", 1),
     ("run_end", 1),
     ("variant", 1),
@@ -22,6 +27,8 @@ pub(super) const FACT_TABLES: [(&str, u32); 14] = [
     ("proposal", 1),
     ("attempt_end", 1),
     ("evaluation", 1),
+    ("answer", 2),
+    ("regrade", 2),
     ("fault", 1),
     ("verdict", 1),
     ("call", 1),
@@ -155,7 +162,10 @@ fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
             "the database could not be switched to a write-ahead log"
         );
     }
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+    connection.execute_batch(&format!(
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+         PRAGMA wal_autocheckpoint = {LOG_PAGES};"
+    ))
 }
 
 /// An open database.

@@ -85,7 +85,9 @@ pub async fn check(
     let effort = effort.into();
     let mut rows = Vec::with_capacity(tasks.len());
     let mut running = futures_util::stream::iter(tasks.iter().enumerate())
-        .map(|(at, task)| async move { (at, check_task(sandbox, task, effort.times, cancel).await) })
+        .map(
+            |(at, task)| async move { (at, check_task(sandbox, task, effort.times, cancel).await) },
+        )
         .buffer_unordered(effort.jobs.max(1));
     while let Some((at, row)) = running.next().await {
         progress(&row);
@@ -167,13 +169,21 @@ fn differs(
 ) -> Option<(String, Side)> {
     let sides = [
         ("doing nothing", &before.0, nothing_done, Side::Nothing),
-        ("the reference solution", &before.1, reference, Side::Reference),
+        (
+            "the reference solution",
+            &before.1,
+            reference,
+            Side::Reference,
+        ),
     ];
     let side = sides.into_iter().find(|(_, before, now, _)| before != now);
     let (what, before, now, side) = side?;
     let said = |checked: &Checked| checked.reward().unwrap_or(f64::NAN);
     let (before, now) = (said(before), said(now));
-    Some((format!("{what} gets {before} once and {now} another time"), side))
+    Some((
+        format!("{what} gets {before} once and {now} another time"),
+        side,
+    ))
 }
 
 fn limits(task: &Task) -> Limits {

@@ -102,7 +102,14 @@ impl Checks {
 
     /// Takes new results in, those of tasks that could not be run left out: nothing is known
     /// of them.
-    pub fn take(&mut self, row: &CheckRow, task: &Task, image: Option<String>, times: u32, at_ms: i64) {
+    pub fn take(
+        &mut self,
+        row: &CheckRow,
+        task: &Task,
+        image: Option<String>,
+        times: u32,
+        at_ms: i64,
+    ) {
         if matches!(row.nothing_done, Checked::NotRun(_)) {
             return;
         }

@@ -51,7 +51,8 @@ impl Compose {
             Some(_) | None => return Err(invalid("services", "is missing, or no table")),
         };
         for name in names(root) {
-            if !["services", "version", "name"].contains(&name.as_str()) && !name.starts_with("x-") {
+            if !["services", "version", "name"].contains(&name.as_str()) && !name.starts_with("x-")
+            {
                 return Err(unsupported(&name, format!("`{name}`")));
             }
         }
@@ -63,7 +64,10 @@ impl Compose {
         match services.get(&key("main")) {
             Some(Yaml::Hash(main)) => service(main),
             Some(Yaml::Null) => Ok(Self::default()),
-            Some(_) | None => Err(invalid("services.main", "is missing: it is where an agent works")),
+            Some(_) | None => Err(invalid(
+                "services.main",
+                "is missing: it is where an agent works",
+            )),
         }
     }
 }
@@ -101,18 +105,26 @@ fn build(at: &str, value: &Yaml) -> Result<(String, String), LoadError> {
             }
             let part = |name: &str| {
                 let value = parts.get(&key(name));
-                value.map(|value| plain(&format!("{at}.{name}"), value)).transpose()
+                value
+                    .map(|value| plain(&format!("{at}.{name}"), value))
+                    .transpose()
             };
             (part("context")?, part("dockerfile")?)
         }
         value => (Some(plain(at, value)?), None),
     };
-    let context = context.filter(|context| !is_given(context)).unwrap_or_default();
+    let context = context
+        .filter(|context| !is_given(context))
+        .unwrap_or_default();
     let context = context.trim_start_matches("./").trim_matches('/');
     let context = if context == "." { "" } else { context };
     let recipe = recipe.unwrap_or_else(|| "Dockerfile".to_owned());
     let recipe = recipe.trim_start_matches("./").to_owned();
-    if context.split('/').chain(recipe.split('/')).any(|part| part == "..") {
+    if context
+        .split('/')
+        .chain(recipe.split('/'))
+        .any(|part| part == "..")
+    {
         return Err(invalid(at, "leaves `environment/`"));
     }
     Ok((context.to_owned(), recipe))
@@ -151,7 +163,10 @@ fn plain(at: &str, value: &Yaml) -> Result<String, LoadError> {
         return Err(invalid(at, "is no plain value"));
     };
     if text.contains("${") && !is_given(&text) {
-        return Err(unsupported(at, format!("`{text}`, a value from this machine,")));
+        return Err(unsupported(
+            at,
+            format!("`{text}`, a value from this machine,"),
+        ));
     }
     Ok(text)
 }
@@ -167,7 +182,12 @@ fn text(value: &Yaml) -> Option<String> {
 
 /// Returns whether a text is a variable that Harbor sets.
 fn is_given(text: &str) -> bool {
-    ["${CONTEXT_DIR}", "${MAIN_IMAGE_NAME}", "${PREBUILT_IMAGE_NAME}"].contains(&text)
+    [
+        "${CONTEXT_DIR}",
+        "${MAIN_IMAGE_NAME}",
+        "${PREBUILT_IMAGE_NAME}",
+    ]
+    .contains(&text)
 }
 
 fn only_waits(value: &Yaml) -> bool {
@@ -183,7 +203,8 @@ fn all_given(value: &Yaml) -> bool {
         return false;
     };
     entries.iter().all(|entry| {
-        text(entry).is_some_and(|entry| entry.starts_with("${HOST_") && entry.contains("_LOGS_PATH}"))
+        text(entry)
+            .is_some_and(|entry| entry.starts_with("${HOST_") && entry.contains("_LOGS_PATH}"))
     })
 }
 
@@ -230,11 +251,17 @@ mod tests {
                     - A=b=c\n      - N=1\n    working_dir: /srv\n    user: 1000\n    \
                     container_name: x\n    volumes:\n      - ${HOST_VERIFIER_LOGS_PATH}:/logs/verifier\n";
         let compose = Compose::read(text).expect("one container can do it");
-        assert_eq!(compose.build, Some((String::new(), "Dockerfile.main".to_owned())));
+        assert_eq!(
+            compose.build,
+            Some((String::new(), "Dockerfile.main".to_owned()))
+        );
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(compose.env, [pair("A", "b=c"), pair("N", "1")]);
         assert_eq!(compose.workdir.as_deref(), Some("/srv"));
-        assert_eq!((compose.user.as_deref(), compose.image), (Some("1000"), None));
+        assert_eq!(
+            (compose.user.as_deref(), compose.image),
+            (Some("1000"), None)
+        );
         let text = "services:\n  main:\n    image: debian:12\n    environment: { A: 1, B: true }\n";
         let compose = Compose::read(text).expect("one container can do it");
         assert_eq!(compose.image.as_deref(), Some("debian:12"));
@@ -250,7 +277,10 @@ mod tests {
             ("- a", "holds no table"),
             ("version: 3", "`services`: is missing"),
             ("services: { web: {} }", "several services (`web`)"),
-            ("services: { main: {}, db: {}, cache: {} }", "several services (`db`, `cache`)"),
+            (
+                "services: { main: {}, db: {}, cache: {} }",
+                "several services (`db`, `cache`)",
+            ),
             ("services: { main: 3 }", "`services.main`: is missing"),
             ("services: { main: {} }\nvolumes: { a: }", "`volumes`"),
             ("services: { main: { privileged: true } }", "`privileged`"),
@@ -258,12 +288,30 @@ mod tests {
             ("services: { main: { volumes: ['/:/host'] } }", "`volumes`"),
             ("services: { main: { command: 'nginx' } }", "`command`"),
             ("services: { main: { depends_on: [db] } }", "`depends_on`"),
-            ("services: { main: { network_mode: host } }", "`network_mode`"),
-            ("services: { main: { build: { context: ., target: x } } }", "`target`"),
-            ("services: { main: { build: ../.. } }", "leaves `environment/`"),
-            ("services: { main: { environment: [HOME] } }", "`HOME`, a value from this machine"),
-            ("services: { main: { environment: { K: '${API_KEY}' } } }", "`${API_KEY}`"),
-            ("services: { main: { environment: 3 } }", "neither a table nor a list"),
+            (
+                "services: { main: { network_mode: host } }",
+                "`network_mode`",
+            ),
+            (
+                "services: { main: { build: { context: ., target: x } } }",
+                "`target`",
+            ),
+            (
+                "services: { main: { build: ../.. } }",
+                "leaves `environment/`",
+            ),
+            (
+                "services: { main: { environment: [HOME] } }",
+                "`HOME`, a value from this machine",
+            ),
+            (
+                "services: { main: { environment: { K: '${API_KEY}' } } }",
+                "`${API_KEY}`",
+            ),
+            (
+                "services: { main: { environment: 3 } }",
+                "neither a table nor a list",
+            ),
             ("services: { main: { image: [a] } }", "is no plain value"),
         ] {
             let error = Compose::read(text).map_err(|error| error.sentence());

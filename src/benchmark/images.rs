@@ -65,7 +65,10 @@ impl Needed {
 pub fn needed<'a>(tasks: impl IntoIterator<Item = &'a Arc<Task>>) -> Vec<Needed> {
     let mut all: BTreeMap<String, Needed> = BTreeMap::new();
     for task in tasks {
-        let recipes = task.recipes.iter().map(|recipe| (&recipe.image, Some(recipe)));
+        let recipes = task
+            .recipes
+            .iter()
+            .map(|recipe| (&recipe.image, Some(recipe)));
         let verifiers = task.verifier_images();
         let named = task.image.iter().chain(verifiers).map(|name| (name, None));
         for (name, recipe) in recipes.chain(named) {
@@ -141,7 +144,10 @@ async fn make(
         )));
     }
     if !making.pull {
-        return Ok(Made::Failed(format!("the image `{}` is not there", needed.name)));
+        return Ok(Made::Failed(format!(
+            "the image `{}` is not there",
+            needed.name
+        )));
     }
     store::pull(engine, &needed.name, line).await?;
     Ok(Made::Pulled)

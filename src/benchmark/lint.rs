@@ -69,7 +69,10 @@ fn verifier(step: &Step, findings: &mut Vec<Finding>) {
 
 fn artifacts(step: &Step, findings: &mut Vec<Finding>) {
     let inside = |inner: &str, outer: &str| {
-        inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
+        inner == outer
+            || inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.starts_with('/'))
     };
     for (index, artifact) in step.artifacts.iter().enumerate() {
         let source = artifact.source.as_str();
@@ -124,7 +127,10 @@ fn dockerfile(path: &str, text: &str, findings: &mut Vec<Finding>) {
     for (number, line) in text.lines().enumerate() {
         let place = format!("{path}:{}", number + 1);
         let words: Vec<&str> = line.split_whitespace().collect();
-        if words.first().is_some_and(|word| word.eq_ignore_ascii_case("FROM")) {
+        if words
+            .first()
+            .is_some_and(|word| word.eq_ignore_ascii_case("FROM"))
+        {
             let image = words.iter().skip(1).find(|word| !word.starts_with("--"));
             if let Some(image) = image
                 && *image != "scratch"
@@ -137,7 +143,10 @@ fn dockerfile(path: &str, text: &str, findings: &mut Vec<Finding>) {
                     what: format!("`{image}` may be another image tomorrow"),
                 });
             }
-            if let Some(at) = words.iter().position(|word| word.eq_ignore_ascii_case("AS")) {
+            if let Some(at) = words
+                .iter()
+                .position(|word| word.eq_ignore_ascii_case("AS"))
+            {
                 stages.extend(words.get(at + 1).map(|name| (*name).to_owned()));
             }
         }
@@ -153,7 +162,9 @@ fn dockerfile(path: &str, text: &str, findings: &mut Vec<Finding>) {
 
 /// Returns a package that `pip install` in a line takes without a version.
 fn unpinned(line: &str) -> Option<&str> {
-    let (_, rest) = line.split_once("pip install").or_else(|| line.split_once("pip3 install"))?;
+    let (_, rest) = line
+        .split_once("pip install")
+        .or_else(|| line.split_once("pip3 install"))?;
     let rest = rest.split(['&', ';', '|']).next().unwrap_or(rest);
     let mut words = rest.split_whitespace();
     while let Some(word) = words.next() {
@@ -175,8 +186,14 @@ fn unpinned(line: &str) -> Option<&str> {
 
 fn script(path: &str, text: &str, findings: &mut Vec<Finding>) {
     const INSTALLS: [&str; 8] = [
-        "pip install", "pip3 install", "apt-get install", "apt install", "apk add", "npm install",
-        "uv pip install", "conda install",
+        "pip install",
+        "pip3 install",
+        "apt-get install",
+        "apt install",
+        "apk add",
+        "npm install",
+        "uv pip install",
+        "conda install",
     ];
     const FETCHES: [&str; 5] = ["curl ", "wget ", "git clone", "uvx ", "uv run --with"];
     for (number, line) in text.lines().enumerate() {
@@ -202,7 +219,10 @@ fn script(path: &str, text: &str, findings: &mut Vec<Finding>) {
             findings.push(Finding {
                 rule: "verifier-network-download",
                 place,
-                what: format!("`{}` while grading: an outage counts as a wrong answer", found.trim()),
+                what: format!(
+                    "`{}` while grading: an outage counts as a wrong answer",
+                    found.trim()
+                ),
             });
         }
     }
@@ -303,7 +323,10 @@ mod tests {
         }
         for (line, package) in [
             ("RUN pip install flask", Some("flask")),
-            ("RUN pip install --no-cache-dir 'flask>=1' && x", Some("flask>=1")),
+            (
+                "RUN pip install --no-cache-dir 'flask>=1' && x",
+                Some("flask>=1"),
+            ),
             ("RUN pip install flask==1.0 -r requirements.txt .", None),
             ("RUN pip install git+https://x.org/y", None),
             ("RUN apt-get install flask", None),

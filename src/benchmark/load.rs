@@ -36,7 +36,8 @@ pub(super) fn load(dir: &Path, permits: &Permits) -> Result<Task, LoadError> {
     let manifest = Manifest::read(text(&files, "task.toml", NO_MANIFEST)?, permits)?;
     refuse_foreign(&files)?;
     let own = &manifest.own;
-    if (own.workspace.is_some() || own.answer.is_some()) && files.get("tests/Dockerfile").is_some() {
+    if (own.workspace.is_some() || own.answer.is_some()) && files.get("tests/Dockerfile").is_some()
+    {
         return Err(LoadError::Unsupported {
             spot: Spot::file("tests/Dockerfile"),
             what: "a verifier with an image of its own".to_owned(),
@@ -200,7 +201,9 @@ fn image(
     }
     let build = compose.and_then(|compose| compose.build.as_ref());
     let (folder, dockerfile) = match build {
-        Some((context, dockerfile)) if context.is_empty() => ("environment".to_owned(), dockerfile.as_str()),
+        Some((context, dockerfile)) if context.is_empty() => {
+            ("environment".to_owned(), dockerfile.as_str())
+        }
         Some((context, dockerfile)) => (format!("environment/{context}"), dockerfile.as_str()),
         None => ("environment".to_owned(), "Dockerfile"),
     };
@@ -590,9 +593,18 @@ mod tests {
             ("steps/one/workdir/z", "9"),
         ];
         for (files, hash) in [
-            (&plain[..], "17f3f02cc0cfc986d91d68d805138182aeb8372b71b93e0a56002e35ac74a054"),
-            (&ignored, "5203ea327310866e40f2be97616572a824e909ef5347e437e0039f4e2899a1fd"),
-            (&harbor, "3e8a928582289aaa31da9dfd44ed12d869e7aa77b078af7da0ae559c59186a4f"),
+            (
+                &plain[..],
+                "17f3f02cc0cfc986d91d68d805138182aeb8372b71b93e0a56002e35ac74a054",
+            ),
+            (
+                &ignored,
+                "5203ea327310866e40f2be97616572a824e909ef5347e437e0039f4e2899a1fd",
+            ),
+            (
+                &harbor,
+                "3e8a928582289aaa31da9dfd44ed12d869e7aa77b078af7da0ae559c59186a4f",
+            ),
         ] {
             assert_eq!(digest(files), format!("sha256:{hash}"));
         }

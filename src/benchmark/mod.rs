@@ -19,6 +19,7 @@ mod folder;
 mod glob;
 pub mod images;
 mod judge;
+mod kept;
 mod lint;
 mod load;
 mod manifest;

@@ -101,9 +101,10 @@ impl<'a> Section<'a> {
             .as_array()
             .ok_or_else(|| self.wrong_type(key, "a list of tables", value))?;
         let section = |(index, item): (usize, &'a Spanned<DeValue<'a>>)| {
-            let table = item.get_ref().as_table().ok_or_else(|| {
-                self.wrong_type(key, "a list of tables", item)
-            })?;
+            let table = item
+                .get_ref()
+                .as_table()
+                .ok_or_else(|| self.wrong_type(key, "a list of tables", item))?;
             Ok(self.section_of(key, index, table))
         };
         list.iter().enumerate().map(section).collect()
@@ -244,8 +245,14 @@ impl<'a> Section<'a> {
     /// Refuses a network that is asked for by name.
     pub(super) fn refuse_network(&self, todo: &'static str) -> Result<(), LoadError> {
         for (key, asks) in [
-            ("network_mode", self.string("network_mode")? == Some("public")),
-            ("allow_internet", self.boolean("allow_internet")? == Some(true)),
+            (
+                "network_mode",
+                self.string("network_mode")? == Some("public"),
+            ),
+            (
+                "allow_internet",
+                self.boolean("allow_internet")? == Some(true),
+            ),
         ] {
             if asks {
                 return Err(self.unsupported(key, "a network", todo));

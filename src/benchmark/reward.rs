@@ -26,7 +26,10 @@ pub(super) struct Reward {
 /// Reads the reward from the files that the verifier left in `/logs/verifier`.
 pub(super) fn read(files: &FileTree) -> Result<Reward, String> {
     for (name, parse) in [
-        ("reward.json", from_json as fn(&str) -> Result<Rewards, String>),
+        (
+            "reward.json",
+            from_json as fn(&str) -> Result<Rewards, String>,
+        ),
         ("reward.txt", from_text),
     ] {
         let Some(file) = files.get(name) else {

@@ -107,11 +107,7 @@ impl Common<'_> {
         })
     }
 
-    fn step(
-        &self,
-        step: &manifest::Step,
-        recipes: &mut Vec<Recipe>,
-    ) -> Result<Step, LoadError> {
+    fn step(&self, step: &manifest::Step, recipes: &mut Vec<Recipe>) -> Result<Step, LoadError> {
         let Manifest {
             agent,
             environment,

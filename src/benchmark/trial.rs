@@ -327,7 +327,10 @@ impl Trial<'_> {
             };
             let ended = self.sandbox.run(spec, self.cancel.clone()).await?;
             if ended.exit != Exit::Code(0) {
-                tracing::warn!(job = self.job, "a command between agent and verifier failed");
+                tracing::warn!(
+                    job = self.job,
+                    "a command between agent and verifier failed"
+                );
             }
             taken = ended.taken;
             states.extend(ended.state);
@@ -439,7 +442,8 @@ impl Trial<'_> {
 /// Makes the script of a verifier's own image executable, as Harbor does.
 const EXECUTABLE: &str = "[ -x /tests/test.sh ] || chmod +x /tests/test.sh";
 /// Runs a step's setup as Harbor does.
-const SETUP: &str = "if command -v bash >/dev/null 2>&1; then bash ./setup.sh; else sh ./setup.sh; fi";
+const SETUP: &str =
+    "if command -v bash >/dev/null 2>&1; then bash ./setup.sh; else sh ./setup.sh; fi";
 
 impl TrialEnd {
     fn add(&mut self, step: &Step, played: &Played) {
@@ -502,19 +506,17 @@ fn sources(step: &Step) -> Vec<String> {
 
 /// Returns an artifact as it is put to its own place in a verifier's sandbox. A folder is
 /// made anew there, as Harbor empties it first.
-fn carried(
-    step: &Step,
-    source: &str,
-    taken: &Taken,
-    writable: &mut Vec<String>,
-) -> Option<Placed> {
+fn carried(step: &Step, source: &str, taken: &Taken, writable: &mut Vec<String>) -> Option<Placed> {
     let (parent, name) = source.rsplit_once('/')?;
     match taken.found {
         Found::Nothing => return None,
         Found::File => {}
         Found::Folder => writable.push(source.to_owned()),
     }
-    let rules = step.artifacts.iter().find(|artifact| artifact.source == source);
+    let rules = step
+        .artifacts
+        .iter()
+        .find(|artifact| artifact.source == source);
     let mut files = FileTree::new();
     for (path, file) in taken.files.files.iter() {
         let inner = path.as_str().strip_prefix(name).unwrap_or_default();
@@ -561,7 +563,9 @@ fn total(given: &[Rewards], strategy: Strategy) -> Result<f64, String> {
             }
             #[expect(clippy::cast_precision_loss, reason = "steps are few")]
             let count = several.len() as f64;
-            sums.into_iter().map(|(key, sum)| (key, sum / count)).collect()
+            sums.into_iter()
+                .map(|(key, sum)| (key, sum / count))
+                .collect()
         }
     };
     reward::single(&rewards).map_err(|why| format!("the verifier's rewards {why}"))
@@ -597,9 +601,15 @@ mod tests {
     #[test]
     fn a_gate_wants_every_key() {
         let gates = [("reward".to_owned(), 0.5), ("speed".to_owned(), 2.0)];
-        assert!(!below_gate(&rewards(&[("reward", 0.5), ("speed", 2.0)]), &gates));
+        assert!(!below_gate(
+            &rewards(&[("reward", 0.5), ("speed", 2.0)]),
+            &gates
+        ));
         assert!(below_gate(&rewards(&[("reward", 0.5)]), &gates));
-        assert!(below_gate(&rewards(&[("reward", 0.4), ("speed", 2.0)]), &gates));
+        assert!(below_gate(
+            &rewards(&[("reward", 0.4), ("speed", 2.0)]),
+            &gates
+        ));
         assert!(!below_gate(&rewards(&[]), &[]));
     }
 }

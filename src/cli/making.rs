@@ -87,18 +87,20 @@ pub(super) async fn prepare_for_run<'a>(
         pull: true,
     };
     let made = prepare_all(ui, &engine, &needed, &making).await;
-    let failed = needed.iter().zip(made).find_map(|(needed, made)| match made {
-        Made::Failed(why) => Some((needed, why)),
-        Made::There | Made::Built | Made::Pulled => None,
-    });
+    let failed = needed
+        .iter()
+        .zip(made)
+        .find_map(|(needed, made)| match made {
+            Made::Failed(why) => Some((needed, why)),
+            Made::There | Made::Built | Made::Pulled => None,
+        });
     let Some((needed, why)) = failed else {
         return Ok(());
     };
     let task = needed.tasks.first().map_or("", String::as_str);
-    Err(anyhow!("{why}"))
-        .hint(format!(
-            "the task `{task}` needs it; `dgm bench images build {}` makes images, with \
+    Err(anyhow!("{why}")).hint(format!(
+        "the task `{task}` needs it; `dgm bench images build {}` makes images, with \
              `--build-network host` where containers have no network of their own",
-            benchmark.display()
-        ))
+        benchmark.display()
+    ))
 }

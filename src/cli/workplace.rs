@@ -2,10 +2,11 @@
 //! and the folder for sockets and caches of this archive.
 
 use super::error::{Hint as _, usage};
-use crate::agent::Place;
+use super::init::config_error;
 use super::ui::Ui;
+use crate::agent::Place;
 use crate::benchmark::{Checks, Permits, Standing, Suite, Task};
-use crate::config::{Backend, Settings, Unchecked};
+use crate::config::{Backend, Settings, Split, Unchecked};
 use crate::model::{ModelSettings, Price};
 use crate::sandbox::Sandbox;
 use crate::sandbox::docker::DockerSandbox;
@@ -104,7 +105,9 @@ pub(super) fn unchecked(ui: Ui, settings: &Settings, suite: &mut Suite) {
         }
         Unchecked::Skip => {
             suite.tasks.retain(|task| is_good(task));
-            ui.warn(&format!("{count} tasks that {check} has not found good are left out"));
+            ui.warn(&format!(
+                "{count} tasks that {check} has not found good are left out"
+            ));
         }
     }
 }
@@ -120,6 +123,16 @@ pub(super) fn load_suite(folder: &Path, permits: &Permits) -> anyhow::Result<Sui
         );
     }
     Ok(suite)
+}
+
+/// Loads the benchmark of a configuration in the file of that name, and takes out of it what
+/// is held out.
+pub(super) fn load_split(settings: &Settings, file: &str) -> anyhow::Result<Split> {
+    let suite = load_suite(&settings.benchmark, &settings.permits)?;
+    let folder = settings.holdout_folder();
+    let load = |folder: PathBuf| load_suite(&folder, &settings.permits);
+    let other = folder.map(load).transpose()?;
+    config_error(settings.split(suite, other), file)
 }
 
 /// Reads a benchmark, whether or not its tasks can run.

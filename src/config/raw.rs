@@ -14,6 +14,9 @@ pub struct Raw {
     pub seed_agent: Option<PathBuf>,
     /// Where the tasks are.
     pub benchmark: RawBenchmark,
+    /// Another way to write `[benchmark.holdout]`; [`parse`](super::parse) moves it there.
+    #[serde(default, skip_serializing)]
+    pub bench: RawBench,
     /// Stages of evaluation, in order.
     pub stages: Vec<RawStage>,
     /// The loop.
@@ -42,6 +45,32 @@ pub struct RawBenchmark {
     /// `warn`, `skip` or `allow`.
     #[serde(default = "unchecked")]
     pub unchecked: String,
+    /// Tasks that nothing of an evolution sees.
+    #[serde(default)]
+    pub holdout: Option<RawHoldout>,
+}
+
+/// `[bench]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawBench {
+    /// As in `[benchmark.holdout]`.
+    #[serde(default)]
+    pub holdout: Option<RawHoldout>,
+}
+
+/// `[benchmark.holdout]`: `tasks`, `subset`, `count`, or all of another benchmark.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawHoldout {
+    /// Folder of another benchmark; relative to the archive.
+    pub path: Option<PathBuf>,
+    /// Names of tasks, or patterns.
+    pub tasks: Option<Vec<String>>,
+    /// Name of a published list of tasks.
+    pub subset: Option<String>,
+    /// Number of tasks, drawn by their names.
+    pub count: Option<usize>,
 }
 
 fn unchecked() -> String {

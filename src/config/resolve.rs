@@ -78,7 +78,9 @@ pub struct Settings {
     pub engine: EngineSettings,
     /// A model per role, in the order of [`Role::ALL`].
     pub models: [ModelSettings; 3],
-    raw: Raw,
+    pub(super) raw: Raw,
+    /// What paths are relative to.
+    pub(super) dir: PathBuf,
     selection: Selection,
     admission: Admission,
 }
@@ -148,6 +150,7 @@ impl Settings {
                 model(Role::Solve, &raw.models.solve)?,
             ],
             raw,
+            dir: dir.to_owned(),
             selection,
             admission,
         })
@@ -462,7 +465,7 @@ fn stage_tasks(
     }
 }
 
-fn unusable_task(name: &str, suite: &Suite) -> String {
+pub(super) fn unusable_task(name: &str, suite: &Suite) -> String {
     if let Some((_, why)) = suite.refused.iter().find(|(refused, _)| refused == name) {
         return format!("names `{name}`, which cannot run: {}", why.sentence());
     }
@@ -483,7 +486,13 @@ fn unusable_task(name: &str, suite: &Suite) -> String {
 
 /// Parts of names that say that a value is a secret.
 const SECRET: [&str; 7] = [
-    "KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH",
+    "KEY",
+    "TOKEN",
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "CREDENTIAL",
+    "AUTH",
 ];
 
 /// Returns what tasks may have. Keys are never among it: a sandbox sees none.

@@ -6,19 +6,19 @@
 use super::Budgets;
 use super::books::ChannelBooks;
 use super::event::Event;
+use super::inbox::{Inbox, MOST_EVENTS};
 use super::record::Recorder;
 use crate::archive::Writer;
-use crate::domain::{CallSettlement, Fact, RunEnd, RunId, RunStart, VariantId};
+use crate::domain::{CallSettlement, Fact, Purpose, RunEnd, RunId, RunStart, VariantId};
 use crate::model::Books;
 use crate::policy::EvalPolicy;
 use crate::sys::clock::now_ms;
 use anyhow::Context as _;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-
-/// Events that are recorded in one transaction.
-const BATCH: usize = 256;
+use tokio::time::Instant;
 
 /// Books that are open; [`Desk::close`] ends them in order.
 #[must_use = "books that are not closed look like those of a process that crashed"]
@@ -29,6 +29,14 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// Returns the desk with the traffic of calls kept, or not.
+    pub fn keeping_traffic(self, keeps_traffic: bool) -> Self {
+        Self {
+            books: self.books.keeping_traffic(keeps_traffic),
+            ..self
+        }
+    }
+
     /// Begins a run of calls by hand, under the archive's budget for all its runs. Each settlement is sent to `told` when it is recorded.
     pub fn open(
         writer: Writer,
@@ -44,7 +52,13 @@ impl Desk {
                 .last()
                 .map_or(1, |(start, _)| start.run.0 + 1),
         );
-        let policy = Arc::new(EvalPolicy::further(&lineage, VariantId::SEED, &[], 0));
+        let policy = Arc::new(EvalPolicy::missing(
+            &lineage,
+            VariantId::SEED,
+            Purpose::Extra,
+            &[],
+            0,
+        ));
         let (progress, _nobody) = mpsc::unbounded_channel();
         let mut recorder = Recorder::new(writer, lineage, run, policy, 0, budgets, progress);
         recorder.record(vec![Fact::RunStarted(RunStart {
@@ -57,10 +71,14 @@ impl Desk {
             at_ms: now_ms(),
         })])?;
         let (sender, events) = mpsc::unbounded_channel();
+        let runtime = Handle::current();
         Ok(Self {
             books: ChannelBooks::new(sender),
             run,
-            recording: tokio::spawn(record(recorder, events, told)),
+            // A thread of its own: it waits for the disk, and others need not.
+            recording: tokio::task::spawn_blocking(move || {
+                runtime.block_on(record(recorder, events, told))
+            }),
         })
     }
 
@@ -82,25 +100,38 @@ impl Desk {
     }
 }
 
+/// Records what comes until nobody can send any more.
 async fn record(
     mut recorder: Recorder,
     mut events: mpsc::UnboundedReceiver<Event>,
     told: mpsc::UnboundedSender<CallSettlement>,
 ) -> anyhow::Result<Recorder> {
-    let mut batch = Vec::new();
-    while events.recv_many(&mut batch, BATCH).await > 0 {
-        let settled: Vec<CallSettlement> = batch
+    let (mut inbox, mut batch) = (Inbox::default(), Vec::new());
+    loop {
+        let more = events.recv_many(&mut batch, MOST_EVENTS);
+        let came = match inbox.due() {
+            Some(due) => tokio::time::timeout_at(due, more).await.ok(),
+            None => Some(more.await),
+        };
+        let now = match came {
+            // Time is up, or nobody is left.
+            None | Some(0) => inbox.flush(),
+            Some(_) => inbox.take(&mut batch, Instant::now(), recorder.has_waiting()),
+        };
+        let settled: Vec<CallSettlement> = now
             .iter()
             .filter_map(|event| match event {
-                Event::Settle(settlement, _, _) => Some(settlement.clone()),
+                Event::Settle(settlement, ..) => Some(settlement.clone()),
                 Event::Intend(..) | Event::Proposed { .. } => None,
             })
             .collect();
-        recorder.handle(std::mem::take(&mut batch))?;
+        recorder.handle(now)?;
         for settlement in settled {
             // Nobody has to listen.
             drop(told.send(settlement));
         }
+        if came == Some(0) {
+            return Ok(recorder);
+        }
     }
-    Ok(recorder)
 }

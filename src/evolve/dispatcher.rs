@@ -5,6 +5,7 @@
 use super::budget::Exhausted;
 use super::ends::Ended;
 use super::event::{Event, JobEnd};
+use super::inbox::{Inbox, MOST_EVENTS};
 use super::plan::{JobKey, Step, Volatile, plan};
 use super::providers::Providers;
 use super::record::Recorder;
@@ -25,9 +26,6 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-/// Events that are recorded in one transaction at most: each transaction waits for the disk.
-const MOST_EVENTS: usize = 1024;
 
 /// Everything an engine is made of.
 pub struct Parts {
@@ -213,12 +211,16 @@ impl Engine {
     }
 
     async fn dispatch(&mut self) -> anyhow::Result<Finished> {
-        let mut batch = Vec::new();
+        let (mut inbox, mut batch) = (Inbox::default(), Vec::new());
+        // Whether there may be something to decide: calls alone change no plan.
+        let mut is_stale = true;
         let mut stopped = None;
         let mut killed_at: Option<Instant> = None;
         loop {
             self.check_replay()?;
-            self.recorder.judge_finished()?;
+            if is_stale {
+                self.recorder.judge_finished()?;
+            }
             self.heed_providers();
             if self.exhausted.is_none() && self.shutdown.level() == Level::Run {
                 self.exhausted = self.used_up();
@@ -226,10 +228,11 @@ impl Engine {
                     self.shutdown.escalate();
                 }
             }
-            if self.shutdown.level() == Level::Run && self.ending.is_none() {
+            if is_stale && self.shutdown.level() == Level::Run && self.ending.is_none() {
                 stopped = self.start_jobs()?;
             }
-            if self.jobs.is_empty() && self.events.is_empty() {
+            is_stale = true;
+            if self.jobs.is_empty() && self.events.is_empty() && inbox.is_empty() {
                 if let Some(finished) = self.ending.take() {
                     return Ok(finished);
                 }
@@ -252,14 +255,22 @@ impl Engine {
             let draining = self.shutdown.level() > Level::Run;
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, MOST_EVENTS) => {
-                    self.recorder.handle(std::mem::take(&mut batch))?;
+                    is_stale = !batch.iter().all(Event::is_of_a_call);
+                    let is_awaited = self.recorder.has_waiting();
+                    let now = inbox.take(&mut batch, Instant::now(), is_awaited);
+                    self.recorder.handle(now)?;
+                }
+                () = sleep_until(inbox.due()), if inbox.due().is_some() => {
+                    is_stale = false;
+                    self.recorder.handle(inbox.flush())?;
                 }
                 Some(ended) = self.jobs.join_next_with_id() => {
                     // Events that the job sent before it ended are recorded first.
                     while let Ok(event) = self.events.try_recv() {
                         batch.push(event);
                     }
-                    self.recorder.handle(std::mem::take(&mut batch))?;
+                    let now = inbox.take(&mut batch, Instant::now(), true);
+                    self.recorder.handle(now)?;
                     // What was asked and not recorded makes what a job ends with worthless.
                     self.check_replay()?;
                     self.end(ended)?;
@@ -380,6 +391,21 @@ impl Engine {
                         Started {
                             job,
                             purpose: Some(purpose),
+                            execution,
+                        },
+                    );
+                }
+                Step::Regrade(key) => {
+                    let job = JobKey::Regrade(key.clone());
+                    let execution = self.recorder.next_execution(job.clone());
+                    let run = self.starter.regrade(&self.recorder, key, execution)?;
+                    let handle = self.jobs.spawn(run);
+                    let purpose = None;
+                    self.started(
+                        handle.id(),
+                        Started {
+                            job,
+                            purpose,
                             execution,
                         },
                     );

@@ -3,7 +3,7 @@
 use super::gates::GateEnd;
 use super::plan::JobKey;
 use crate::domain::{CallId, CallSettlement, FileTree, Proposal, Purpose, VariantId};
-use crate::evaluate::EvaluateEnd;
+use crate::evaluate::{EvaluateEnd, RegradeEnd};
 use crate::model::{Denied, Intent, Traffic};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -23,6 +23,13 @@ pub(super) enum Event {
     },
 }
 
+impl Event {
+    /// Returns whether it is about a model call, and nothing else.
+    pub(super) fn is_of_a_call(&self) -> bool {
+        matches!(self, Self::Intend(..) | Self::Settle(..))
+    }
+}
+
 /// How a job ended.
 pub(super) struct JobEnd {
     pub job: JobKey,
@@ -39,6 +46,7 @@ pub(super) struct JobEnd {
 pub(super) enum End {
     Evaluated(Purpose, Box<EvaluateEnd>),
     Improved(Box<ImproveEnd>),
+    Regraded(Box<RegradeEnd>),
 }
 
 /// How an attempt ended, before anything of it is recorded.

@@ -27,7 +27,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 /// What is said of a stream that ends too early.
 pub(super) const CUT: &str = "the stream ended before the answer did";
 /// Time for what is still to come of a stream that has said all but what it used.
-const AFTERMATH: Duration = Duration::from_secs(5);
+const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// The events of one streamed reply, as the provider sent them, to the last: `[DONE]` in Chat
 /// Completions, `message_stop` in Messages. Nothing follows an error.

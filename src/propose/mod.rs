@@ -96,7 +96,7 @@ pub fn render_exchange(bytes: &[u8]) -> String {
         let message: Value = serde_json::from_str(line).unwrap_or(Value::Null);
         match (message["role"].as_str(), message["content"].as_str()) {
             (Some(role), Some(content)) => {
-                text.push_str(&format!("[{role}]\n{}\n\n", content.trim_end()));
+                text.extend(["[", role, "]\n", content.trim_end(), "\n\n"]);
             }
             // What is not an exchange is shown as it is.
             _ => {

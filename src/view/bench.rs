@@ -91,7 +91,10 @@ pub fn images_text(images: &[Image], style: Style) -> String {
             name.to_owned(),
             image.source.clone(),
             image.size.map(size).unwrap_or_default(),
-            image.tasks.map(|tasks| tasks.to_string()).unwrap_or_default(),
+            image
+                .tasks
+                .map(|tasks| tasks.to_string())
+                .unwrap_or_default(),
             id,
         ];
         table.row(cells, ink);
@@ -101,7 +104,10 @@ pub fn images_text(images: &[Image], style: Style) -> String {
         1 => "1 image".to_owned(),
         count => format!("{count} images"),
     };
-    let summary = format!("{count}, at most {} on disk: what they share is counted in each", size(total));
+    let summary = format!(
+        "{count}, at most {} on disk: what they share is counted in each",
+        size(total)
+    );
     finish(&table, &[], &summary, style)
 }
 

@@ -66,7 +66,7 @@ impl Asked {
                     name,
                     format!(
                         "{who}: answered in {}, {about}{} tokens in, {} out, {}; {}",
-                        duration(*latency_ms),
+                        latency(*latency_ms),
                         count(tokens.input),
                         count(tokens.output),
                         money(self.cost),
@@ -102,6 +102,14 @@ impl Asked {
                 )
             }
         }
+    }
+}
+
+/// Returns a latency; most are of the order of a second.
+fn latency(ms: u64) -> String {
+    match ms {
+        0..1000 => format!("{ms} ms"),
+        _ => duration(ms),
     }
 }
 

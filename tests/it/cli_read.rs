@@ -142,6 +142,7 @@ fn the_shape_of_the_tree_as_json() {
             "created",
             "delta",
             "estimated_usd",
+            "evidence",
             "generation",
             "number",
             "parent",
@@ -286,6 +287,7 @@ fn show_a_variant() {
       Considered as well:
       - a line editor
       - a shorter prompt
+      evidence and whole answer: dgm show demo 5 --attempt
 
     Change against its parent
       file           added  removed

@@ -92,7 +92,11 @@ impl Drop for World {
     fn drop(&mut self) {
         // Only where a test has failed: what should have been gone.
         for id in self.left(&["ps"]).lines() {
-            drop(Command::new("docker").args(["rm", "--force", "--volumes", id]).output());
+            drop(
+                Command::new("docker")
+                    .args(["rm", "--force", "--volumes", id])
+                    .output(),
+            );
         }
         for id in self.left(&["images"]).lines() {
             drop(Command::new("docker").args(["rmi", "--force", id]).output());
@@ -146,7 +150,10 @@ async fn the_change_of_the_image_s_folder_is_taken_from_outside() {
     );
     assert!(change.anything && !change.after.truncated);
     let refused = change.after.refused.join("\n");
-    assert!(refused.contains("link") && refused.contains("pipe"), "{refused}");
+    assert!(
+        refused.contains("link") && refused.contains("pipe"),
+        "{refused}"
+    );
     assert_eq!(world.left(&["ps"]), "");
 }
 
@@ -198,11 +205,17 @@ async fn users_environment_and_services_are_the_image_s_or_the_task_s() {
     }
     let nobody = world.spec(named("nobody-of-that-name"), "true");
     let error = world.sandbox.run(nobody, CancellationToken::new()).await;
-    assert!(matches!(error, Err(SandboxError::Failed { .. })), "{error:?}");
+    assert!(
+        matches!(error, Err(SandboxError::Failed { .. })),
+        "{error:?}"
+    );
     // Root has no capability either, and the network is as far away as ever.
     let say = "grep -h CapEff /proc/self/status; ls /sys/class/net; mount -t tmpfs x /mnt; echo $?";
     let said = text(&world.run(world.spec(ImageRoot::default(), say)).await);
-    assert!(said.starts_with("CapEff:\t0000000000000000\nlo\n"), "{said}");
+    assert!(
+        said.starts_with("CapEff:\t0000000000000000\nlo\n"),
+        "{said}"
+    );
     assert!(!said.ends_with("\n0\n"), "{said}");
     // So it cannot touch what others own, unless that was asked for, and for files alone.
     let say = "echo x >> a.txt; chown 7 b.txt && stat -c %u b.txt; mount -t tmpfs x /mnt; echo $?; \
@@ -215,7 +228,10 @@ async fn users_environment_and_services_are_the_image_s_or_the_task_s() {
     };
     let with = text(&world.run(world.spec(root, say)).await);
     assert!(with.starts_with("7\n"), "{with}");
-    assert!(with.ends_with("\nCapEff:\t00000000000000fb\n") && !with.contains("\n0\n"), "{with}");
+    assert!(
+        with.ends_with("\nCapEff:\t00000000000000fb\n") && !with.contains("\n0\n"),
+        "{with}"
+    );
 }
 
 #[tokio::test]
@@ -245,7 +261,11 @@ async fn a_state_is_gone_on_from_and_given_back() {
     let script = "cat /tmp/state; ls /logs/verifier; ls; ps -e 2>/dev/null | grep -c sleep; \
                   echo more > c.txt";
     let second = world.run(keep(Some(state.clone()), script)).await;
-    assert!(text(&second).starts_with("kept\na.txt\nlib\n"), "{}", text(&second));
+    assert!(
+        text(&second).starts_with("kept\na.txt\nlib\n"),
+        "{}",
+        text(&second)
+    );
     // The difference is that to the state, not to the image.
     let change = second.difference.unwrap();
     assert_eq!(before_to_after(&change), ["+c.txt"]);
@@ -312,7 +332,10 @@ async fn a_command_starts_only_once_everything_is_well() {
         prepare: Some("echo broken; exit 1".to_owned()),
         ..ImageRoot::default()
     };
-    let error = world.sandbox.run(world.spec(root, "true"), CancellationToken::new()).await;
+    let error = world
+        .sandbox
+        .run(world.spec(root, "true"), CancellationToken::new())
+        .await;
     let error = dgm::sandbox::describe(&error.unwrap_err());
     assert!(error.contains("broken"), "{error}");
 }
@@ -322,10 +345,7 @@ async fn a_deadline_and_a_cancelled_run_leave_nothing() {
     let world = World::new("end").await;
     let late = Spec {
         deadline: Duration::from_secs(1),
-        ..world.spec(
-            solver(),
-            "echo begun > a.txt; trap '' TERM INT; sleep 600",
-        )
+        ..world.spec(solver(), "echo begun > a.txt; trap '' TERM INT; sleep 600")
     };
     let ended = world.run(late).await;
     assert_eq!(ended.exit, Exit::TimedOut);
@@ -333,7 +353,9 @@ async fn a_deadline_and_a_cancelled_run_leave_nothing() {
     assert_eq!(names(&change.after.files), ["a.txt=begun"]);
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let run = world.sandbox.run(world.spec(ImageRoot::default(), "sleep 600"), cancel);
+    let run = world
+        .sandbox
+        .run(world.spec(ImageRoot::default(), "sleep 600"), cancel);
     assert!(matches!(run.await, Err(SandboxError::Cancelled)));
     assert_eq!(world.left(&["ps"]), "");
 }

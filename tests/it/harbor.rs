@@ -21,10 +21,16 @@ const DOCKERFILE: &str = "FROM debian:bookworm-slim\nWORKDIR /app\n";
 /// As in Terminal-Bench: one step, the verifier in the agent's container.
 const SHARED: Files = &[
     ("task.toml", NO_NETWORK),
-    ("instruction.md", "<!-- canary 0-0 -->\nGreet in /app/hello.txt.\n"),
+    (
+        "instruction.md",
+        "<!-- canary 0-0 -->\nGreet in /app/hello.txt.\n",
+    ),
     ("environment/Dockerfile", DOCKERFILE),
     ("tests/test.sh", GREETED),
-    ("solution/solve.sh", "#!/bin/bash\necho Hello > /app/hello.txt\n"),
+    (
+        "solution/solve.sh",
+        "#!/bin/bash\necho Hello > /app/hello.txt\n",
+    ),
 ];
 
 /// An image that is there, another user for the agent, no `#!`, mode 644, packages of state.
@@ -107,7 +113,10 @@ const BUNDLED: Files = &[
         "#!/bin/sh\n[ \"$(cat /work/answer)\" = \"$(cat /expected)\" ] && echo 1 > \
          /logs/verifier/reward.txt || echo 0 > /logs/verifier/reward.txt\n",
     ),
-    ("solution/solve.sh", "ls /expected 2>/dev/null || echo 42 > answer\n"),
+    (
+        "solution/solve.sh",
+        "ls /expected 2>/dev/null || echo 42 > answer\n",
+    ),
 ];
 
 /// Two steps in one file system, a set-up, tests of the task and of a step.
@@ -154,7 +163,10 @@ const SERVICE: Files = &[
         "FROM debian:bookworm-slim\nWORKDIR /app\nCOPY serve.sh /serve.sh\n\
          ENTRYPOINT [\"sh\", \"/serve.sh\"]\n",
     ),
-    ("environment/serve.sh", "sleep 1; touch /run/up; exec \"$@\"\n"),
+    (
+        "environment/serve.sh",
+        "sleep 1; touch /run/up; exec \"$@\"\n",
+    ),
     (
         "tests/test.sh",
         "#!/bin/sh\ntest -e /app/saw && echo 1 > /logs/verifier/reward.txt || echo 0 > \
@@ -241,7 +253,12 @@ async fn a_gate_ends_a_trial_and_the_strategy_counts() {
         ("mean", "mean", "", 0.625),
         ("final", "final", "", 1.0),
         ("gated-mean", "mean", "min_reward = 0.5", 0.25),
-        ("gated-final", "final", "min_reward = { reward = 0.5 }", 0.25),
+        (
+            "gated-final",
+            "final",
+            "min_reward = { reward = 0.5 }",
+            0.25,
+        ),
         ("passed", "mean", "min_reward = { reward = 0.25 }", 0.625),
         ("unknown", "mean", "min_reward = { speed = 0.1 }", 0.25),
     ] {
@@ -269,7 +286,12 @@ async fn a_gate_ends_a_trial_and_the_strategy_counts() {
         let tasks = suite.select(&[name.to_owned()]).unwrap();
         let cancel = CancellationToken::new();
         let rows = check(&world.engines.sandbox, &suite, &tasks, 1, &cancel, |_| {}).await;
-        assert_eq!(rows[0].reference, Checked::Reward(reward), "{name}: {}", rows[0].detail);
+        assert_eq!(
+            rows[0].reference,
+            Checked::Reward(reward),
+            "{name}: {}",
+            rows[0].detail
+        );
     }
 }
 
@@ -280,7 +302,10 @@ async fn a_verifier_that_misbehaves_disturbs_no_other() {
         world.put(
             name,
             &[
-                ("task.toml", format!("{manifest}{NO_NETWORK}storage_mb = 64\n").as_str()),
+                (
+                    "task.toml",
+                    format!("{manifest}{NO_NETWORK}storage_mb = 64\n").as_str(),
+                ),
                 ("instruction.md", "Do.\n"),
                 ("environment/Dockerfile", DOCKERFILE),
                 ("tests/test.sh", test),
@@ -291,18 +316,40 @@ async fn a_verifier_that_misbehaves_disturbs_no_other() {
     let reward = "/logs/verifier/reward";
     bad("nothing", "", "exit 0\n");
     bad("words", "", &format!("echo well done > {reward}.txt\n"));
-    bad("nan", "", &format!("echo '{{\"reward\": NaN}}' > {reward}.json\n"));
-    bad("large", "", &format!("head -c 100000 /dev/zero > {reward}.txt\n"));
+    bad(
+        "nan",
+        "",
+        &format!("echo '{{\"reward\": NaN}}' > {reward}.json\n"),
+    );
+    bad(
+        "large",
+        "",
+        &format!("head -c 100000 /dev/zero > {reward}.txt\n"),
+    );
     bad(
         "gigabytes",
         "",
-        &format!("echo 1 > {reward}.txt; n=0; while :; do n=$((n + 1)); head -c 8M /dev/zero > /logs/verifier/f$n; done\n"),
+        &format!(
+            "echo 1 > {reward}.txt; n=0; while :; do n=$((n + 1)); head -c 8M /dev/zero > /logs/verifier/f$n; done\n"
+        ),
     );
-    bad("output", "", &format!("head -c 50M /dev/urandom; echo 1 > {reward}.txt\n"));
-    bad("endless", "[verifier]\ntimeout_sec = 2\n", "trap '' TERM; while :; do sleep 1; done\n");
+    bad(
+        "output",
+        "",
+        &format!("head -c 50M /dev/urandom; echo 1 > {reward}.txt\n"),
+    );
+    bad(
+        "endless",
+        "[verifier]\ntimeout_sec = 2\n",
+        "trap '' TERM; while :; do sleep 1; done\n",
+    );
     bad("link", "", &format!("ln -s /etc/hostname {reward}.txt\n"));
     bad("device", "", &format!("mkfifo {reward}.txt\n"));
-    bad("good", "", &format!("[ -e x ] && r=1 || r=0; echo $r > {reward}.txt\n"));
+    bad(
+        "good",
+        "",
+        &format!("[ -e x ] && r=1 || r=0; echo $r > {reward}.txt\n"),
+    );
     let rows = world.check().await;
     let said: Vec<String> = rows
         .iter()
@@ -321,7 +368,10 @@ async fn a_dockerfile_that_fails_disturbs_no_other() {
     world.put("broken", SHARED);
     world.put(
         "broken",
-        &[("environment/Dockerfile", "FROM debian:bookworm-slim\nRUN echo no luck; exit 3\n")],
+        &[(
+            "environment/Dockerfile",
+            "FROM debian:bookworm-slim\nRUN echo no luck; exit 3\n",
+        )],
     );
     let suite = Suite::load(world.folder.path()).unwrap();
     let made = world.engines.try_prepare(&suite.tasks).await;
@@ -329,8 +379,20 @@ async fn a_dockerfile_that_fails_disturbs_no_other() {
     assert_eq!((made.len(), failed.len()), (2, 1));
     assert!(failed[0].contains("no luck"), "{}", failed[0]);
     let cancel = CancellationToken::new();
-    let rows = check(&world.engines.sandbox, &suite, &suite.tasks, 2, &cancel, |_| {}).await;
+    let rows = check(
+        &world.engines.sandbox,
+        &suite,
+        &suite.tasks,
+        2,
+        &cancel,
+        |_| {},
+    )
+    .await;
     assert_eq!((rows[0].task.as_str(), rows[0].ok), ("broken", false));
-    assert!(rows[0].detail.contains("is not there"), "{}", rows[0].detail);
+    assert!(
+        rows[0].detail.contains("is not there"),
+        "{}",
+        rows[0].detail
+    );
     assert!(rows[1].ok, "{}", rows[1].detail);
 }

@@ -59,7 +59,8 @@ fn read(table: &Section<'_>, warnings: &mut Vec<String>) -> Result<Artifact, Loa
     }
     if let Some(destination) = table.string("destination")? {
         // It says where a copy is kept for people, not where the verifier finds it.
-        let inside = destination.is_empty() || TreePath::new(destination.trim_end_matches('/')).is_ok();
+        let inside =
+            destination.is_empty() || TreePath::new(destination.trim_end_matches('/')).is_ok();
         if !inside || destination.trim_end_matches('/') == "manifest.json" {
             let why = format!("`{}` is no path for a copy", destination.escape_debug());
             return Err(table.wrong("destination", why));
@@ -84,7 +85,9 @@ fn read(table: &Section<'_>, warnings: &mut Vec<String>) -> Result<Artifact, Loa
 }
 
 fn source(section: &Section<'_>, path: &str) -> Result<String, LoadError> {
-    let inner = path.strip_prefix('/').map(|path| path.trim_end_matches('/'));
+    let inner = path
+        .strip_prefix('/')
+        .map(|path| path.trim_end_matches('/'));
     if inner.is_some_and(|inner| TreePath::new(inner).is_ok()) {
         return Ok(path.trim_end_matches('/').to_owned());
     }

@@ -120,7 +120,8 @@ fn baseline(section: &Section<'_>, permits: &Permits) -> Result<Option<Network>,
         (None, Some(false)) => Ok(Some(Network::None)),
         (None, Some(true)) if permits.network == Network::Public => Ok(Some(Network::Public)),
         (None, Some(true)) => {
-            let todo = "allow it with `network = \"public\"` under `[sandbox]` or `--network public`";
+            let todo =
+                "allow it with `network = \"public\"` under `[sandbox]` or `--network public`";
             Err(section.unsupported("allow_internet", "a network", todo))
         }
         (None, None) => Ok(None),
@@ -136,7 +137,10 @@ pub(super) fn health(
     if !check.is_there() {
         return Ok(None);
     }
-    let Some(command) = check.string("command")?.filter(|text| !text.trim().is_empty()) else {
+    let Some(command) = check
+        .string("command")?
+        .filter(|text| !text.trim().is_empty())
+    else {
         return Err(check.wrong("command", "is missing; write what must succeed"));
     };
     let seconds = Duration::from_secs;

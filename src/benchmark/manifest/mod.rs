@@ -93,7 +93,11 @@ impl Manifest {
         let todo = "leave it out, or leave `workspace` and `answer` out of `[metadata.dgm]`";
         for (section, key, what) in [
             (root, "steps", "a task of several steps"),
-            (&verifier, "environment", "a verifier with an environment of its own"),
+            (
+                &verifier,
+                "environment",
+                "a verifier with an environment of its own",
+            ),
             (&verifier, "collect", "commands between agent and verifier"),
         ] {
             if section.has_content(key) {

@@ -40,7 +40,9 @@ impl Strategy {
         };
         if steps.is_empty() {
             let spot = root.spot(KEY);
-            warnings.push(format!("{spot}: says nothing in a task without `[[steps]]`"));
+            warnings.push(format!(
+                "{spot}: says nothing in a task without `[[steps]]`"
+            ));
         }
         Ok(strategy)
     }
@@ -88,7 +90,10 @@ pub(super) fn list(
 /// A step's name is that of its folder, on every system.
 fn name(section: &Section<'_>) -> Result<String, LoadError> {
     let Some(name) = section.string("name")? else {
-        return Err(section.wrong("name", "is missing; write the name of the folder in `steps/`"));
+        return Err(section.wrong(
+            "name",
+            "is missing; write the name of the folder in `steps/`",
+        ));
     };
     let stem = name.split('.').next().unwrap_or("").trim_end();
     let device = ["CON", "PRN", "AUX", "NUL"]

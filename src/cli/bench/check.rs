@@ -1,9 +1,9 @@
 //! `dgm bench check`.
 
-use crate::cli::making::{MakingArgs, prepare_all};
 use crate::benchmark::images::{Made, Needed, needed};
 use crate::benchmark::{CheckRow, Checked, Checks, Effort, Finding, Permits, Suite, Task, check};
 use crate::cli::exit::Code;
+use crate::cli::making::{MakingArgs, prepare_all};
 use crate::cli::ui::Ui;
 use crate::cli::{block_on, workplace};
 use crate::config::Backend;
@@ -159,7 +159,9 @@ impl Args {
         let rows = check(sandbox, suite, tasks, effort, &cancel, progress).await;
         if let Err(error) = checks.write() {
             let folder = suite.path.display();
-            ui.warn(&format!("what was found could not be kept in `{folder}`: {error}"));
+            ui.warn(&format!(
+                "what was found could not be kept in `{folder}`: {error}"
+            ));
         }
         // Nothing of it is needed any more, also what a broken run left.
         place.reap().await?;

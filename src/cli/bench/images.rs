@@ -2,8 +2,8 @@
 
 use crate::benchmark::images::{Made, needed};
 use crate::cli::exit::Code;
-use crate::cli::ui::Ui;
 use crate::cli::making::{MakingArgs, prepare_all};
+use crate::cli::ui::Ui;
 use crate::cli::{assets, block_on, workplace};
 use crate::sandbox::docker::image::Facts;
 use crate::sandbox::docker::{Engine, store};
@@ -160,7 +160,11 @@ impl Build {
             };
             ui.data(format!("{}: {word}\n", needed.name))?;
         }
-        Ok(if failed == 0 { Code::Done } else { Code::Failed })
+        Ok(if failed == 0 {
+            Code::Done
+        } else {
+            Code::Failed
+        })
     }
 }
 

@@ -149,7 +149,6 @@ impl<T> Treasury<T> {
     }
 
     /// Returns how many calls wait for others.
-    #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }

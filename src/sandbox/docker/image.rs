@@ -70,7 +70,10 @@ impl Facts {
         let workdir = workdir.unwrap_or_default();
         Ok(Some(Self {
             id: image.id.unwrap_or_else(|| tag.to_owned()),
-            size: image.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+            size: image
+                .size
+                .and_then(|size| u64::try_from(size).ok())
+                .unwrap_or(0),
             volumes: config.volumes.into_iter().flatten().collect(),
             user: config.user.unwrap_or_default(),
             workdir: match workdir.trim_end_matches('/') {

@@ -105,7 +105,10 @@ impl Life<'_> {
             .await;
         match killed {
             // It may have ended by itself meanwhile.
-            Ok(()) | Err(Error::DockerResponseServerError { status_code: 409, .. }) => {}
+            Ok(())
+            | Err(Error::DockerResponseServerError {
+                status_code: 409, ..
+            }) => {}
             Err(error) if is_missing(&error) => {}
             Err(error) => return Err(failed("could not kill a container")(error)),
         }

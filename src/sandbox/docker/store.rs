@@ -30,7 +30,9 @@ pub struct Stored {
 /// Returns the images that were built from recipes of ours, largest first.
 pub async fn list(engine: &Engine) -> Result<Vec<Stored>, SandboxError> {
     let filters = HashMap::from([("label", vec![RECIPE_LABEL.to_owned()])]);
-    let options = ListImagesOptionsBuilder::default().filters(&filters).build();
+    let options = ListImagesOptionsBuilder::default()
+        .filters(&filters)
+        .build();
     let images = engine.docker.list_images(Some(options)).await;
     let images = images.map_err(failed("could not list images"))?;
     let mut stored: Vec<Stored> = images
@@ -78,7 +80,9 @@ pub async fn remove(engine: &Engine, stored: &Stored) -> Result<bool, SandboxErr
                 status_code: 409, ..
             }) => return Ok(false),
             Err(error) => {
-                return Err(failed(format!("could not remove the image `{name}`"))(error));
+                return Err(failed(format!("could not remove the image `{name}`"))(
+                    error,
+                ));
             }
         }
     }
@@ -97,7 +101,9 @@ pub async fn pull(
     if !name.contains('@') && !image_tag(name) {
         options = options.tag("latest");
     }
-    let mut output = engine.docker.create_image(Some(options.build()), None, None);
+    let mut output = engine
+        .docker
+        .create_image(Some(options.build()), None, None);
     let mut layers: HashMap<String, String> = HashMap::new();
     while let Some(info) = output.next().await {
         let info = info.map_err(failed(format!("could not pull the image `{name}`")))?;

@@ -149,10 +149,7 @@ fn is_folder(path: &str) -> bool {
 /// Returns every folder that the command finds writable, with repetitions.
 pub(super) fn folders(spec: &Spec) -> impl Iterator<Item = &String> {
     let placed = spec.placed.iter().map(|placed| &placed.at);
-    spec.workdir
-        .iter()
-        .chain(&spec.writable)
-        .chain(placed)
+    spec.workdir.iter().chain(&spec.writable).chain(placed)
 }
 
 /// Returns the sandbox's main process, program and arguments. `program` is how the sandbox

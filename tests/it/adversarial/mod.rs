@@ -101,7 +101,10 @@ impl Machine {
             agent_timeout: Some(Duration::from_secs(5)),
             verifier_timeout: Duration::from_secs(5),
             // Of its own, so that processes in it can be told from others.
-            workdir: Some(format!("/attacked-{}", folder.path().file_name().unwrap().display())),
+            workdir: Some(format!(
+                "/attacked-{}",
+                folder.path().file_name().unwrap().display()
+            )),
             ..Task::load(&smoke).unwrap()
         };
         Self {

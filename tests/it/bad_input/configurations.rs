@@ -89,7 +89,7 @@ fn a_name_that_stands_for_nothing() {
 #[test]
 fn a_model_without_a_price() {
     assert_snapshot!(refused("free = true\n", ""), @"
-    Error: `dgm.toml` is no usable configuration: `models.diagnose` makes no model: the price of model `told` is not known: set `price = { input = …, output = … }` (US dollars per million tokens), or `free = true` if calls cost nothing
+    Error: `dgm.toml` is no usable configuration: `models.diagnose` makes no model: the price of model `told` is not known: set `price = { input = …, output = … }` (US dollars per million tokens), or `free = true` if calls cost nothing; `dgm cost --prices` lists the models whose price is known, each at its provider's server
     Hint: docs/configuration.md lists every key
     exit 2
     ");
@@ -161,7 +161,7 @@ fn an_archive_whose_own_configuration_was_broken() {
     world.edit("demo/dgm.toml", "wrkers = 1", "workers = 1");
     world.edit("demo/dgm.toml", "free = true", "free = false");
     assert_snapshot!(world.refused("evolve demo"), @"
-    Error: `demo/dgm.toml` is no usable configuration: `models.diagnose` makes no model: the price of model `told` is not known: set `price = { input = …, output = … }` (US dollars per million tokens), or `free = true` if calls cost nothing
+    Error: `demo/dgm.toml` is no usable configuration: `models.diagnose` makes no model: the price of model `told` is not known: set `price = { input = …, output = … }` (US dollars per million tokens), or `free = true` if calls cost nothing; `dgm cost --prices` lists the models whose price is known, each at its provider's server
     Hint: docs/configuration.md lists every key
     exit 2
     ");

@@ -164,14 +164,26 @@ const OWN: &[&str] = &[
 
 #[test]
 fn a_task_toml_with_a_defect() {
-    assert_snapshot!("at_the_top", table(AT_THE_TOP, |text| refusal(&[("task.toml", text)])));
-    assert_snapshot!("environment", table(ENVIRONMENT, |text| {
-        refusal(&[("task.toml", &format!("[environment]\n{text}"))])
-    }));
-    assert_snapshot!("phases", table(PHASES, |text| refusal(&[("task.toml", text)])));
-    assert_snapshot!("own", table(OWN, |text| {
-        refusal(&[("task.toml", &format!("[metadata.dgm]\n{text}"))])
-    }));
+    assert_snapshot!(
+        "at_the_top",
+        table(AT_THE_TOP, |text| refusal(&[("task.toml", text)]))
+    );
+    assert_snapshot!(
+        "environment",
+        table(ENVIRONMENT, |text| {
+            refusal(&[("task.toml", &format!("[environment]\n{text}"))])
+        })
+    );
+    assert_snapshot!(
+        "phases",
+        table(PHASES, |text| refusal(&[("task.toml", text)]))
+    );
+    assert_snapshot!(
+        "own",
+        table(OWN, |text| {
+            refusal(&[("task.toml", &format!("[metadata.dgm]\n{text}"))])
+        })
+    );
 }
 
 #[test]
@@ -184,9 +196,18 @@ fn files_that_are_missing_or_too_much() {
         &[("tests/test.sh", "(missing)"), ("tests/test.bat", "x")],
         &[("environment/Dockerfile", "(missing)")],
         &[("trajectory.json", "{}")],
-        &[("environment/docker-compose.yaml", "services: { main: {}, db: {} }")],
-        &[("environment/docker-compose.yaml", "services: { main: { privileged: true } }")],
-        &[("task.toml", "[[steps]]\nname = 'a'"), ("steps/b/instruction.md", "x")],
+        &[(
+            "environment/docker-compose.yaml",
+            "services: { main: {}, db: {} }",
+        )],
+        &[(
+            "environment/docker-compose.yaml",
+            "services: { main: { privileged: true } }",
+        )],
+        &[
+            ("task.toml", "[[steps]]\nname = 'a'"),
+            ("steps/b/instruction.md", "x"),
+        ],
         &[
             ("task.toml", "[[steps]]\nname = 'a'"),
             ("steps/a/instruction.md", "x"),
@@ -214,7 +235,14 @@ fn folders_that_hold_what_is_no_file() {
     let at = |path: &str| folder.path().join(path);
     std::os::unix::fs::symlink("/etc/passwd", at("link/tests/passwd")).unwrap();
     let pipe = rustix::fs::FileType::Fifo;
-    rustix::fs::mknodat(rustix::fs::CWD, at("pipe/environment/p"), pipe, 0o600.into(), 0).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        at("pipe/environment/p"),
+        pipe,
+        0o600.into(),
+        0,
+    )
+    .unwrap();
     durable::write(&at("bytes/instruction.md"), &[0x61, 0xff]).unwrap();
     std::fs::remove_dir_all(at("none")).unwrap();
     std::fs::create_dir(at("none")).unwrap();
@@ -223,7 +251,9 @@ fn folders_that_hold_what_is_no_file() {
     let names: Vec<&str> = suite.tasks.iter().map(|task| task.id.as_str()).collect();
     assert_eq!(names, ["good"]);
     let said = suite.refused.iter();
-    let said: Vec<String> = said.map(|(name, why)| format!("{name}: {}", why.sentence())).collect();
+    let said: Vec<String> = said
+        .map(|(name, why)| format!("{name}: {}", why.sentence()))
+        .collect();
     assert_snapshot!(said.join("\n"));
 }
 
@@ -244,9 +274,17 @@ fn agents_on_harbor_tasks_end_as_they_deserve() {
         ("right", "resolved", "echo hello > /app/hello.txt"),
         ("wrong", "unresolved", "echo bye > /app/hello.txt"),
         ("idle", "empty", "cat /etc/hostname"),
-        ("crash", "agent_error", "echo hello > /app/hello.txt; exit 3"),
+        (
+            "crash",
+            "agent_error",
+            "echo hello > /app/hello.txt; exit 3",
+        ),
         ("late", "timeout", "echo hello > /app/hello.txt; sleep 60"),
-        ("disk", "agent_error", "while :; do n=$((n + 1)); head -c 4M /dev/zero > /app/f$n; done"),
+        (
+            "disk",
+            "agent_error",
+            "while :; do n=$((n + 1)); head -c 4M /dev/zero > /app/f$n; done",
+        ),
         (
             "forge",
             "unresolved",

@@ -1,5 +1,6 @@
 //! Providers over HTTP, against real servers on this machine that misbehave.
 
+mod connections;
 mod faults;
 mod server;
 mod settings;

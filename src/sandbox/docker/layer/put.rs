@@ -51,8 +51,16 @@ fn pack(spec: &Spec, workdir: &str, owner: Owner) -> std::io::Result<Vec<u8>> {
     for folder in fresh {
         let name = folder.trim_matches('/');
         // A file in the way of a folder takes all of it away, then the folder takes the file.
-        tar.append_data(&mut header(EntryType::Regular, 0, 0o600, owner), name, &[][..])?;
-        tar.append_data(&mut header(EntryType::Directory, 0, 0o755, owner), name, &[][..])?;
+        tar.append_data(
+            &mut header(EntryType::Regular, 0, 0o600, owner),
+            name,
+            &[][..],
+        )?;
+        tar.append_data(
+            &mut header(EntryType::Directory, 0, 0o755, owner),
+            name,
+            &[][..],
+        )?;
     }
     for placed in &spec.placed {
         let folder = match placed.at.as_str() {
@@ -145,7 +153,8 @@ mod tests {
 
     #[test]
     fn finds_users_by_name() {
-        let users = "root:x:0:0:root:/root:/bin/bash\nsolver:x:1001:50::/home/solver:/bin/sh\nbad\n";
+        let users =
+            "root:x:0:0:root:/root:/bin/bash\nsolver:x:1001:50::/home/solver:/bin/sh\nbad\n";
         let solver = Owner {
             user: 1001,
             group: 50,

@@ -48,7 +48,10 @@ pub(in crate::sandbox::docker) async fn discard(engine: &Engine, state: &State) 
         .force(true)
         .noprune(true)
         .build();
-    let removed = engine.docker.remove_image(&state.name, Some(options), None).await;
+    let removed = engine
+        .docker
+        .remove_image(&state.name, Some(options), None)
+        .await;
     match removed {
         Ok(_) => true,
         Err(error) if is_missing(&error) => true,
@@ -66,10 +69,7 @@ pub(in crate::sandbox::docker) async fn reap(
 ) -> Result<usize, SandboxError> {
     let filters = HashMap::from([(
         "label",
-        vec![
-            format!("{ARCHIVE_LABEL}={archive}"),
-            STATE_LABEL.to_owned(),
-        ],
+        vec![format!("{ARCHIVE_LABEL}={archive}"), STATE_LABEL.to_owned()],
     )]);
     let mut removed = 0;
     loop {
@@ -83,7 +83,10 @@ pub(in crate::sandbox::docker) async fn reap(
         for image in images {
             // Asked for already; but what is not ours must stay, whatever an engine makes of it.
             let ours = image.labels.contains_key(STATE_LABEL)
-                && image.labels.get(ARCHIVE_LABEL).is_some_and(|of| of == archive);
+                && image
+                    .labels
+                    .get(ARCHIVE_LABEL)
+                    .is_some_and(|of| of == archive);
             let state = State { name: image.id };
             if ours && discard(engine, &state).await {
                 gone += 1;

@@ -221,7 +221,9 @@ async fn fetch(
     most: u64,
     folder_too: bool,
 ) -> Result<Option<Archive>, SandboxError> {
-    let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
+    let options = DownloadFromContainerOptionsBuilder::default()
+        .path(path)
+        .build();
     let mut stream = Box::pin(engine.docker.download_from_container(id, Some(options)));
     let mut archive = Archive {
         bytes: Vec::new(),
@@ -232,7 +234,9 @@ async fn fetch(
             Ok(part) => part,
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => {
-                return Err(failed(format!("could not read `{path}` of a container"))(error));
+                return Err(failed(format!("could not read `{path}` of a container"))(
+                    error,
+                ));
             }
         };
         archive.bytes.extend_from_slice(&part);
@@ -257,8 +261,23 @@ fn is_folder(bytes: &[u8]) -> bool {
 /// Returns whether a container changed anything of its own accord. What the engine and the
 /// sandbox put there does not count, nor do scratch files and caches.
 fn anything(changes: &[FilesystemChange], spec: &Spec) -> bool {
-    let engine = ["/dev", "/proc", "/sys", "/run", "/etc/hosts", "/etc/hostname"];
-    let more = ["/etc/resolv.conf", "/etc/mtab", "/.dockerenv", "/sbin/docker-init", "/usr/sbin/docker-init", AGENT_DIR, SCRATCH_DIR];
+    let engine = [
+        "/dev",
+        "/proc",
+        "/sys",
+        "/run",
+        "/etc/hosts",
+        "/etc/hostname",
+    ];
+    let more = [
+        "/etc/resolv.conf",
+        "/etc/mtab",
+        "/.dockerenv",
+        "/sbin/docker-init",
+        "/usr/sbin/docker-init",
+        AGENT_DIR,
+        SCRATCH_DIR,
+    ];
     let placed = spec.placed.iter().map(|placed| placed.at.as_str());
     let writable = spec.writable.iter().map(String::as_str);
     let workdir = spec.workdir.as_deref().unwrap_or("/");
@@ -270,14 +289,19 @@ fn anything(changes: &[FilesystemChange], spec: &Spec) -> bool {
         .chain(writable)
         .collect();
     let lies_in = |path: &str, other: &str| {
-        path == other || path.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'))
+        path == other
+            || path
+                .strip_prefix(other)
+                .is_some_and(|rest| rest.starts_with('/'))
     };
     let all = changes.iter().map(|change| change.path.as_str());
     let folders: BTreeSet<&str> = all.flat_map(parents).collect();
     changes.iter().any(|change| {
         let path = change.path.as_str();
         let touched = change.kind == ChangeType::_0 && folders.contains(path);
-        let ours = own.iter().any(|own| lies_in(path, own) || lies_in(own, path));
+        let ours = own
+            .iter()
+            .any(|own| lies_in(path, own) || lies_in(own, path));
         !touched && !ours && !is_noise_path(path.trim_start_matches('/'))
     })
 }
