@@ -99,7 +99,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &["gateway/"]),
     ("hyper_util", &["gateway/"]),
     ("memchr", &["benchmark/swebench"]),
-    ("parquet", &["benchmark/"]),
+    ("parquet", &["benchmark/", "view/export/"]),
     ("regex", &["benchmark/swebench"]),
     ("rusqlite", &["archive/"]),
     ("rustls", &["model/http"]),

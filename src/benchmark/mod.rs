@@ -36,6 +36,7 @@ pub use check::{CheckRow, Checked, check};
 pub use disclose::Disclosed;
 pub use fault::{LoadError, Spot};
 pub use folder::read_folder;
+pub use glob::matches as name_matches;
 pub use judge::{Judgement, judge};
 pub use patch::patch;
 pub use publish::PublishError;

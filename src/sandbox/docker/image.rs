@@ -94,10 +94,11 @@ pub async fn build(
     if old.as_ref().and_then(recipe_of).as_deref() == Some(&digest) {
         return Ok(Built::UpToDate);
     }
-    let context = context(recipe, &network.certificates).map_err(|source| SandboxError::Failed {
-        what: format!("could not pack the recipe of image `{tag}`"),
-        source: source.into(),
-    })?;
+    let context =
+        context(recipe, &network.certificates).map_err(|source| SandboxError::Failed {
+            what: format!("could not pack the recipe of image `{tag}`"),
+            source: source.into(),
+        })?;
     let options = BuildImageOptionsBuilder::default()
         .dockerfile("Dockerfile")
         .t(tag)

@@ -4,6 +4,15 @@
 //! only `dgm` knows where the format has a place for such things.
 
 mod atif;
+mod csv;
+mod parquet;
+mod predictions;
+mod table;
+
+pub use self::csv::csv;
+pub use self::parquet::parquet;
+pub use self::predictions::{Prediction, predictions, preds};
+pub use self::table::{Row, rows};
 
 use crate::domain::{Attempt, BlobId, Evaluation, Trajectory, Variant};
 use crate::lineage::Lineage;
@@ -39,4 +48,10 @@ pub struct Subject<'a> {
 /// Returns a trajectory as ATIF, the interchange format of Harbor; none where nothing was said.
 pub fn atif(subject: &Subject<'_>) -> Option<String> {
     atif::text(subject)
+}
+
+/// Returns a moment as other tools write it (ISO 8601 with milliseconds).
+fn timestamp(ms: i64) -> Option<String> {
+    let moment = jiff::Timestamp::from_millisecond(ms).ok()?;
+    Some(moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
 }
