@@ -1,6 +1,7 @@
 //! `dgm export`: what an archive knows, in formats of other tools. One file for each family of
 //! formats; what they look like is in [`crate::view::export`].
 
+mod harbor;
 mod swebench;
 mod table;
 mod trajectory;
@@ -24,13 +25,15 @@ use trajectory::Exporter;
 ///
 /// Trajectories (`atif`) are what agents did, rebuilt from their model calls. Tables (`csv`,
 /// `parquet`) have one row for each evaluation. Predictions (`predictions`, `preds`) are what a
-/// variant answered to the instances of SWE-bench, for its own harness to grade.
+/// variant answered to the instances of SWE-bench, for its own harness to grade;
+/// `swebench-report` is what was graded here, in that harness's shape. A job (`harbor`) is a
+/// folder that Harbor's viewer opens, with trajectories, logs and rewards.
 #[derive(clap::Args)]
 #[command(
     override_usage = "\
 dgm export [OPTIONS] --format atif [DIR] VARIANT [TASK]
-       dgm export [OPTIONS] --format csv|parquet [DIR] [VARIANT]...
-       dgm export [OPTIONS] --format predictions|preds [DIR] VARIANT",
+       dgm export [OPTIONS] --format csv|parquet|harbor [DIR] [VARIANT]...
+       dgm export [OPTIONS] --format predictions|preds|swebench-report [DIR] VARIANT",
     after_help = "\
 Where:
   DIR      folder of the archive; by default the current directory
@@ -43,6 +46,8 @@ Examples:
   dgm export demo --format csv > evaluations.csv        every evaluation, for a spreadsheet
   dgm export demo best seed --format parquet --out a.parquet   two variants, for data frames
   dgm export demo best --format predictions --out best.jsonl   for `swebench eval`
+  dgm export demo best --format swebench-report --out reports
+  dgm export demo best --format harbor --out jobs/best  then `harbor view jobs`
   dgm export demo best long-file --format atif          one trajectory, to standard output
   dgm export demo 7 --attempt --format atif --out a.json  how variant 7 was made
   dgm export demo 7 --format atif --out trajectories    everything of variant 7, into a folder
@@ -86,6 +91,10 @@ enum Format {
     Predictions,
     /// Answers as mini-swe-agent keeps them (`preds.json`), which that harness reads as well
     Preds,
+    /// Report of a run and of each instance, as that harness writes them (a folder)
+    SwebenchReport,
+    /// Job of Harbor with one trial for each evaluation (a folder)
+    Harbor,
 }
 
 impl Format {
@@ -93,8 +102,8 @@ impl Format {
     fn shape(self) -> Shape {
         let (rest, least, most) = match self {
             Self::Atif => ("VARIANT [TASK]", 1, 2),
-            Self::Csv | Self::Parquet => ("[VARIANT]...", 0, usize::MAX - 1),
-            Self::Predictions | Self::Preds => ("VARIANT", 1, 1),
+            Self::Csv | Self::Parquet | Self::Harbor => ("[VARIANT]...", 0, usize::MAX - 1),
+            Self::Predictions | Self::Preds | Self::SwebenchReport => ("VARIANT", 1, 1),
         };
         Shape {
             verb: "export",
@@ -136,6 +145,14 @@ impl Args {
                 };
                 trajectory::run(&self, ui, &place, words, &exporter)
             }
+            Format::Harbor => {
+                let exporter = Exporter {
+                    reader: &reader,
+                    lineage: &lineage,
+                };
+                harbor::write(&self, ui, &place.dir, &exporter, &chosen()?)
+            }
+            Format::SwebenchReport => swebench::report(&self, ui, &instances()?, &chosen()?),
             Format::Csv => table::csv(&self, ui, &reader, &lineage, &chosen()?),
             Format::Parquet => table::parquet(&self, ui, &reader, &lineage, &chosen()?),
             Format::Predictions => {
@@ -148,6 +165,17 @@ impl Args {
             }
         }
     }
+}
+
+impl Args {
+    /// Returns whether a task is among those that are meant.
+    fn means(&self, task: &str) -> bool {
+        self.tasks.is_empty() || self.tasks.iter().any(|pattern| matches(pattern, task))
+    }
+}
+
+fn matches(pattern: &str, task: &str) -> bool {
+    task == pattern || name_matches(pattern, task)
 }
 
 /// Returns the evaluations that a command line means; no variant stands for all.
@@ -163,12 +191,9 @@ fn choose<'a>(
         let evaluations = ids.into_iter().map(|id| lineage.evaluations_of(*id));
         evaluations.flatten().collect()
     };
-    let is_of = |evaluation: &Evaluation, pattern: &str| {
-        let task = evaluation.key.task.as_str();
-        task == pattern || name_matches(pattern, task)
-    };
     for pattern in &args.tasks {
-        if !of_variants.iter().any(|found| is_of(found, pattern)) {
+        let is_of = |found: &&Evaluation| matches(pattern, found.key.task.as_str());
+        if !of_variants.iter().any(is_of) {
             return usage(
                 format!("no evaluation is of a task `{pattern}`"),
                 "`dgm show` lists the evaluations of a variant",
@@ -176,11 +201,8 @@ fn choose<'a>(
         }
     }
     let is_meant = |evaluation: &&Evaluation| {
-        let patterns = &args.tasks;
-        (patterns.is_empty() || patterns.iter().any(|pattern| is_of(evaluation, pattern)))
-            && args
-                .repeat
-                .is_none_or(|repeat| evaluation.key.repeat == repeat)
+        let key = &evaluation.key;
+        args.means(key.task.as_str()) && args.repeat.is_none_or(|repeat| key.repeat == repeat)
     };
     let chosen: Vec<&Evaluation> = of_variants.into_iter().filter(is_meant).collect();
     if chosen.is_empty() {

@@ -1,16 +1,20 @@
 //! Answers and grades for those who work with SWE-bench's own harness.
 
+use super::Args;
 use crate::agent::Manifest;
 use crate::archive::Reader;
-use crate::benchmark::swebench::GradeFacts;
+use crate::archive::write_files;
+use crate::benchmark::swebench::{self, Grade, GradeFacts, Infra, Log, Split, Tier};
 use crate::benchmark::{Grader, Suite, Task};
 use crate::cli::error::usage;
+use crate::cli::exit::Code;
 use crate::cli::ui::Ui;
 use crate::cli::{run, workplace};
 use crate::config::Overrides;
-use crate::domain::{Evaluation, Outcome, VariantId};
+use crate::domain::{Evaluation, FileTree, Outcome, TreePath, VariantId};
 use crate::lineage::Lineage;
-use crate::view::export::Prediction;
+use crate::view::export::{self, Cause, Graded, GradedInstance, Prediction, SwebenchRun};
+use crate::view::grade;
 use anyhow::Context as _;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -143,4 +147,151 @@ pub(super) fn predictions(
         });
     }
     Ok(predictions)
+}
+
+/// Writes the reports into a folder, laid out as the harness does: its own program that sums
+/// up a run finds them there.
+pub(super) fn report(
+    args: &Args,
+    ui: Ui,
+    exporter: &Exporter<'_>,
+    evaluations: &[&Evaluation],
+) -> anyhow::Result<Code> {
+    let Some(out) = &args.out else {
+        return usage(
+            "reports are a folder",
+            "name a new one with `--out`, such as `reports`",
+        );
+    };
+    let answered = exporter.answered(evaluations)?;
+    let Some(first) = answered.first() else {
+        return usage(
+            "no instance has an answer",
+            "what the sandbox or the provider failed is not in reports",
+        );
+    };
+    let model = exporter.model(first.evaluation.key.variant)?;
+    let run_id = format!("dgm-{}", exporter.reader.id());
+    let mut run = SwebenchRun {
+        instances: exporter.instances(args),
+        ..SwebenchRun::default()
+    };
+    write_files(&FileTree::new(), out, args.force)?;
+    for answered in &answered {
+        let id = &answered.facts.instance_id;
+        let folder = out.join("logs/run_evaluation").join(&run_id).join(&model);
+        let mut files = FileTree::new();
+        let graded = exporter.graded(answered, &mut files, &mut run)?;
+        run.graded.insert(id.clone(), graded);
+        if !files.is_empty() {
+            // An id is a name of a folder, and of no other one.
+            TreePath::new(id).with_context(|| format!("`{id}` names no folder"))?;
+            write_files(&files, &folder.join(id), args.force)?;
+        }
+    }
+    let mut files = FileTree::new();
+    let name = format!("{model}.{run_id}.json");
+    put(&mut files, &name, export::swebench_run(&run).as_bytes())?;
+    // The folder is no longer empty, and all that is in it is ours or may be written over.
+    write_files(&files, out, true)?;
+    let what = format!("wrote {} reports to `{}`", answered.len(), out.display());
+    ui.status(&what);
+    Ok(Code::Done)
+}
+
+impl Exporter<'_> {
+    /// Returns the instances that were to be answered: all of the benchmark that are meant.
+    fn instances(&self, args: &Args) -> BTreeSet<String> {
+        let facts = self.suite.tasks.iter().filter_map(|task| {
+            let is_meant = args.means(task.id.as_str());
+            facts(task).filter(|_| is_meant)
+        });
+        facts.map(|facts| facts.instance_id.clone()).collect()
+    }
+
+    /// Grades the log of an evaluation again, which gives what was recorded.
+    fn graded(
+        &self,
+        answered: &Answered<'_>,
+        files: &mut FileTree,
+        run: &mut SwebenchRun,
+    ) -> anyhow::Result<Graded> {
+        let (evaluation, facts) = (answered.evaluation, answered.facts);
+        if answered.patch.is_empty() {
+            return Ok(Graded::Empty);
+        }
+        put(files, "patch.diff", &answered.patch)?;
+        let Some(log) = &evaluation.verifier_log else {
+            return Ok(Graded::Error);
+        };
+        let bytes = self.reader.blob(log)?;
+        put(files, "test_output.txt", &bytes)?;
+        let log = Log::read(&bytes);
+        let grade = swebench::grade(facts, &log);
+        self.same(evaluation, &grade)?;
+        if !grade.resolved()
+            && let Some(infra) = swebench::infra(&log)
+        {
+            run.causes.insert(facts.instance_id.clone(), cause(infra));
+        }
+        if !swebench::is_complete(&log) {
+            return Ok(Graded::Error);
+        }
+        let (tests, infra) = match &grade {
+            Grade::Found { tests, .. } => (Some(tests), None),
+            Grade::NotFound { infra, .. } => (None, *infra),
+        };
+        let report = export::swebench_instance(&GradedInstance {
+            id: &facts.instance_id,
+            resolved: grade.resolved(),
+            tests: tests.map(|tests| grade::TestsStatus {
+                fail_to_pass: split(&tests.fail_to_pass),
+                pass_to_pass: split(&tests.pass_to_pass),
+            }),
+            cause: infra.map(cause),
+        });
+        put(files, "report.json", report.as_bytes())?;
+        Ok(match grade.resolved() {
+            true => Graded::Resolved,
+            false => Graded::Unresolved,
+        })
+    }
+
+    /// Refuses to report another grade than the recorded one.
+    fn same(&self, evaluation: &Evaluation, grade: &Grade<'_>) -> anyhow::Result<()> {
+        let id = &evaluation.key.task;
+        let then = evaluation.reward.is_some_and(|reward| reward >= 1.0);
+        if then == grade.resolved() {
+            return Ok(());
+        }
+        let said = |resolved: bool| if resolved { "resolved" } else { "not resolved" };
+        let (then, now) = (said(then), said(grade.resolved()));
+        usage(
+            format!("`{id}` was recorded as {then}, and its log says {now}"),
+            format!(
+                "`{}` or this program is not as it was: leave the task out with `--tasks`",
+                self.suite.path.display()
+            ),
+        )
+    }
+}
+
+fn cause(infra: Infra) -> Cause {
+    Cause {
+        reason: infra.reason,
+        is_environment: infra.tier == Tier::Environment,
+    }
+}
+
+fn split(split: &Split) -> grade::Split<'_> {
+    grade::Split {
+        success: &split.success,
+        failure: &split.failure,
+    }
+}
+
+fn put(files: &mut FileTree, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    let path = TreePath::new(name).context("a name of a file")?;
+    files.insert(path, bytes, false);
+    Ok(())
 }

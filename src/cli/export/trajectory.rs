@@ -86,23 +86,29 @@ pub(super) struct Exporter<'a> {
 }
 
 impl Exporter<'_> {
-    pub(super) fn transcript<'a>(&self, work: Work<'a>) -> Option<&'a BlobId> {
+    fn transcript<'a>(&self, work: Work<'a>) -> Option<&'a BlobId> {
         match work {
             Work::Evaluation(evaluation) => evaluation.transcript.as_ref(),
             Work::Attempt(attempt) => attempt.end.as_ref()?.transcript.as_ref(),
         }
     }
 
-    /// A parent edits itself: the agent of an attempt is the parent.
-    pub(super) fn text(&self, work: Work<'_>) -> anyhow::Result<String> {
-        let nothing = || {
-            usage(
+    /// Returns the trajectory of some work, which must have one.
+    fn text(&self, work: Work<'_>) -> anyhow::Result<String> {
+        match self.found(work)? {
+            Some(text) => Ok(text),
+            None => usage(
                 "no model call of it is recorded",
                 "only what asked its model has a trajectory",
-            )
-        };
+            ),
+        }
+    }
+
+    /// Returns the trajectory of some work, if it has one. A parent edits itself: the agent of
+    /// an attempt is the parent.
+    pub(super) fn found(&self, work: Work<'_>) -> anyhow::Result<Option<String>> {
         let Some(transcript) = self.transcript(work) else {
-            return nothing();
+            return Ok(None);
         };
         let agent = match work {
             Work::Evaluation(evaluation) => evaluation.key.variant,
@@ -111,7 +117,7 @@ impl Exporter<'_> {
         let agent = self.lineage.variant(agent);
         let agent = agent.context("the agent is not in the archive")?;
         let manifest = Manifest::read(&self.reader.files(&agent.commit)?);
-        let subject = Subject {
+        Ok(export::atif(&Subject {
             archive: self.reader.id(),
             lineage: self.lineage,
             work,
@@ -119,8 +125,7 @@ impl Exporter<'_> {
             agent_name: manifest.as_ref().map_or("unnamed", |found| &found.name),
             transcript,
             trajectory: &transcript::read(&self.reader.blob(transcript)?),
-        };
-        export::atif(&subject).map_or_else(nothing, Ok)
+        }))
     }
 }
 
@@ -136,7 +141,7 @@ fn file_name(work: Work<'_>) -> String {
 }
 
 /// Returns a name that every file system takes, and that no other name becomes.
-pub(super) fn escaped(name: &str) -> String {
+fn escaped(name: &str) -> String {
     let bytes = name.bytes().map(|byte| {
         if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
             char::from(byte).to_string()

@@ -5,13 +5,19 @@
 
 mod atif;
 mod csv;
+mod harbor;
 mod parquet;
 mod predictions;
+mod swebench_report;
 mod table;
 
 pub use self::csv::csv;
+pub use self::harbor::{HarborJob, HarborTrial, harbor_job, harbor_trial};
 pub use self::parquet::parquet;
 pub use self::predictions::{Prediction, predictions, preds};
+pub use self::swebench_report::{
+    Cause, Graded, GradedInstance, SwebenchRun, swebench_instance, swebench_run,
+};
 pub use self::table::{Row, rows};
 
 use crate::domain::{Attempt, BlobId, Evaluation, Trajectory, Variant};
