@@ -100,7 +100,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper_util", &["gateway/"]),
     ("indexmap", &["benchmark/swebench"]),
     ("memchr", &["benchmark/swebench"]),
-    ("parquet", &["benchmark/"]),
+    ("parquet", &["benchmark/", "view/export/"]),
     ("regex", &["benchmark/swebench"]),
     ("rusqlite", &["archive/"]),
     ("rustls", &["model/http"]),
