@@ -13,6 +13,7 @@ use crate::domain::{Evaluation, FileTree, TreePath, VariantId};
 use crate::view::export::{self, HarborJob, HarborTrial, Row, Work};
 use anyhow::Context as _;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 
 /// Writes the folder, trial by trial; the job's own files come last.
@@ -79,10 +80,9 @@ fn agent_names(
 ) -> anyhow::Result<BTreeMap<VariantId, String>> {
     let mut names = BTreeMap::new();
     for row in rows {
-        if !names.contains_key(&row.variant.id) {
+        if let Entry::Vacant(free) = names.entry(row.variant.id) {
             let manifest = Manifest::read(&exporter.reader.files(&row.variant.commit)?);
-            let name = manifest.map_or("unnamed".to_owned(), |found| found.name);
-            names.insert(row.variant.id, name);
+            free.insert(manifest.map_or("unnamed".to_owned(), |found| found.name));
         }
     }
     Ok(names)

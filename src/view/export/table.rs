@@ -129,8 +129,9 @@ pub(super) const COLUMNS: &[Column] = columns! {
     "repeat" Integer |row| count(row.evaluation.key.repeat);
     "stage" Integer |row| Cell::Integer(match row.evaluation.purpose {
         Purpose::Stage(stage) => Some(stage.into()),
-        Purpose::Extra => None,
+        Purpose::Extra | Purpose::Holdout => None,
     });
+    "held_out" Flag |row| Cell::Flag(row.evaluation.purpose == Purpose::Holdout);
     "outcome" Text |row| text(row.evaluation.outcome.name());
     "counts" Flag |row| Cell::Flag(row.evaluation.outcome.counts());
     "passed" Flag |row| Cell::Flag(row.evaluation.passed);

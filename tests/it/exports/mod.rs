@@ -185,6 +185,7 @@ impl Answers {
                 _ => None,
             },
             detail: "a \"sentence\",\nwith a line".to_owned(),
+            image: None,
             task_digest: self.suite.get(&TaskId::new(task)).unwrap().digest.clone(),
             agent_log: put(b"agent\n"),
             verifier_log: log.and_then(|log| put(&log)),
