@@ -12,7 +12,7 @@ use crate::config::Overrides;
 use crate::domain::{Evaluation, FileTree, TreePath, VariantId};
 use crate::view::export::{self, HarborJob, HarborTrial, Row, Work};
 use anyhow::Context as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Writes the folder, trial by trial; the job's own files come last.
@@ -33,9 +33,13 @@ pub(super) fn write(
     let archive = exporter.reader.id();
     let rows = export::rows(archive, exporter.lineage, evaluations);
     let names = agent_names(exporter, &rows)?;
+    // One that asked nothing was given the model that all others were given.
+    let models: BTreeSet<&str> = rows.iter().flat_map(|row| &row.models).copied().collect();
+    let only = models.first().copied().filter(|_| models.len() == 1);
     let trials = rows.iter().map(|row| HarborTrial {
         row,
         agent: names.get(&row.variant.id).map_or("unnamed", String::as_str),
+        model: row.models.first().copied().or(only),
     });
     let trials: Vec<HarborTrial<'_>> = trials.collect();
     write_files(&FileTree::new(), out, args.force)?;
