@@ -12,7 +12,8 @@ use crate::config::Overrides;
 use crate::domain::{Evaluation, FileTree, TreePath, VariantId};
 use crate::view::export::{self, HarborJob, HarborTrial, Row, Work};
 use anyhow::Context as _;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::Path;
 
 /// Writes the folder, trial by trial; the job's own files come last.
@@ -83,10 +84,9 @@ fn agent_names(
 ) -> anyhow::Result<BTreeMap<VariantId, String>> {
     let mut names = BTreeMap::new();
     for row in rows {
-        if !names.contains_key(&row.variant.id) {
+        if let Entry::Vacant(name) = names.entry(row.variant.id) {
             let manifest = Manifest::read(&exporter.reader.files(&row.variant.commit)?);
-            let name = manifest.map_or("unnamed".to_owned(), |found| found.name);
-            names.insert(row.variant.id, name);
+            name.insert(manifest.map_or("unnamed".to_owned(), |found| found.name));
         }
     }
     Ok(names)
