@@ -12,8 +12,8 @@ use crate::config::Overrides;
 use crate::domain::{Evaluation, FileTree, TreePath, VariantId};
 use crate::view::export::{self, HarborJob, HarborTrial, Row, Work};
 use anyhow::Context as _;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::Path;
 
 /// Writes the folder, trial by trial; the job's own files come last.
@@ -34,9 +34,13 @@ pub(super) fn write(
     let archive = exporter.reader.id();
     let rows = export::rows(archive, exporter.lineage, evaluations);
     let names = agent_names(exporter, &rows)?;
+    // One that asked nothing was given the model that all others were given.
+    let models: BTreeSet<&str> = rows.iter().flat_map(|row| &row.models).copied().collect();
+    let only = models.first().copied().filter(|_| models.len() == 1);
     let trials = rows.iter().map(|row| HarborTrial {
         row,
         agent: names.get(&row.variant.id).map_or("unnamed", String::as_str),
+        model: row.models.first().copied().or(only),
     });
     let trials: Vec<HarborTrial<'_>> = trials.collect();
     write_files(&FileTree::new(), out, args.force)?;
@@ -80,9 +84,9 @@ fn agent_names(
 ) -> anyhow::Result<BTreeMap<VariantId, String>> {
     let mut names = BTreeMap::new();
     for row in rows {
-        if let Entry::Vacant(free) = names.entry(row.variant.id) {
+        if let Entry::Vacant(name) = names.entry(row.variant.id) {
             let manifest = Manifest::read(&exporter.reader.files(&row.variant.commit)?);
-            free.insert(manifest.map_or("unnamed".to_owned(), |found| found.name));
+            name.insert(manifest.map_or("unnamed".to_owned(), |found| found.name));
         }
     }
     Ok(names)

@@ -94,8 +94,8 @@ impl<'a> Exporter<'a> {
         let Some(facts) = facts(task) else {
             return usage(
                 format!("task `{id}` is no instance of SWE-bench"),
-                "this format is for benchmarks that `dgm bench import swebench` made; `csv`, \
-                 `parquet` and `atif` are for all",
+                "this format is for benchmarks that `dgm bench import swebench` made; the \
+                 other formats are for all",
             );
         };
         Ok(facts)

@@ -38,6 +38,8 @@ pub struct HarborTrial<'a> {
     pub row: &'a Row<'a>,
     /// What its `agent.toml` calls the agent.
     pub agent: &'a str,
+    /// The model that it was given, if that is known.
+    pub model: Option<&'a str>,
 }
 
 impl HarborJob {
@@ -85,12 +87,8 @@ impl HarborTrial<'_> {
         format!("{}-{}", self.agent, self.row.variant.id.0)
     }
 
-    fn model(&self) -> Option<&str> {
-        self.row.models.first().copied()
-    }
-
     fn agent_config(&self) -> Value {
-        json!({"name": self.agent_name(), "model_name": self.model()})
+        json!({"name": self.agent_name(), "model_name": self.model})
     }
 
     fn started_ms(&self) -> i64 {
@@ -157,7 +155,7 @@ impl HarborTrial<'_> {
             "agent_info": {
                 "name": self.agent_name(),
                 "version": row.variant.commit.as_str(),
-                "model_info": self.model().map(|model| json!({"name": model, "provider": null})),
+                "model_info": self.model.map(|model| json!({"name": model, "provider": null})),
             },
             "agent_result": {
                 "n_input_tokens": row.spend.tokens.input,
@@ -247,7 +245,7 @@ pub fn harbor_job(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Vec<(&'static 
     let ended = ended.and_then(timestamp);
     let mut agents: BTreeMap<(u32, Option<&str>), Value> = BTreeMap::new();
     for trial in trials {
-        let key = (trial.row.variant.id.0, trial.model());
+        let key = (trial.row.variant.id.0, trial.model);
         agents.entry(key).or_insert_with(|| trial.agent_config());
     }
     let locks = trials.iter().filter_map(|trial| trial.lock(job));
@@ -296,7 +294,7 @@ fn stats(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Value {
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for trial in trials {
         let agent = trial.agent_name();
-        let key = match trial.model() {
+        let key = match trial.model {
             Some(model) => format!("{agent}__{model}__{}", job.dataset),
             None => format!("{agent}__{}", job.dataset),
         };

@@ -424,20 +424,72 @@ fn harbor_reads_a_job_and_sums_it_up_the_same() {
 fn what_cannot_be_exported_is_said_and_nothing_is_written_over() {
     let answers = Answers::new();
     let dgm = answers.dgm();
-    insta::assert_snapshot!(dgm.said("export demo --format predictions"), @r"");
-    insta::assert_snapshot!(dgm.said("export demo 0 --format swebench-report"), @r"");
-    insta::assert_snapshot!(dgm.said("export demo 0 --format swebench-report --out bench"), @r"");
-    insta::assert_snapshot!(dgm.said("export demo --format harbor"), @r"");
-    insta::assert_snapshot!(dgm.said("export demo --format harbor --out demo"), @r"");
-    insta::assert_snapshot!(dgm.said("export demo --format csv --tasks flask-*"), @r"");
-    insta::assert_snapshot!(dgm.said("export demo --format csv --repeat 5"), @r"");
-    insta::assert_snapshot!(dgm.said("export demo --format csv --out demo/dgm.toml"), @r"");
-    insta::assert_snapshot!(dgm.said("export demo 0 --format csv --attempt"), @r"");
+    insta::assert_snapshot!(dgm.said("export demo --format predictions"), @r"
+    --- stderr
+    Error: too few words for `dgm export`
+    Hint: type `dgm export demo VARIANT`
+    --- exit 2
+    ");
+    insta::assert_snapshot!(dgm.said("export demo 0 --format swebench-report"), @r"
+    --- stderr
+    Error: reports are a folder
+    Hint: name a new one with `--out`, such as `reports`
+    --- exit 2
+    ");
+    insta::assert_snapshot!(dgm.said("export demo 0 --format swebench-report --out bench"), @r"
+    --- stderr
+    Error: `bench` is not empty
+    Hint: name a new or an empty folder
+    --- exit 2
+    ");
+    insta::assert_snapshot!(dgm.said("export demo --format harbor"), @r"
+    --- stderr
+    Error: a job of Harbor is a folder
+    Hint: name a new one with `--out`, such as `jobs/demo`; `harbor view jobs` shows it
+    --- exit 2
+    ");
+    insta::assert_snapshot!(dgm.said("export demo --format harbor --out demo"), @r"
+    --- stderr
+    Error: `demo` is not empty
+    Hint: name a new or an empty folder
+    --- exit 2
+    ");
+    insta::assert_snapshot!(dgm.said("export demo --format csv --tasks flask-*"), @r"
+    --- stderr
+    Error: no evaluation is of a task `flask-*`
+    Hint: `dgm show` lists the evaluations of a variant
+    --- exit 2
+    ");
+    insta::assert_snapshot!(dgm.said("export demo --format csv --repeat 5"), @r"
+    --- stderr
+    Error: no such evaluation is recorded
+    Hint: `dgm tree` shows what was evaluated, `dgm show` what of a variant
+    --- exit 2
+    ");
+    insta::assert_snapshot!(dgm.said("export demo --format csv --out demo/dgm.toml"), @r"
+    --- stderr
+    Error: `demo/dgm.toml` is there already
+    Hint: name another file, or write over it with `--force`
+    --- exit 2
+    ");
+    insta::assert_snapshot!(dgm.said("export demo 0 --format csv --attempt"), @r"
+    --- stderr
+    Error: `--attempt` is for trajectories
+    Hint: say `--format atif`, or leave it out
+    --- exit 2
+    ");
 
     // The same task as it is outside of SWE-bench.
     let task = answers.path("bench").join(ENDS[0].0);
     std::fs::remove_dir_all(&task).unwrap();
-    insta::assert_snapshot!(dgm.said("export demo 0 --format predictions --tasks *-11815"), @r"");
+    let said = dgm.said("export demo 0 --format predictions --tasks *-11815");
+    let said = said.replace(answers.folder.path().to_str().unwrap(), "FOLDER");
+    insta::assert_snapshot!(said, @r"
+    --- stderr
+    Error: task `django__django-11815` is not in `FOLDER/bench`
+    Hint: put the benchmark back as it was when the variant was evaluated
+    --- exit 2
+    ");
     let smoke = Path::new(env!("CARGO_MANIFEST_DIR")).join("benchmarks/smoke/missing-rebate");
     let copied = Command::new("cp")
         .arg("-r")
@@ -446,5 +498,10 @@ fn what_cannot_be_exported_is_said_and_nothing_is_written_over() {
         .status()
         .unwrap();
     assert!(copied.success());
-    insta::assert_snapshot!(dgm.said("export demo 0 --format predictions --tasks *-11815"), @r"");
+    insta::assert_snapshot!(dgm.said("export demo 0 --format predictions --tasks *-11815"), @r"
+    --- stderr
+    Error: task `django__django-11815` is no instance of SWE-bench
+    Hint: this format is for benchmarks that `dgm bench import swebench` made; the other formats are for all
+    --- exit 2
+    ");
 }

@@ -20,10 +20,17 @@ sys.modules["harbor.viewer"] = viewer
 
 from pathlib import Path  # noqa: E402
 
-from harbor.metrics.mean import Mean  # noqa: E402
 from harbor.models.job.lock import JobLock, TrialLock  # noqa: E402
 from harbor.models.job.result import JobStats  # noqa: E402
 from harbor.viewer.scanner import JobScanner  # noqa: E402
+
+
+
+def group(trial):
+    agent = trial.agent_info
+    model = agent.model_info and agent.model_info.name
+    return JobStats.format_agent_evals_key(agent.name, model, trial.source)
+
 
 jobs = Path(sys.argv[1])
 scanner = JobScanner(jobs)
@@ -49,9 +56,11 @@ for job in scanner.list_jobs():
         n_retries=result.stats.n_retries,
     )
     for key, found in result.stats.evals.items():
-        own = [trial for trial in trials.values() if trial.agent_info.name == key.split("__")[0]]
+        own = [trial for trial in trials.values() if group(trial) == key]
         rewards = [trial.verifier_result and trial.verifier_result.rewards for trial in own]
-        stats.evals[key].metrics = [Mean().compute(rewards)]
+        # Its metrics need Python 3.12; this one counts what is missing as zero.
+        values = [reward["reward"] if reward else 0 for reward in rewards]
+        stats.evals[key].metrics = [{"mean": sum(values) / len(values)}]
         for sums in [found, stats.evals[key]]:
             for names in [*sums.exception_stats.values(), *sums.reward_stats.get("reward", {}).values()]:
                 names.sort()
