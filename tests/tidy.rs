@@ -108,7 +108,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("secrecy", &["model/http"]),
     ("sha1", &["benchmark/patch.rs"]),
     ("tracing_subscriber", &["cli/logging.rs"]),
-    ("yaml_rust2", &["benchmark/swebench"]),
+    ("yaml_rust2", &["benchmark"]),
     ("zstd", &["archive/"]),
 ];
 

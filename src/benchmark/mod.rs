@@ -34,6 +34,7 @@ mod suite;
 pub mod swebench;
 mod task;
 mod trial;
+mod turn;
 
 pub use answer::{Answer, AnswerFault, take_answer};
 pub use check::{CheckRow, Checked, Effort, check};
@@ -47,4 +48,5 @@ pub use patch::patch;
 pub use publish::PublishError;
 pub use suite::{SelectError, Suite, SuiteError};
 pub use task::{Grader, Hidden, Kind, Permits, Recipe, Steps, Task};
-pub use trial::{Played, Player, Trial, TrialEnd, Turn};
+pub use trial::{Trial, TrialEnd};
+pub use turn::{Played, Player, Turn};
