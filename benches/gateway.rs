@@ -447,7 +447,7 @@ async fn answer(State(began): State<Instant>, _headers: HeaderMap, body: Bytes) 
     }
     let is_endless = asks("hang");
     let events = futures_util::stream::unfold(0_u32, move |sent| async move {
-        let (last, every) = if is_endless {
+        let (last, more) = if is_endless {
             (u32::MAX, 3600)
         } else {
             (200, 0)

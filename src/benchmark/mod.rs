@@ -42,6 +42,7 @@ pub use checks::{Checks, Standing};
 pub use disclose::Disclosed;
 pub use fault::{LoadError, Spot};
 pub use folder::read_folder;
+pub use glob::matches as name_matches;
 pub use judge::{Judgement, judge};
 pub use lint::Finding;
 pub use patch::patch;

@@ -20,6 +20,7 @@ mod docker_sandbox;
 mod doctor_models;
 mod evidence;
 mod evolve;
+mod exports;
 mod first_run;
 mod gateway_by_hand;
 mod gateway_limits;

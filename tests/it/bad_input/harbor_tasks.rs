@@ -40,7 +40,7 @@ fn table(texts: &[&str], refusal: impl Fn(&str) -> String) -> String {
     for text in texts {
         let answer = refusal(text);
         assert_ne!(answer, "accepted", "{text}");
-        table.push_str(&format!("{}\n    {answer}\n", text.replace('\n', " | ")));
+        table.extend([text.replace('\n', " | "), format!("\n    {answer}\n")]);
     }
     table
 }
