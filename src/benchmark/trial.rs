@@ -9,7 +9,7 @@ use super::judge::{VERIFIER_LOGS, run_script, with_executable};
 use super::reward::{self, Rewards};
 use super::step::{Fresh, Step, Strategy, Verifier};
 use super::task::{Hidden, Task};
-use super::turn::{Played, Player, Turn, with};
+use super::turn::{Played, Player, Turn};
 use crate::domain::{FileTree, TreePath};
 use crate::sandbox::{
     Ended, Exit, Found, ImageRoot, Keep, Limits, Placed, Root, Sandbox, SandboxError, Spec, State,

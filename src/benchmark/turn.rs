@@ -1,6 +1,4 @@
-//! One turn in a task: what whoever takes it finds, and what it leaves.
-//!
-//! Invariant: the reference solution travels with a turn, and only the check can take it out.
+//! A player's turn in a trial: what it finds, who takes it, and what it leaves.
 
 use super::judge::{run_script, with_executable};
 use super::task::Hidden;
@@ -85,7 +83,7 @@ impl Turn {
             workdir: self.workdir,
             writable: self.writable,
             command,
-            env: with(&self.env, &env),
+            env: self.env.into_iter().chain(env).collect(),
             socket_dir: None,
             deadline: Duration::from_mins(1),
             collect: Vec::new(),
@@ -129,9 +127,4 @@ pub struct Played {
 pub trait Player: Send + Sync {
     /// Takes a turn to its end. How well it goes is no error; only the sandbox can fail.
     fn play(&self, turn: Turn) -> BoxFuture<'_, Result<Played, SandboxError>>;
-}
-
-/// Returns variables with more of them behind, which win.
-pub(super) fn with(first: &[(String, String)], more: &[(String, String)]) -> Vec<(String, String)> {
-    first.iter().chain(more).cloned().collect()
 }

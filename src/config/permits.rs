@@ -1,6 +1,7 @@
-//! What tasks may have of this machine: a network, variables, rights over files.
+//! What tasks may have beyond their own files, as `[sandbox]` allows it.
 //!
-//! Invariant: nothing that is a key, by its name or because a model uses it, is among it.
+//! Invariant: no key ever gets into a sandbox; a variable that is one by its name, or that a
+//! model reads, is refused.
 
 use super::resolve::unknown;
 use super::{ConfigError, Raw, RawModel};
@@ -20,7 +21,7 @@ const SECRET: [&str; 7] = [
 ];
 
 /// Returns what tasks may have. Keys are never among it: a sandbox sees none.
-pub(super) fn permits(raw: &Raw) -> Result<Permits, ConfigError> {
+pub(super) fn resolve(raw: &Raw) -> Result<Permits, ConfigError> {
     let network = match raw.sandbox.network.as_str() {
         "none" => Network::None,
         "public" => Network::Public,
@@ -54,4 +55,46 @@ pub(super) fn permits(raw: &Raw) -> Result<Permits, ConfigError> {
         variables,
         file_rights,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resolve;
+    use crate::config::{Raw, parse};
+
+    fn raw(sandbox: &str) -> Raw {
+        let model = |role: &str| {
+            format!("[models.{role}]\nprovider = \"command\"\nmodel = \"m\"\ncommand = [\"x\"]\n")
+        };
+        let models = ["diagnose", "modify", "solve"].map(model).concat();
+        let text = format!(
+            "[benchmark]\npath = \"b\"\n[[stages]]\ncount = 1\n[sandbox]\n{sandbox}\n{models}"
+        );
+        parse(&text).expect("it can be read")
+    }
+
+    #[test]
+    fn nothing_is_allowed_unless_it_is_said() {
+        let permits = resolve(&raw("")).expect("it is fine");
+        assert!(permits.variables.is_empty() && !permits.file_rights);
+        assert_eq!(permits.network, crate::sandbox::Network::None);
+        let given = resolve(&raw("env = [\"PATH\", \"NOT_SET_ANYWHERE\"]\nnetwork = \"public\""));
+        let given = given.expect("it is fine");
+        assert_eq!(given.variables.keys().collect::<Vec<_>>(), ["PATH"]);
+        assert_eq!(given.network, crate::sandbox::Network::Public);
+    }
+
+    #[test]
+    fn keys_are_refused() {
+        for (sandbox, named) in [
+            ("env = [\"OPENAI_API_KEY\"]", "`OPENAI_API_KEY`, a secret"),
+            ("env = [\"hf_token\"]", "`hf_token`, a secret"),
+            ("network = \"allowlist\"", "no proxy"),
+            ("network = \"host\"", "known are `none`, `public`"),
+            ("capabilities = \"all\"", "known are `none`, `files`"),
+        ] {
+            let error = resolve(&raw(sandbox)).expect_err(sandbox).to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
 }

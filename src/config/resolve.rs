@@ -1,6 +1,6 @@
 //! From the file to values: the one fallible step.
 
-use super::permits::permits;
+use super::permits;
 use super::provider::{check_keys, server};
 use super::{ConfigError, Raw, RawBudget, RawModel, RawPrice, RawStage};
 use crate::benchmark::{Permits, Suite, subset};
@@ -134,7 +134,7 @@ impl Settings {
         Ok(Self {
             benchmark: dir.join(&raw.benchmark.path),
             backend,
-            permits: permits(&raw)?,
+            permits: permits::resolve(&raw)?,
             unchecked: match raw.benchmark.unchecked.as_str() {
                 "warn" => Unchecked::Warn,
                 "skip" => Unchecked::Skip,
