@@ -363,6 +363,10 @@ fn in_step(step: &Step, why: &str) -> String {
     }
 }
 
+fn with(first: &[(String, String)], more: &[(String, String)]) -> Vec<(String, String)> {
+    first.iter().chain(more).cloned().collect()
+}
+
 fn tests(tests: &Hidden) -> Placed {
     Placed {
         at: "/tests".to_owned(),
