@@ -26,7 +26,7 @@ use bollard::Docker;
 use dgm::agent::Place;
 use dgm::archive::Writer;
 use dgm::benchmark::Suite;
-use dgm::domain::{Fact, FileTree, Outcome, TreePath, Variant, VariantId};
+use dgm::domain::{Fact, FileTree, Outcome, Purpose, TreePath, Variant, VariantId};
 use dgm::evolve::{Budgets, Engine, EngineSettings, Parts, Progress, RoleModels};
 use dgm::model::{Model, ModelSettings, Price};
 use dgm::policy::EvalPolicy;
@@ -236,7 +236,14 @@ impl Bench {
             .iter()
             .map(|task| task.id.clone())
             .collect();
-        let policy = EvalPolicy::further(&writer.lineage()?, VariantId::SEED, &tasks, PER_ROUND);
+        let lineage = writer.lineage()?;
+        // Every round adds as many to what the rounds before it did.
+        let known = lineage
+            .evaluations()
+            .filter(|found| Some(&found.key.task) == tasks.first());
+        let attempts = u32::try_from(known.count())? + PER_ROUND;
+        let (seed, purpose) = (VariantId::SEED, Purpose::Extra);
+        let policy = EvalPolicy::missing(&lineage, seed, purpose, &tasks, attempts);
         let (progress, mut told) = mpsc::unbounded_channel();
         let watch = tokio::spawn(async move {
             let (mut first, mut last, mut resolved) = (None, None, 0);

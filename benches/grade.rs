@@ -4,11 +4,11 @@
 //! `tests` holds nothing but lines of tests that passed, which is the most work a log can make;
 //! `noise` holds a tenth of them between what tests print. Grading a log is decoding it, looking
 //! for its marks, reading its tests and the verdict over 500 of them. The goal is 20 ms for 5 MB.
+//! What is measured is the time on the processor.
 
 #![expect(clippy::print_stdout, reason = "a benchmark's numbers are its output")]
 
 use dgm::benchmark::swebench::{EvalType, Grade, GradeFacts, Log, Parser, grade};
-use std::time::Instant;
 
 /// A parser, and a line of a test that passed with a place for its number.
 const LINES: &[(&str, &str)] = &[
@@ -138,19 +138,31 @@ fn log(line: &str, bytes: usize, every: usize) -> String {
     log
 }
 
-/// Returns the fastest of some rounds in milliseconds, and how many tests were read.
+/// Returns the time that this thread has had a processor, in milliseconds: other load on the
+/// machine does not count.
+fn processor_ms() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat");
+    let text = text.expect("the kernel counts what threads use");
+    let nanoseconds = text
+        .split(' ')
+        .next()
+        .and_then(|field| field.parse::<f64>().ok());
+    nanoseconds.expect("the first field is a number") / 1e6
+}
+
+/// Returns the least time of some rounds in milliseconds, and how many tests were read.
 fn measure(facts: &GradeFacts, log: &str, rounds: usize) -> (f64, usize) {
     let mut best = f64::INFINITY;
     let mut tests = 0;
     for _ in 0..rounds {
-        let begun = Instant::now();
+        let begun = processor_ms();
         let read = Log::read(log.as_bytes());
         let graded = grade(facts, &read);
         tests = match &graded {
             Grade::Found { statuses, .. } => statuses.len(),
             Grade::NotFound { .. } => 0,
         };
-        best = best.min(begun.elapsed().as_secs_f64() * 1e3);
+        best = best.min(processor_ms() - begun);
     }
     (best, tests)
 }
@@ -162,7 +174,7 @@ fn main() {
     let numbers: Vec<usize> = numbers.collect();
     let megabytes = numbers.first().copied().unwrap_or(5);
     let rounds = numbers.get(1).copied().unwrap_or(7);
-    println!("grading {megabytes} MB, fastest of {rounds}");
+    println!("grading {megabytes} MB, least of {rounds}");
     println!(
         "{:<34}{:>10}{:>10}{:>10}",
         "parser", "tests ms", "noise ms", "tests"

@@ -18,7 +18,7 @@ const LOG_PAGES: u32 = 4000;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// The tables of facts with the format that added each, in an order in which folding works.
-pub(super) const FACT_TABLES: [(&str, u32); 14] = [
+pub(super) const FACT_TABLES: [(&str, u32); 16] = [
     ("run", 1),
     ("run_end", 1),
     ("variant", 1),
@@ -27,6 +27,8 @@ pub(super) const FACT_TABLES: [(&str, u32); 14] = [
     ("proposal", 1),
     ("attempt_end", 1),
     ("evaluation", 1),
+    ("answer", 2),
+    ("regrade", 2),
     ("fault", 1),
     ("verdict", 1),
     ("call", 1),

@@ -3,32 +3,29 @@
 //! Invariant: reading gives back exactly what was recorded, or an error that names the
 //! column; nothing unknown is passed over.
 
+use super::columns::{Columns, Read};
 use super::db::FACT_TABLES;
 use super::traffic;
 use crate::domain::{
-    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, CommitId,
-    Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Outcome, Proposal, Purpose,
-    Role, RunEnd, RunId, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant, VariantId,
-    Verdict,
+    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CommitId, Decision, Entry,
+    Evaluation, EvaluationKey, Fact, Failure, Fault, Outcome, Proposal, Purpose, Regrade, Role,
+    RunEnd, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant, VariantId, Verdict,
 };
-use rusqlite::types::{FromSql, Type};
-use rusqlite::{Connection, Row};
-use serde::de::DeserializeOwned;
+use rusqlite::Connection;
 
 /// A table: its columns in the order in which its decoder takes them.
 type Table = (&'static [&'static str], fn(&mut Columns<'_>) -> Read<Fact>);
 
-pub(super) type Read<T> = rusqlite::Result<T>;
-
 /// Columns that a later format than the first added: table, column, that format, and what
 /// stands in their place where they are not there.
-const ADDED: [(&str, &str, u32, &str); 2] = [
+const ADDED: [(&str, &str, u32, &str); 3] = [
+    ("evaluation", "holdout", 2, "0"),
     ("call_settlement", "cache_written_long_tokens", 2, "0"),
     ("call_settlement", "estimated", 2, "0"),
 ];
 
 /// The tables of [`FACT_TABLES`]. Named columns, so that a newer format may add some.
-const TABLES: [Table; 14] = [
+const TABLES: [Table; 16] = [
     (
         &[
             "run", "command", "config", "version", "sandbox", "stages", "at_ms",
@@ -93,6 +90,7 @@ const TABLES: [Table; 14] = [
             "reward",
             "detail",
             "task_digest",
+            "image",
             "agent_log_blob",
             "verifier_log_blob",
             "patch_blob",
@@ -103,8 +101,28 @@ const TABLES: [Table; 14] = [
             "run",
             "execution",
             "at_ms",
+            "holdout",
         ],
         evaluation,
+    ),
+    (&["variant", "task", "repeat", "answer_blob"], answer),
+    (
+        &[
+            "variant",
+            "task",
+            "repeat",
+            "outcome",
+            "passed",
+            "reward",
+            "detail",
+            "task_digest",
+            "verifier_log_blob",
+            "verifier_ms",
+            "run",
+            "execution",
+            "at_ms",
+        ],
+        regrade,
     ),
     (
         &[
@@ -202,98 +220,6 @@ fn or_default(table: &str, column: &'static str, format: u32) -> &'static str {
         .into_iter()
         .find(|(of, name, since, _)| *of == table && *name == column && *since > format)
         .map_or(column, |(_, _, _, default)| default)
-}
-
-/// A row whose columns are taken one after the other. By position, because looking for a
-/// name in every row takes longer than everything else.
-pub(super) struct Columns<'row> {
-    row: &'row Row<'row>,
-    table: &'static str,
-    columns: &'static [&'static str],
-    taken: usize,
-}
-
-impl Columns<'_> {
-    /// Takes the next column.
-    pub(super) fn take<T: FromSql>(&mut self) -> Read<T> {
-        self.taken += 1;
-        self.row.get(self.taken)
-    }
-
-    /// Takes a column that holds a name of ours; one that is not known is an error.
-    fn named<T>(&mut self, read: impl FnOnce(&str) -> Option<T>) -> Read<T> {
-        let text: String = self.take()?;
-        read(&text).ok_or_else(|| self.unreadable(&text))
-    }
-
-    fn optionally_named<T>(&mut self, read: impl FnOnce(&str) -> Option<T>) -> Read<Option<T>> {
-        match self.take::<Option<String>>()? {
-            None => Ok(None),
-            Some(text) => read(&text).map(Some).ok_or_else(|| self.unreadable(&text)),
-        }
-    }
-
-    fn json<T: DeserializeOwned>(&mut self) -> Read<T> {
-        self.named(|text| serde_json::from_str(text).ok())
-    }
-
-    pub(super) fn optional_count(&mut self) -> Read<Option<u64>> {
-        let number: Option<i64> = self.take()?;
-        let exact = number.map(u64::try_from).transpose();
-        exact.map_err(|_| self.unreadable("a number below zero"))
-    }
-
-    pub(super) fn count(&mut self) -> Read<u64> {
-        let number: i64 = self.take()?;
-        u64::try_from(number).map_err(|_| self.unreadable(&number.to_string()))
-    }
-
-    pub(super) fn blob(&mut self) -> Read<Option<BlobId>> {
-        Ok(self.take::<Option<String>>()?.map(BlobId::from_hex))
-    }
-
-    fn variant(&mut self) -> Read<VariantId> {
-        self.take().map(VariantId)
-    }
-
-    fn task(&mut self) -> Read<TaskId> {
-        Ok(TaskId::new(self.take::<String>()?))
-    }
-
-    pub(super) fn run(&mut self) -> Read<RunId> {
-        self.take().map(RunId)
-    }
-
-    /// Takes the columns `attempt`, `variant`, `task`, `repeat`.
-    fn subject(&mut self) -> Read<CallSubject> {
-        let attempt: Option<u32> = self.take()?;
-        let evaluation: (Option<u32>, Option<String>, Option<u32>) =
-            (self.take()?, self.take()?, self.take()?);
-        match (attempt, evaluation) {
-            (Some(attempt), (None, None, None)) => Ok(CallSubject::Attempt(VariantId(attempt))),
-            (None, (Some(variant), Some(task), Some(repeat))) => Ok(CallSubject::Evaluation(
-                VariantId(variant),
-                TaskId::new(task),
-                repeat,
-            )),
-            (None, (None, None, None)) => Ok(CallSubject::Manual),
-            _ => Err(self.unreadable("neither an attempt nor an evaluation")),
-        }
-    }
-
-    /// Says that the column taken last cannot be understood.
-    fn unreadable(&self, text: &str) -> rusqlite::Error {
-        let column = self
-            .taken
-            .checked_sub(1)
-            .and_then(|index| self.columns.get(index));
-        let problem = format!(
-            "column `{}` of table `{}` holds `{text}`, which this program does not know",
-            column.unwrap_or(&""),
-            self.table
-        );
-        rusqlite::Error::FromSqlConversionFailure(self.taken, Type::Text, problem.into())
-    }
 }
 
 fn run(row: &mut Columns<'_>) -> Read<Fact> {
@@ -395,13 +321,17 @@ fn variant(row: &mut Columns<'_>) -> Read<Fact> {
     }))
 }
 
+fn key(row: &mut Columns<'_>) -> Read<EvaluationKey> {
+    Ok(EvaluationKey {
+        variant: row.variant()?,
+        task: row.task()?,
+        repeat: row.take()?,
+    })
+}
+
 fn evaluation(row: &mut Columns<'_>) -> Read<Fact> {
-    Ok(Fact::Evaluated(Evaluation {
-        key: EvaluationKey {
-            variant: row.variant()?,
-            task: row.task()?,
-            repeat: row.take()?,
-        },
+    let mut evaluation = Evaluation {
+        key: key(row)?,
         purpose: match row.take()? {
             Some(stage) => Purpose::Stage(stage),
             None => Purpose::Extra,
@@ -411,6 +341,7 @@ fn evaluation(row: &mut Columns<'_>) -> Read<Fact> {
         reward: row.take()?,
         detail: row.take()?,
         task_digest: row.take()?,
+        image: row.take()?,
         agent_log: row.blob()?,
         verifier_log: row.blob()?,
         patch: row.blob()?,
@@ -420,6 +351,33 @@ fn evaluation(row: &mut Columns<'_>) -> Read<Fact> {
             agent_ms: row.count()?,
             verifier_ms: row.count()?,
         },
+        run: row.run()?,
+        execution: row.take()?,
+        at_ms: row.take()?,
+    };
+    if row.take()? {
+        evaluation.purpose = Purpose::Holdout;
+    }
+    Ok(Fact::Evaluated(evaluation))
+}
+
+fn answer(row: &mut Columns<'_>) -> Read<Fact> {
+    Ok(Fact::AnswerKept {
+        key: key(row)?,
+        answer: BlobId::from_hex(row.take::<String>()?),
+    })
+}
+
+fn regrade(row: &mut Columns<'_>) -> Read<Fact> {
+    Ok(Fact::Regraded(Regrade {
+        key: key(row)?,
+        outcome: row.named(Outcome::from_name)?,
+        passed: row.take()?,
+        reward: row.take()?,
+        detail: row.take()?,
+        task_digest: row.take()?,
+        verifier_log: row.blob()?,
+        verifier_ms: row.count()?,
         run: row.run()?,
         execution: row.take()?,
         at_ms: row.take()?,

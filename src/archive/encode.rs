@@ -5,8 +5,9 @@
 
 use super::traffic;
 use crate::domain::{
-    AttemptEnd, BlobId, CallIntent, CallSettlement, CallSubject, Decision, Evaluation, Fact, Fault,
-    Proposal, Purpose, RunEnd, RunStart, TaskId, Variant, VariantId, Verdict,
+    AttemptEnd, BlobId, CallIntent, CallSettlement, CallSubject, Decision, Evaluation,
+    EvaluationKey, Fact, Fault, Proposal, Purpose, Regrade, RunEnd, RunStart, TaskId, Variant,
+    VariantId, Verdict,
 };
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, params};
@@ -32,6 +33,18 @@ pub(super) fn insert(db: &Connection, seq: i64, fact: &Fact) -> rusqlite::Result
         Fact::AttemptEnded(end) => attempt_end(db, seq, end),
         Fact::VariantMade(made) => variant(db, seq, made),
         Fact::Evaluated(settled) => evaluation(db, seq, settled),
+        Fact::AnswerKept { key, answer } => add(
+            db,
+            "answer",
+            params![
+                seq,
+                key.variant.0,
+                key.task.as_str(),
+                key.repeat,
+                answer.as_str()
+            ],
+        ),
+        Fact::Regraded(judged) => regrade(db, seq, judged),
         Fact::Faulted(not_counted) => fault(db, seq, not_counted),
         Fact::Judged {
             variant,
@@ -62,12 +75,10 @@ pub(super) fn describe(fact: &Fact) -> String {
         Fact::AttemptEnded(end) => format!("the end of attempt {}", end.attempt),
         Fact::VariantMade(variant) => format!("variant {}", variant.id),
         Fact::Evaluated(evaluation) => {
-            let key = &evaluation.key;
-            format!(
-                "the evaluation of {} on `{}`, repeat {}",
-                key.variant, key.task, key.repeat
-            )
+            format!("the evaluation of {}", describe_key(&evaluation.key))
         }
+        Fact::AnswerKept { key, .. } => format!("the answer of {}", describe_key(key)),
+        Fact::Regraded(regrade) => format!("the regrade of {}", describe_key(&regrade.key)),
         Fact::Faulted(fault) => match &fault.subject {
             CallSubject::Attempt(attempt) => format!("a fault of attempt {attempt}"),
             CallSubject::Evaluation(variant, task, repeat) => {
@@ -83,6 +94,10 @@ pub(super) fn describe(fact: &Fact) -> String {
         Fact::Recorded(recording) => format!("the recording of model call {}", recording.call.0),
         Fact::Replays(replay) => format!("the source of run {}", replay.run.0),
     }
+}
+
+fn describe_key(key: &EvaluationKey) -> String {
+    format!("{} on `{}`, repeat {}", key.variant, key.task, key.repeat)
 }
 
 /// Returns every blob that a fact names.
@@ -106,6 +121,8 @@ pub(super) fn blobs(fact: &Fact) -> Vec<&BlobId> {
             let blobs = [Some(&recording.request), recording.answer.as_ref()];
             blobs.into_iter().flatten().collect()
         }
+        Fact::AnswerKept { answer, .. } => vec![answer],
+        Fact::Regraded(regrade) => regrade.verifier_log.iter().collect(),
         Fact::RunStarted(_)
         | Fact::RunEnded(_)
         | Fact::Decided(_)
@@ -131,12 +148,17 @@ pub(super) fn inexact_number(fact: &Fact) -> Option<&'static str> {
             .reward
             .is_some_and(|reward| !reward.is_finite())
             .then_some("the reward is not a finite number"),
+        Fact::Regraded(regrade) => regrade
+            .reward
+            .is_some_and(|reward| !reward.is_finite())
+            .then_some("the reward is not a finite number"),
         Fact::RunStarted(_)
         | Fact::RunEnded(_)
         | Fact::Disclosed { .. }
         | Fact::Proposed { .. }
         | Fact::AttemptEnded(_)
         | Fact::VariantMade(_)
+        | Fact::AnswerKept { .. }
         | Fact::Faulted(_)
         | Fact::Judged { .. }
         | Fact::CallIntended(_)
@@ -281,7 +303,7 @@ fn variant(db: &Connection, seq: i64, variant: &Variant) -> rusqlite::Result<()>
 fn evaluation(db: &Connection, seq: i64, evaluation: &Evaluation) -> rusqlite::Result<()> {
     let stage = match evaluation.purpose {
         Purpose::Stage(stage) => Some(stage),
-        Purpose::Extra => None,
+        Purpose::Extra | Purpose::Holdout => None,
     };
     add(
         db,
@@ -297,6 +319,7 @@ fn evaluation(db: &Connection, seq: i64, evaluation: &Evaluation) -> rusqlite::R
             evaluation.reward,
             evaluation.detail,
             evaluation.task_digest,
+            evaluation.image,
             text(evaluation.agent_log.as_ref()),
             text(evaluation.verifier_log.as_ref()),
             text(evaluation.patch.as_ref()),
@@ -306,7 +329,31 @@ fn evaluation(db: &Connection, seq: i64, evaluation: &Evaluation) -> rusqlite::R
             count(evaluation.timing.verifier_ms)?,
             evaluation.run.0,
             evaluation.execution,
-            evaluation.at_ms
+            evaluation.at_ms,
+            evaluation.purpose == Purpose::Holdout
+        ],
+    )
+}
+
+fn regrade(db: &Connection, seq: i64, regrade: &Regrade) -> rusqlite::Result<()> {
+    add(
+        db,
+        "regrade",
+        params![
+            seq,
+            regrade.key.variant.0,
+            regrade.key.task.as_str(),
+            regrade.key.repeat,
+            regrade.outcome.name(),
+            regrade.passed,
+            regrade.reward,
+            regrade.detail,
+            regrade.task_digest,
+            text(regrade.verifier_log.as_ref()),
+            count(regrade.verifier_ms)?,
+            regrade.run.0,
+            regrade.execution,
+            regrade.at_ms
         ],
     )
 }

@@ -10,15 +10,19 @@ use super::layout::{FORMAT, Layout};
 use crate::sys::durable;
 use rusqlite::{Connection, TransactionBehavior};
 
-/// From format 1: the tables of calls are made anew, because a condition of a table cannot be
-/// changed in place. The child is dropped first and filled last, as its reference demands.
-const KEEP_CALLS: &str = "\
+/// From format 1: tables are made anew, because a condition of a table cannot be changed in
+/// place. A child is dropped first and filled last, as its reference demands.
+const KEEP: &str = "\
+    CREATE TEMP TABLE old_evaluation AS SELECT * FROM main.evaluation;
+    DROP TABLE main.evaluation;
     CREATE TEMP TABLE old_call AS SELECT * FROM main.call;
     CREATE TEMP TABLE old_call_settlement AS SELECT * FROM main.call_settlement;
     DROP TABLE main.call_settlement;
     DROP TABLE main.call;";
 
-const FILL_CALLS: &str = "\
+const FILL: &str = "\
+    INSERT INTO main.evaluation SELECT *, 0 FROM old_evaluation ORDER BY seq;
+    DROP TABLE old_evaluation;
     INSERT INTO main.call SELECT * FROM old_call ORDER BY seq;
     INSERT INTO main.call_settlement
         SELECT seq, call, status, input_tokens, cached_tokens, cache_written_tokens, 0,
@@ -46,11 +50,11 @@ pub(super) fn migrate(layout: &Layout, connection: &mut Connection, format: u32)
 
 fn to_newest(db: &Connection, format: u32) -> rusqlite::Result<()> {
     if format < 2 {
-        db.execute_batch(KEEP_CALLS)?;
+        db.execute_batch(KEEP)?;
     }
     add_what_is_missing(db)?;
     if format < 2 {
-        db.execute_batch(FILL_CALLS)?;
+        db.execute_batch(FILL)?;
     }
     db.execute_batch("DROP TRIGGER meta_no_update")?;
     db.execute(

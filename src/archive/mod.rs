@@ -16,6 +16,7 @@
 mod blob;
 mod check;
 mod checkout;
+mod columns;
 mod db;
 mod decode;
 mod diff;

@@ -8,8 +8,8 @@ use super::layout::FORMAT;
 use crate::domain::{
     AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, CommitId,
     Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Gate, Outcome, Pattern,
-    Proposal, Purpose, Recording, Replay, Role, RunEnd, RunId, RunStart, TaskId, Timing, Tokens,
-    TreeId, Usd, Variant, VariantId, Verdict,
+    Proposal, Purpose, Recording, Regrade, Replay, Role, RunEnd, RunId, RunStart, TaskId, Timing,
+    Tokens, TreeId, Usd, Variant, VariantId, Verdict,
 };
 use crate::lineage::Lineage;
 use proptest::collection::vec;
@@ -34,7 +34,7 @@ fn draft() -> impl Strategy<Value = Draft> {
     let count = || 0..=i64::MAX.unsigned_abs();
     let real = any::<f64>().prop_map(|real| if real.is_finite() { real + 0.0 } else { 0.5 });
     (
-        0..14_u8,
+        0..15_u8,
         [text(), text(), text(), text(), text()],
         [count(), count(), count(), count(), count()],
         any::<[u32; 4]>(),
@@ -110,6 +110,7 @@ impl History {
             }
             5 | 6 if self.ended < self.attempts => self.end(draft),
             7 => self.evaluate(draft),
+            14 => self.regrade(draft),
             8 => self.facts.push(Fact::Faulted(Fault {
                 subject: self.subject(draft),
                 outcome: outcome(draft),
@@ -239,6 +240,31 @@ impl History {
         }));
     }
 
+    /// Keeps the answer of the evaluation before it, and judges it again, once.
+    fn regrade(&mut self, draft: &Draft) {
+        let Some(Fact::Evaluated(last)) = self.facts.last() else {
+            return;
+        };
+        let key = last.key.clone();
+        self.facts.push(Fact::AnswerKept {
+            key: key.clone(),
+            answer: digest(b"answer"),
+        });
+        self.facts.push(Fact::Regraded(Regrade {
+            key,
+            outcome: outcome(draft),
+            passed: draft.flags[1],
+            reward: draft.flags[2].then_some(draft.real),
+            detail: draft.texts[1].clone(),
+            task_digest: draft.texts[2].clone(),
+            verifier_log: blob(draft, 1),
+            verifier_ms: draft.counts[1],
+            run: RunId(self.runs),
+            execution: draft.small[2],
+            at_ms: draft.time,
+        }));
+    }
+
     fn evaluate(&mut self, draft: &Draft) {
         self.repeats += 1;
         self.facts.push(Fact::Evaluated(Evaluation {
@@ -247,16 +273,17 @@ impl History {
                 task: TaskId::new(draft.texts[0].clone()),
                 repeat: self.repeats,
             },
-            purpose: if draft.flags[0] {
-                Purpose::Stage(draft.small[1])
-            } else {
-                Purpose::Extra
+            purpose: match (draft.flags[0], draft.flags[3]) {
+                (true, _) => Purpose::Stage(draft.small[1]),
+                (false, true) => Purpose::Holdout,
+                (false, false) => Purpose::Extra,
             },
             outcome: outcome(draft),
             passed: draft.flags[1],
             reward: draft.flags[2].then_some(draft.real),
             detail: draft.texts[1].clone(),
             task_digest: draft.texts[2].clone(),
+            image: Some(draft.texts[2].clone()).filter(|text| !text.is_empty()),
             agent_log: blob(draft, 0),
             verifier_log: blob(draft, 1),
             patch: blob(draft, 2),

@@ -88,7 +88,8 @@ CREATE TABLE variant (
 ) STRICT;
 
 -- A settled evaluation: at most one per variant, task and repeat. `stage` counts from 0 and is
--- null for further evaluations, which never guide selection.
+-- null for further evaluations, which never guide selection. `holdout` is 1 for those of a task
+-- that was held out.
 CREATE TABLE evaluation (
     seq              INTEGER PRIMARY KEY,
     variant          INTEGER NOT NULL REFERENCES variant (variant),
@@ -100,6 +101,7 @@ CREATE TABLE evaluation (
     reward           REAL,
     detail           TEXT NOT NULL,
     task_digest      TEXT NOT NULL,
+    image            TEXT,
     agent_log_blob   TEXT,
     verifier_log_blob TEXT,
     patch_blob       TEXT,
@@ -110,7 +112,41 @@ CREATE TABLE evaluation (
     run              INTEGER NOT NULL REFERENCES run (run),
     execution        INTEGER NOT NULL,
     at_ms            INTEGER NOT NULL,
-    UNIQUE (variant, task, repeat)
+    holdout          INTEGER NOT NULL CHECK (holdout IN (0, 1)),
+    UNIQUE (variant, task, repeat),
+    CHECK (holdout = 0 OR stage IS NULL)
+) STRICT;
+
+-- What was judged in an evaluation, kept to be judged again.
+CREATE TABLE answer (
+    seq         INTEGER PRIMARY KEY,
+    variant     INTEGER NOT NULL,
+    task        TEXT NOT NULL,
+    repeat      INTEGER NOT NULL,
+    answer_blob TEXT NOT NULL,
+    UNIQUE (variant, task, repeat),
+    FOREIGN KEY (variant, task, repeat) REFERENCES evaluation (variant, task, repeat)
+) STRICT;
+
+-- A kept answer that was judged again: at most once by a process. The evaluation stays as it
+-- was, and so does a score that guided an evolution.
+CREATE TABLE regrade (
+    seq               INTEGER PRIMARY KEY,
+    variant           INTEGER NOT NULL,
+    task              TEXT NOT NULL,
+    repeat            INTEGER NOT NULL,
+    outcome           TEXT NOT NULL,
+    passed            INTEGER NOT NULL CHECK (passed IN (0, 1)),
+    reward            REAL,
+    detail            TEXT NOT NULL,
+    task_digest       TEXT NOT NULL,
+    verifier_log_blob TEXT,
+    verifier_ms       INTEGER NOT NULL,
+    run               INTEGER NOT NULL REFERENCES run (run),
+    execution         INTEGER NOT NULL,
+    at_ms             INTEGER NOT NULL,
+    UNIQUE (variant, task, repeat, run),
+    FOREIGN KEY (variant, task, repeat) REFERENCES evaluation (variant, task, repeat)
 ) STRICT;
 
 -- An execution that did not count. It belongs to an attempt, or to an evaluation.

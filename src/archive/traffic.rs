@@ -1,6 +1,6 @@
 //! Recordings and replays as rows, and rows as those.
 
-use super::decode::{Columns, Read};
+use super::columns::{Columns, Read};
 use super::encode::{add, count};
 use crate::domain::{BlobId, CallId, Fact, Recording, Replay};
 use rusqlite::{Connection, params};

@@ -50,6 +50,11 @@ pub struct Needed {
 }
 
 impl Needed {
+    /// Returns whether its name is one of this program's own recipes.
+    pub fn is_own(&self) -> bool {
+        self.recipe.is_none() && self.name.starts_with("dgm-") && !self.name.contains('/')
+    }
+
     /// Returns whether it is built from a task's files.
     pub fn is_built(&self) -> bool {
         self.recipe.is_some()
@@ -130,6 +135,13 @@ async fn make(
     }
     if image::digest_of(engine, &needed.name).await?.is_some() {
         return Ok(Made::There);
+    }
+    // Names of our own recipes are no registry's.
+    if needed.is_own() {
+        return Ok(Made::Failed(format!(
+            "the image `{0}` is not there: make it with `dgm bench build {0}`",
+            needed.name
+        )));
     }
     if !making.pull {
         return Ok(Made::Failed(format!(

@@ -3,14 +3,16 @@
 //! Invariant: what a task wants and cannot have is an error that names it; nothing is left
 //! out silently.
 
+use super::compose::{self, Compose};
 use super::digest::{self, HarborIgnored, Ignored};
 use super::fault::{LoadError, Spot};
 use super::folder;
+use super::lint::lint;
 use super::manifest::Manifest;
 use super::step;
 use super::swebench;
 use super::task::{Grader, Hidden, Kind, Permits, Recipe, Steps, Task};
-use crate::domain::{FileTree, TaskId};
+use crate::domain::{FileTree, TaskId, TreePath};
 use crate::sandbox::Network;
 use crate::sandbox::docker::image::recipe_digest;
 use std::fs;
@@ -33,15 +35,23 @@ pub(super) fn load(dir: &Path, permits: &Permits) -> Result<Task, LoadError> {
     let files = files(dir)?;
     let manifest = Manifest::read(text(&files, "task.toml", NO_MANIFEST)?, permits)?;
     refuse_foreign(&files)?;
+    let own = &manifest.own;
+    if (own.workspace.is_some() || own.answer.is_some()) && files.get("tests/Dockerfile").is_some()
+    {
+        return Err(LoadError::Unsupported {
+            spot: Spot::file("tests/Dockerfile"),
+            what: "a verifier with an image of its own".to_owned(),
+            todo: "bring what it needs into the task's image",
+        });
+    }
     let workspace = match &manifest.own.workspace {
         Some(folder) => workspace(dir, &files, folder)?,
         None => FileTree::new(),
     };
-    let task = assemble(id, &files, manifest, permits)?;
-    Ok(Task {
-        workspace: Arc::new(workspace),
-        ..task
-    })
+    let mut task = assemble(id, &files, manifest, permits)?;
+    task.workspace = Arc::new(workspace);
+    task.findings = lint(&task, &files);
+    Ok(task)
 }
 
 /// Returns the files that belong to the task.
@@ -57,17 +67,9 @@ fn files(dir: &Path) -> Result<FileTree, LoadError> {
     }
     Ok(files)
 }
-fn assemble(
-    id: TaskId,
-    files: &FileTree,
-    mut manifest: Manifest,
-    permits: &Permits,
-) -> Result<Task, LoadError> {
-    let kind = match (&manifest.own.workspace, &manifest.own.answer) {
-        (Some(_), _) => Kind::Workspace,
-        (None, Some(_)) => Kind::Folder,
-        (None, None) => Kind::Steps,
-    };
+
+/// Returns the network of a task's environment.
+fn network(kind: Kind, manifest: &mut Manifest, permits: &Permits) -> Network {
     // A sealed sandbox never has one.
     let network = match kind {
         Kind::Workspace => Network::None,
@@ -80,8 +82,35 @@ fn assemble(
                 .to_owned(),
         );
     }
-    let network = manifest.environment.network.unwrap_or(network);
-    let (image, mut recipes) = image(&id, files, &manifest)?;
+    manifest.environment.network.unwrap_or(network)
+}
+
+fn assemble(
+    id: TaskId,
+    files: &FileTree,
+    mut manifest: Manifest,
+    permits: &Permits,
+) -> Result<Task, LoadError> {
+    let kind = match (&manifest.own.workspace, &manifest.own.answer) {
+        (Some(_), _) => Kind::Workspace,
+        (None, Some(_)) => Kind::Folder,
+        (None, None) => Kind::Steps,
+    };
+    let network = network(kind, &mut manifest, permits);
+    let compose = match files.get(compose::FILE) {
+        Some(_) => Some(Compose::read(text(files, compose::FILE, NO_MANIFEST)?)?),
+        None => None,
+    };
+    let (image, mut recipes) = image(&id, files, &manifest, compose.as_ref())?;
+    if let Some(compose) = compose {
+        let environment = &mut manifest.environment;
+        environment.workdir = environment.workdir.take().or(compose.workdir);
+        manifest.agent.user = manifest.agent.user.take().or(compose.user.clone());
+        manifest.verifier.user = manifest.verifier.user.take().or(compose.user);
+        // The task's own table comes last, so it wins.
+        let own = std::mem::take(&mut environment.env);
+        environment.env = compose.env.into_iter().chain(own).collect();
+    }
     let common = step::Common {
         files,
         manifest: &manifest,
@@ -139,6 +168,7 @@ fn assemble(
         },
         recipes,
         warnings: manifest.warnings,
+        findings: Vec::new(),
         id,
     })
 }
@@ -167,22 +197,26 @@ fn image(
     id: &TaskId,
     files: &FileTree,
     manifest: &Manifest,
+    compose: Option<&Compose>,
 ) -> Result<(Option<String>, Vec<Recipe>), LoadError> {
     let own = &manifest.own;
     let named = own.image.as_ref().or(manifest.environment.image.as_ref());
-    let compose = "environment/docker-compose.yaml";
-    if files.get(compose).is_some() {
-        return Err(LoadError::Unsupported {
-            spot: Spot::file(compose),
-            what: "a task of services".to_owned(),
-            todo: "bring what it needs into one image and remove the file",
-        });
-    }
+    let named = named.or(compose.and_then(|compose| compose.image.as_ref()));
     if let Some(image) = named {
         return Ok((Some(image.clone()), Vec::new()));
     }
-    let environment = folder::below(files, "environment");
-    if environment.get("Dockerfile").is_some() {
+    let build = compose.and_then(|compose| compose.build.as_ref());
+    let (folder, dockerfile) = match build {
+        Some((context, dockerfile)) if context.is_empty() => {
+            ("environment".to_owned(), dockerfile.as_str())
+        }
+        Some((context, dockerfile)) => (format!("environment/{context}"), dockerfile.as_str()),
+        None => ("environment".to_owned(), "Dockerfile"),
+    };
+    let mut environment = folder::below(files, &folder);
+    if let Some(file) = environment.get(dockerfile).map(|file| file.bytes.clone()) {
+        let path = TreePath::new("Dockerfile").expect("a plain name is a valid path");
+        environment.insert(path, file, false);
         let recipe = recipe(id.as_str(), environment, manifest.environment.build_timeout);
         return Ok((Some(recipe.image.clone()), vec![recipe]));
     }
@@ -491,23 +525,95 @@ mod tests {
             task.warnings,
             [
                 "task.toml:2: `version`: schema `9.9` is newer than 1.4, read as 1.4",
-                "task.toml: `environment.network_mode` is not given: the task runs without \
-                 network, where Harbor gives it one",
+                "task.toml: `metadata.dgm.answer` is not given: every file that the agent \
+                 leaves is there when the tests run",
+                "task.toml:8: `metadata.dgm.answr`: unknown key, ignored, did you mean `answer`",
                 "task.toml:12: `environment.memory`: a bare number is ignored, as Harbor does; \
                  write `memory_mb` instead",
                 "task.toml:13: `environment.artifacts`: unknown key, ignored",
                 "task.toml:11: `environment.workdri`: unknown key, ignored, did you mean \
                  `workdir`",
                 "task.toml:15: `agent.timeout`: unknown key, ignored, did you mean `timeout_sec`",
-                "task.toml: `metadata.dgm.answer` is not given: every file that the agent \
-                 leaves is there when the tests run",
-                "task.toml:8: `metadata.dgm.answr`: unknown key, ignored, did you mean `answer`",
                 "task.toml: `environment.artifacts` is ignored: `artifacts` must stand above the \
                  first `[section]`",
                 "task.toml:1: `colour`: unknown key, ignored",
+                "task.toml: `environment.network_mode` is not given: the task runs without \
+                 network, where Harbor gives it one",
             ]
         );
         assert_eq!(task.memory, None);
+    }
+
+    /// The digests are those that Harbor 0.25.0 computes for the same folders.
+    #[test]
+    fn digests_are_harbor_s_own() {
+        let digest = |files: &[(&str, &str)]| {
+            let folder = tempfile::tempdir().expect("a temporary folder can be made");
+            let files: Vec<(&str, String)> = files
+                .iter()
+                .map(|(path, text)| (*path, (*text).to_owned()))
+                .collect();
+            fixture::write(folder.path(), &files);
+            super::digest::of(&super::files(folder.path()).expect("they can be read"))
+        };
+        let plain = [
+            ("task.toml", "version = \"1.0\"\n"),
+            ("instruction.md", "Say hello.\n"),
+            ("tests/test.sh", "echo 1\n"),
+            ("environment/Dockerfile", "FROM a\n"),
+            ("README.md", "x\n"),
+            ("notes.txt", "not part\n"),
+            ("tests/__pycache__/a.pyc", "c"),
+            ("tests/x~", "b"),
+            ("environment/.DS_Store", "d"),
+        ];
+        let ignored = [
+            ("task.toml", ""),
+            ("instruction.md", "Do.\n"),
+            (".gitignore", "*.log\n!keep.log\n/solution/secret\nbuild/\n"),
+            ("tests/test.sh", "echo 1\n"),
+            ("tests/a.log", "1"),
+            ("tests/keep.log", "2"),
+            ("solution/secret", "3"),
+            ("solution/solve.sh", "4"),
+            ("environment/build/x", "5"),
+            ("environment/x.pyc", "6"),
+        ];
+        let harbor = [
+            ("task.toml", ""),
+            ("instruction.md", "Do.\n"),
+            ("environment/Dockerfile", "FROM a\n"),
+            ("environment/.harborignore", "*\n"),
+            ("tests/.harborignore", "*.tmp\nfixtures/\n!fixtures/keep\n"),
+            ("tests/test.sh", "1"),
+            ("tests/a.tmp", "2"),
+            ("tests/sub/b.tmp", "3"),
+            ("tests/sub/.harborignore", "!b.tmp\n"),
+            ("tests/fixtures/keep", "4"),
+            ("solution/a.tmp", "5"),
+            ("steps/one/instruction.md", "6"),
+            ("steps/one/tests/.harborignore", "/x\n"),
+            ("steps/one/tests/x", "7"),
+            ("steps/one/tests/y/x", "8"),
+            ("steps/one/workdir/.harborignore", "*\n"),
+            ("steps/one/workdir/z", "9"),
+        ];
+        for (files, hash) in [
+            (
+                &plain[..],
+                "17f3f02cc0cfc986d91d68d805138182aeb8372b71b93e0a56002e35ac74a054",
+            ),
+            (
+                &ignored,
+                "5203ea327310866e40f2be97616572a824e909ef5347e437e0039f4e2899a1fd",
+            ),
+            (
+                &harbor,
+                "3e8a928582289aaa31da9dfd44ed12d869e7aa77b078af7da0ae559c59186a4f",
+            ),
+        ] {
+            assert_eq!(digest(files), format!("sha256:{hash}"));
+        }
     }
 
     #[test]
@@ -551,18 +657,7 @@ mod tests {
             ),
             (
                 "environment/docker-compose.yaml",
-                "environment/docker-compose.yaml: a task of services is not supported: bring \
-                 what it needs into one image and remove the file",
-            ),
-            (
-                "steps/one/instruction.md",
-                "steps/one/instruction.md: a task of several steps is not supported: run it with \
-                 Harbor, or make one task of each step",
-            ),
-            (
-                "tests/.harborignore",
-                "tests/.harborignore: a `.harborignore` is not supported: take the files that it \
-                 leaves out away, and the file itself",
+                "environment/docker-compose.yaml: holds no table",
             ),
         ] {
             assert_eq!(load(&with(path, "x\n")).expect_err(path), message);

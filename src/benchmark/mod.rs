@@ -8,6 +8,8 @@
 
 mod answer;
 mod check;
+mod checks;
+mod compose;
 mod digest;
 mod disclose;
 mod fault;
@@ -17,6 +19,8 @@ mod folder;
 mod glob;
 pub mod images;
 mod judge;
+mod kept;
+mod lint;
 mod load;
 mod manifest;
 mod patch;
@@ -32,11 +36,14 @@ mod task;
 mod trial;
 
 pub use answer::{Answer, AnswerFault, take_answer};
-pub use check::{CheckRow, Checked, check};
+pub use check::{CheckRow, Checked, Effort, check};
+pub use checks::{Checks, Standing};
 pub use disclose::Disclosed;
 pub use fault::{LoadError, Spot};
 pub use folder::read_folder;
+pub use glob::matches as name_matches;
 pub use judge::{Judgement, judge};
+pub use lint::Finding;
 pub use patch::patch;
 pub use publish::PublishError;
 pub use suite::{SelectError, Suite, SuiteError};

@@ -45,15 +45,15 @@ fn one(path: &str, old: Option<&FileEntry>, new: Option<&FileEntry>, text: &mut 
     }
     let mode = |file: &FileEntry| if file.executable { "100755" } else { "100644" };
     let (from, to) = (quoted("a/", path), quoted("b/", path));
-    let mut head = format!("diff --git {from} {to}\n");
-    match (old, new) {
-        (None, Some(new)) => head.push_str(&format!("new file mode {}\n", mode(new))),
-        (Some(old), None) => head.push_str(&format!("deleted file mode {}\n", mode(old))),
+    let modes = match (old, new) {
+        (None, Some(new)) => format!("new file mode {}\n", mode(new)),
+        (Some(old), None) => format!("deleted file mode {}\n", mode(old)),
         (Some(old), Some(new)) if old.executable != new.executable => {
-            head.push_str(&format!("old mode {}\nnew mode {}\n", mode(old), mode(new)));
+            format!("old mode {}\nnew mode {}\n", mode(old), mode(new))
         }
-        _ => {}
-    }
+        (Some(_), Some(_)) | (None, None) => String::new(),
+    };
+    let head = format!("diff --git {from} {to}\n{modes}");
     text.extend_from_slice(head.as_bytes());
     let bytes = |file: Option<&FileEntry>| file.map(|file| file.bytes.clone()).unwrap_or_default();
     let (before, after) = (bytes(old), bytes(new));
@@ -103,7 +103,7 @@ fn quoted(prefix: &str, path: &str) -> String {
                 name.push('\\');
                 name.push(c);
             }
-            c if c.is_ascii_control() => name.push_str(&format!("\\{:03o}", c as u32)),
+            c if c.is_ascii_control() => name.extend(["\\", &format!("{:03o}", u32::from(c))]),
             c => name.push(c),
         }
     }
@@ -334,12 +334,12 @@ mod tests {
     #[test]
     fn writes_what_git_writes() {
         let old = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n13\n14\n15\n16\n17\n18\n";
-        let new = old.replace("2\n3\n", "2\nx\r\n").replace("18\n", "18");
+        let new = old.replace("\n3\n", "\nx\r\n").replace("18\n", "18");
         assert_eq!(
             text(&[("a b.txt", old, false)], &[("a b.txt", &new, false)]),
             "diff --git a/a b.txt b/a b.txt\n\
-             index 9c00eeb8a7a58e4f9a4dc2e4d4e5b8aac50ea3ba..\
-             0000000000000000000000000000000000000000 100644\n\
+             index 824bf60739d50a992f974f69eced1771b71763b4..\
+             0e04786b5f59ee3d9b4e52253ce9987bdea7c000 100644\n\
              --- a/a b.txt\t\n+++ b/a b.txt\t\n\
              @@ -1,6 +1,6 @@\n 1\n 2\n-3\n+x\r\n 4\n 5\n 6\n\
              @@ -15,4 +15,4 @@\n 15\n 16\n 17\n-18\n+18\n\\ No newline at end of file\n"

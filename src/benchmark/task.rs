@@ -1,6 +1,7 @@
 //! One task, read from a Harbor task directory.
 
 use super::fault::LoadError;
+use super::lint::Finding;
 use super::load;
 use super::step::{Step, Strategy};
 use super::swebench::{GradeFacts, HISTORY};
@@ -144,6 +145,8 @@ pub struct Task {
     pub solution_env: Vec<(String, String)>,
     /// What is odd about it, though it can run: one sentence each.
     pub warnings: Vec<String>,
+    /// What makes its number mean less than it seems.
+    pub findings: Vec<Finding>,
 }
 
 impl Task {

@@ -379,6 +379,8 @@ impl Trial<'_> {
             network: verifier.network,
             file_rights: self.task.file_rights,
             health: fresh.health.clone(),
+            // What the image brings along need not be executable.
+            prepare: fresh.bundled.then(|| EXECUTABLE.to_owned()),
             setup: fresh.setup,
             ..ImageRoot::default()
         };
@@ -437,6 +439,8 @@ impl Trial<'_> {
     }
 }
 
+/// Makes the script of a verifier's own image executable, as Harbor does.
+const EXECUTABLE: &str = "[ -x /tests/test.sh ] || chmod +x /tests/test.sh";
 /// Runs a step's setup as Harbor does.
 const SETUP: &str =
     "if command -v bash >/dev/null 2>&1; then bash ./setup.sh; else sh ./setup.sh; fi";

@@ -10,7 +10,7 @@ use super::{prices, workplace};
 use crate::archive::{Layout, Reader, exists};
 use crate::config::{Overrides, Settings};
 use crate::domain::{Role, TaskId};
-use crate::evolve::{Forecast, Kind, Spread, comparable, forecast};
+use crate::evolve::{Forecast, Kind, Spread, comparable, forecast, never_mixed};
 use crate::lineage::Lineage;
 use crate::model::{ModelSettings, Price};
 use crate::view::plan::{self, Plan, Work};
@@ -58,7 +58,9 @@ fn print(
 
 fn plan_of(dir: &Path, settings: &Settings, lineage: &Lineage) -> anyhow::Result<Plan> {
     let name = Layout::new(dir).config().display().to_string();
-    let suite = workplace::load_suite(&settings.benchmark)?;
+    let split = workplace::load_split(settings, &name)?;
+    never_mixed(lineage, &split.held_out_ids()).wrong(KEEP)?;
+    let suite = split.training;
     let stages = config_error(settings.stages(&suite), &name)?;
     comparable(lineage, &suite, &stages).wrong(KEEP)?;
     let tasks: Vec<Vec<String>> = stages

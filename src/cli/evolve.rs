@@ -3,15 +3,16 @@
 use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::init::{self, Source, config_error};
-use super::run::{Budget, KEEP, Run, configured, out_of_budget, settings};
+use super::progress::Watch;
+use super::run::{Budget, KEEP, Models, Run, configured, out_of_budget, settings};
 use super::traffic::{Remake, Traffic};
 use super::ui::Ui;
-use super::{block_on, dry_run, workplace};
+use super::{block_on, dry_run, making, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
 use crate::domain::Disclosure;
-use crate::evolve::{EndCause, Finished, ReplaySource, comparable};
+use crate::evolve::{EndCause, Finished, ReplaySource, comparable, never_mixed};
 use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
 use crate::view::tree;
@@ -153,11 +154,15 @@ async fn evolve(
     }
     let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
     let writer = Writer::open(dir)?;
-    let suite: Suite = workplace::load_suite(&settings.benchmark)?;
+    let name = Layout::new(dir).config().display().to_string();
+    let split = workplace::load_split(settings, &name)?;
+    never_mixed(&writer.lineage()?, &split.held_out_ids()).wrong(KEEP)?;
+    // From here on nothing knows what is held out.
+    let mut suite: Suite = split.training;
+    workplace::unchecked(ui, settings, &mut suite);
     if let Some(left_out) = workplace::left_out(&suite) {
         ui.warn(&left_out);
     }
-    let name = Layout::new(dir).config().display().to_string();
     let stages = config_error(settings.stages(&suite), &name)?;
     comparable(&writer.lineage()?, &suite, &stages).wrong(KEEP)?;
     let in_stages = || {
@@ -169,6 +174,7 @@ async fn evolve(
         })
     };
     workplace::refuse_unfit(settings.backend, in_stages())?;
+    making::prepare_for_run(ui, settings.backend, &suite.path, in_stages()).await?;
     let images = workplace::images(in_stages(), Some(&settings.engine.agent_image));
     let place = workplace::open(settings.backend, writer.id(), &images).await?;
     let rounds = settings.generations();
@@ -178,7 +184,8 @@ async fn evolve(
         suite,
         place,
         policy: Arc::new(policy),
-        rounds,
+        watch: Watch::Rounds(rounds),
+        models: Models::All,
         replay,
     };
     Ok((run.go(ui, settings, shutdown).await?, rounds))

@@ -108,7 +108,8 @@ impl Args {
             settings.in_force(),
             &settings.engine.budgets,
             told,
-        )?;
+        )?
+        .keeping_traffic(settings.engine.record);
         let job = JobSubject {
             subject: CallSubject::Manual,
             execution: 1,

@@ -82,6 +82,79 @@ impl Args {
 
 /// Makes an archive. Models need not be usable where they are not asked.
 pub(super) fn create(dir: &Path, source: &Source, checks_models: bool) -> anyhow::Result<()> {
+    may_be_made(dir)?;
+    let (text, config_dir) = config_text(source)?;
+    let text = Text {
+        text: &text,
+        dir: &config_dir,
+        name: &source.name(),
+    };
+    create_with(dir, source, text, checks_models)
+}
+
+/// A configuration to make an archive of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Text<'a> {
+    /// What it says.
+    pub(super) text: &'a str,
+    /// The folder that its paths start at.
+    pub(super) dir: &'a Path,
+    /// What it is called in messages.
+    pub(super) name: &'a str,
+}
+
+/// Makes an archive with a configuration that is no file's or preset's as it is.
+pub(super) fn create_with(
+    dir: &Path,
+    source: &Source,
+    text: Text<'_>,
+    checks_models: bool,
+) -> anyhow::Result<()> {
+    let folder = may_be_made(dir)?;
+    let Text {
+        text,
+        dir: config_dir,
+        name,
+    } = text;
+    let raw = config_error(parse(text), name)?;
+    // What can be wrong is said before anything is made.
+    let settings = Settings::resolve(raw.clone(), config_dir, &Overrides::default());
+    let settings = config_error(settings, name)?;
+    if checks_models {
+        config_error(settings.check_models(), name)?;
+    }
+    if source.config.is_some() {
+        let split = workplace::load_split(&settings, name)?;
+        config_error(settings.stages(&split.training), name)?;
+    }
+    let agent = seed_agent(source, &raw, config_dir)?;
+    let text = rebase(text, &raw, source, config_dir)?;
+    let folders = folders(source)?;
+
+    let parent = match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    durable::create_dir_all(parent)
+        .with_context(|| format!("could not make the folder `{}`", parent.display()))
+        .hint("choose a place where you may make one")?;
+    let prefix = format!(".{}.init-", folder.to_string_lossy());
+    remove_leftovers(parent, &prefix);
+    let draft = tempfile::Builder::new()
+        .prefix(&prefix)
+        .tempdir_in(parent)
+        .with_context(|| format!("could not make a folder in `{}`", parent.display()))
+        .hint("choose a place where you may make one")?;
+    fill(draft.path(), &text, &agent, &folders)?;
+    durable::publish(draft.path(), dir)
+        .with_context(|| format!("could not move the new archive to `{}`", dir.display()))?;
+    // Nothing is left there to remove.
+    drop(draft.keep());
+    Ok(())
+}
+
+/// Returns the name of a folder that a new archive may take.
+fn may_be_made(dir: &Path) -> anyhow::Result<&std::ffi::OsStr> {
     if exists(dir) {
         return usage(
             format!("`{}` holds an archive already", dir.display()),
@@ -112,43 +185,7 @@ pub(super) fn create(dir: &Path, source: &Source, checks_models: bool) -> anyhow
             "name a folder that does not exist yet",
         );
     };
-    let (text, config_dir) = config_text(source)?;
-    let raw = checked(&text, source)?;
-    // What can be wrong is said before anything is made.
-    let name = source.name();
-    let settings = Settings::resolve(raw.clone(), &config_dir, &Overrides::default());
-    let settings = config_error(settings, &name)?;
-    if checks_models {
-        config_error(settings.check_models(), &name)?;
-    }
-    if source.config.is_some() {
-        let suite = workplace::load_suite(&settings.benchmark)?;
-        config_error(settings.stages(&suite), &name)?;
-    }
-    let agent = seed_agent(source, &raw, &config_dir)?;
-    let text = rebase(&text, &raw, source, &config_dir)?;
-    let folders = folders(source)?;
-
-    let parent = match dir.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
-    };
-    durable::create_dir_all(parent)
-        .with_context(|| format!("could not make the folder `{}`", parent.display()))
-        .hint("choose a place where you may make one")?;
-    let prefix = format!(".{}.init-", folder.to_string_lossy());
-    remove_leftovers(parent, &prefix);
-    let draft = tempfile::Builder::new()
-        .prefix(&prefix)
-        .tempdir_in(parent)
-        .with_context(|| format!("could not make a folder in `{}`", parent.display()))
-        .hint("choose a place where you may make one")?;
-    fill(draft.path(), &text, &agent, &folders)?;
-    durable::publish(draft.path(), dir)
-        .with_context(|| format!("could not move the new archive to `{}`", dir.display()))?;
-    // Nothing is left there to remove.
-    drop(draft.keep());
-    Ok(())
+    Ok(folder)
 }
 
 fn fill(
@@ -196,11 +233,6 @@ fn config_text(source: &Source) -> anyhow::Result<(String, PathBuf)> {
     }
 }
 
-/// Parses a configuration; the error names its file.
-fn checked(text: &str, source: &Source) -> anyhow::Result<Raw> {
-    config_error(parse(text), &source.name())
-}
-
 /// Puts the file's name and advice on a configuration's error.
 pub(super) fn config_error<T>(result: Result<T, ConfigError>, file: &str) -> anyhow::Result<T> {
     let what = || format!("`{file}` is no usable configuration");
@@ -245,18 +277,24 @@ fn seed_agent(source: &Source, raw: &Raw, config_dir: &Path) -> anyhow::Result<F
 /// Returns the configuration as it is written into the archive: with the benchmark's path
 /// relative to the archive, or absolute where it lies outside.
 fn rebase(text: &str, raw: &Raw, source: &Source, config_dir: &Path) -> anyhow::Result<String> {
-    if source.config.is_none() || raw.benchmark.path.is_absolute() {
+    let holdout = raw.benchmark.holdout.as_ref();
+    let held_out = holdout.and_then(|holdout| holdout.path.as_deref());
+    let is_absolute = |path: &Path| path.is_absolute();
+    let is_settled = is_absolute(&raw.benchmark.path) && held_out.is_none_or(is_absolute);
+    if source.config.is_none() || is_settled {
         return Ok(text.to_owned());
     }
-    let path = config_dir.join(&raw.benchmark.path);
-    let absolute = path
-        .canonicalize()
-        .with_context(|| format!("there is no benchmark `{}`", path.display()))
-        .hint("`benchmark.path` is relative to the configuration's file")?;
-    let rebased = Raw {
-        benchmark: crate::config::RawBenchmark { path: absolute },
-        ..raw.clone()
+    let absolute = |key: &str, path: &Path| {
+        let path = config_dir.join(path);
+        path.canonicalize()
+            .with_context(|| format!("there is no benchmark `{}`", path.display()))
+            .hint(format!("`{key}` is relative to the configuration's file"))
     };
+    let mut rebased = raw.clone();
+    rebased.benchmark.path = absolute("benchmark.path", &raw.benchmark.path)?;
+    if let (Some(path), Some(holdout)) = (held_out, &mut rebased.benchmark.holdout) {
+        holdout.path = Some(absolute("benchmark.holdout.path", path)?);
+    }
     toml::to_string(&rebased).context("could not write the configuration")
 }
 

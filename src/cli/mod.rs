@@ -20,6 +20,7 @@ mod gateway;
 mod init;
 mod logging;
 mod look;
+mod making;
 mod place;
 mod preset;
 mod prices;

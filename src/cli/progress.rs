@@ -2,8 +2,9 @@
 //! terminal, one line that moves.
 
 use super::ui::Ui;
-use crate::domain::{Tally, VariantId, Verdict};
+use crate::domain::{Outcome, Tally, VariantId, Verdict};
 use crate::evolve::Progress;
+use crate::view::eval::Live;
 use crate::view::{Ink, Style, duration, moment};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
@@ -18,9 +19,9 @@ pub(super) struct Printer {
 
 impl Printer {
     /// Starts printing; the sender goes to the engine.
-    pub(super) fn start(ui: Ui, rounds: u32) -> (mpsc::UnboundedSender<Progress>, Self) {
+    pub(super) fn start(ui: Ui, watch: Watch) -> (mpsc::UnboundedSender<Progress>, Self) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let task = tokio::spawn(print(ui, rounds, receiver));
+        let task = tokio::spawn(print(ui, watch, receiver));
         (sender, Self { task })
     }
 
@@ -37,14 +38,26 @@ pub(super) fn command_line() -> String {
     std::env::args().collect::<Vec<_>>().join(" ")
 }
 
-async fn print(ui: Ui, rounds: u32, mut receiver: mpsc::UnboundedReceiver<Progress>) {
+/// What a watched run is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Watch {
+    /// An evolution of so many rounds in all.
+    Rounds(u32),
+    /// So many evaluations.
+    Evaluations(u64),
+}
+
+async fn print(ui: Ui, watch: Watch, mut receiver: mpsc::UnboundedReceiver<Progress>) {
     let bar = ProgressBar::new_spinner();
     if ui.is_quiet() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
+    let (template, rounds, mut live) = match watch {
+        Watch::Rounds(rounds) => ("{spinner} {elapsed} {msg}", rounds, None),
+        Watch::Evaluations(planned) => ("{msg}", 0, Some(Live::new(planned))),
+    };
     bar.set_style(
-        ProgressStyle::with_template("{spinner} {elapsed} {msg}")
-            .expect("the template is a constant that works"),
+        ProgressStyle::with_template(template).expect("the template is a constant that works"),
     );
     bar.enable_steady_tick(Duration::from_millis(250));
     let mut lines = Lines {
@@ -54,14 +67,81 @@ async fn print(ui: Ui, rounds: u32, mut receiver: mpsc::UnboundedReceiver<Progre
         scores: BTreeMap::new(),
     };
     let mut moving = Moving::default();
-    while let Some(progress) = receiver.recv().await {
-        moving.heed(&progress);
-        bar.set_message(moving.line());
-        if let Some(line) = lines.line(progress) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        let progress = tokio::select! {
+            progress = receiver.recv() => match progress {
+                Some(progress) => Some(progress),
+                None => break,
+            },
+            // What is drawn tells the time.
+            _ = tick.tick(), if live.is_some() => None,
+        };
+        if let Some(progress) = &progress {
+            moving.heed(progress);
+        }
+        let line = match &mut live {
+            None => {
+                bar.set_message(moving.line());
+                progress.and_then(|progress| lines.line(progress))
+            }
+            Some(live) => {
+                let told = |progress| heed(live, &mut lines, progress, bar.is_hidden());
+                let line = progress.and_then(told);
+                let table = live.text(millis(bar.elapsed()), ui.talk_style());
+                bar.set_message(match &moving.state {
+                    Some(state) => format!("{table}\n{state}"),
+                    None => table,
+                });
+                line
+            }
+        };
+        if let Some(line) = line {
             bar.suspend(|| ui.status(&line));
         }
     }
     bar.finish_and_clear();
+}
+
+/// Adds what is known to the table; returns a line for it where the table does not tell: there
+/// is none, or something is out of the ordinary.
+fn heed(live: &mut Live, lines: &mut Lines, progress: Progress, no_table: bool) -> Option<String> {
+    if let Progress::Evaluated {
+        key,
+        outcome,
+        passed,
+    } = &progress
+    {
+        live.settled(*outcome, *passed);
+        let what = lines.outcome(*outcome, *passed);
+        let so_far = live.cost();
+        let line = format!(
+            "{}  {}: {what} ({so_far} so far)",
+            live.position(),
+            key.task
+        );
+        return (no_table || !outcome.counts()).then_some(line);
+    }
+    if let Progress::Regraded {
+        key,
+        before,
+        outcome,
+        passed,
+    } = &progress
+    {
+        live.settled(*outcome, *passed);
+        let is_changed = *before != Some((*outcome, *passed));
+        let was = before.map_or_else(String::new, |(outcome, _)| format!(" (was {outcome})"));
+        let what = lines.outcome(*outcome, *passed);
+        let line = format!("{}  {}: {what}{was}", live.position(), key.task);
+        return (no_table || is_changed).then_some(line);
+    }
+    if let Progress::Spent { cost, tokens } = &progress {
+        live.spent(*cost, *tokens);
+    } else if let Progress::Status { running, .. } = &progress {
+        live.running(*running as u64);
+    }
+    lines.line(progress)
 }
 
 /// The line that moves.
@@ -111,10 +191,22 @@ struct Lines {
 }
 
 impl Lines {
+    fn outcome(&self, outcome: Outcome, passed: bool) -> String {
+        let ink = match (outcome.counts(), passed) {
+            (false, _) => Ink::Warn,
+            (true, true) => Ink::Good,
+            (true, false) => Ink::Dim,
+        };
+        self.ui.talk_style().paint(ink, outcome.name())
+    }
+
     fn line(&mut self, progress: Progress) -> Option<String> {
         let style = self.ui.talk_style();
         match progress {
-            Progress::Status { .. } | Progress::Slowed(_) => None,
+            Progress::Status { .. }
+            | Progress::Slowed(_)
+            | Progress::Spent { .. }
+            | Progress::Regraded { .. } => None,
             Progress::Reaped(count) => {
                 Some(format!("removed {count} leftovers of a run that had died"))
             }
@@ -150,9 +242,8 @@ impl Lines {
                 let tally = self.scores.entry(key.variant).or_default();
                 tally.counted += u32::from(outcome.counts());
                 tally.resolved += u32::from(outcome.counts() && passed);
-                let ink = if passed { Ink::Good } else { Ink::Dim };
-                let what = style.paint(ink, outcome.name());
                 let sum = format!("{}/{} so far", tally.resolved, tally.counted);
+                let what = self.outcome(outcome, passed);
                 Some(format!("{}  {}: {what} ({sum})", key.variant, key.task))
             }
             Progress::Judged {

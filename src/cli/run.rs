@@ -3,7 +3,7 @@
 
 use super::error::Hint as _;
 use super::init::config_error;
-use super::progress::{self, Printer};
+use super::progress::{self, Printer, Watch};
 use super::traffic;
 use super::ui::Ui;
 use crate::agent::Place;
@@ -12,7 +12,7 @@ use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings, parse};
 use crate::domain::Role;
 use crate::evolve::{Engine, Finished, Parts, ReplaySource, RoleModels};
-use crate::model::{Model, ModelSettings, Pace};
+use crate::model::{Model, ModelSettings, Pace, Replay};
 use crate::policy::Policy;
 use crate::sys::shutdown::Shutdown;
 use anyhow::Context as _;
@@ -66,14 +66,27 @@ pub(super) fn out_of_budget(finished: &Finished, again: &str) -> String {
     )
 }
 
+/// The models that a run asks; the others need no key and no server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Models {
+    /// Those of all roles.
+    All,
+    /// The one that drives a variant on a task.
+    Solve,
+    /// None at all.
+    None,
+}
+
 /// A run that is ready to begin.
 pub(super) struct Run {
     pub(super) writer: Writer,
     pub(super) suite: Suite,
     pub(super) place: Place,
     pub(super) policy: Arc<dyn Policy>,
-    /// Rounds in all, for those who watch.
-    pub(super) rounds: u32,
+    /// What those who watch want to see.
+    pub(super) watch: Watch,
+    /// Which models it asks.
+    pub(super) models: Models,
     /// Where the models take their answers from, if that is recordings.
     pub(super) replay: Option<ReplaySource>,
 }
@@ -87,11 +100,20 @@ impl Run {
         shutdown: Shutdown,
     ) -> anyhow::Result<Finished> {
         let replay = self.replay;
-        let models = match &replay {
-            Some(source) => replaying(settings, source),
-            None => models(settings)?,
+        let models = match (&replay, self.models) {
+            (Some(source), _) => replaying(settings, &source.replay),
+            (None, Models::All) => models(settings)?,
+            (None, Models::Solve) => {
+                let model = model(settings, Role::Solve)?;
+                RoleModels {
+                    diagnose: model.clone(),
+                    modify: model.clone(),
+                    solve: model,
+                }
+            }
+            (None, Models::None) => replaying(settings, &Arc::new(nothing())),
         };
-        let (progress, printer) = Printer::start(ui, self.rounds);
+        let (progress, printer) = Printer::start(ui, self.watch);
         let parts = Parts {
             writer: self.writer,
             policy: self.policy,
@@ -137,12 +159,17 @@ pub(super) fn configured(dir: &Path, overrides: &Overrides) -> anyhow::Result<Se
     config_error(Settings::resolve(raw, &dir, overrides), &name)
 }
 
+/// Recordings of no call: whatever is asked is an error.
+fn nothing() -> Replay {
+    Replay::new(Vec::new(), |_| Err("nothing is recorded".to_owned()))
+}
+
 /// Makes the models of all roles answer from recordings.
-fn replaying(settings: &Settings, source: &ReplaySource) -> RoleModels {
+fn replaying(settings: &Settings, replay: &Arc<Replay>) -> RoleModels {
     let [diagnose, modify, solve] = settings
         .models
         .each_ref()
-        .map(|settings| Arc::new(Model::replaying(settings, source.replay.clone())));
+        .map(|settings| Arc::new(Model::replaying(settings, replay.clone())));
     RoleModels {
         diagnose,
         modify,

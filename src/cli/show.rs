@@ -64,17 +64,6 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// Returns the arguments that show what these words name.
-    pub(super) fn of(words: Vec<String>, json: bool) -> Self {
-        Self {
-            words,
-            attempt: false,
-            repeat: 0,
-            full: false,
-            json,
-        }
-    }
-
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
         let (place, words) = place::split(&self.words, &SHAPE)?;
         let reader = Reader::open(&place.dir)?;

@@ -2,9 +2,12 @@
 //! and the folder for sockets and caches of this archive.
 
 use super::error::{Hint as _, usage};
+use super::init::config_error;
+use super::ui::Ui;
 use crate::agent::Place;
-use crate::benchmark::{Suite, Task};
-use crate::config::Backend;
+use crate::benchmark::{Checks, Permits, Standing, Suite, Task};
+use crate::config::{Backend, Settings, Split, Unchecked};
+use crate::model::{ModelSettings, Price};
 use crate::sandbox::Sandbox;
 use crate::sandbox::docker::DockerSandbox;
 use crate::sandbox::local::LocalSandbox;
@@ -74,9 +77,44 @@ pub(super) fn refuse_unfit<'a>(
     }
 }
 
+/// What a benchmark is.
+const NO_BENCHMARK: &str =
+    "a benchmark is a folder of Harbor task directories; `dgm bench import` makes one";
+
+/// Says what is known of tasks that no check has found good as they are now, or leaves them
+/// out, as the configuration wants it.
+pub(super) fn unchecked(ui: Ui, settings: &Settings, suite: &mut Suite) {
+    let checks = Checks::read(&suite.path);
+    let is_good = |task: &Task| checks.of(task, None) == Standing::Good;
+    let count = suite.tasks.iter().filter(|task| !is_good(task)).count();
+    if count == 0 {
+        return;
+    }
+    let check = format!("`dgm bench check {}`", suite.path.display());
+    match settings.unchecked {
+        Unchecked::Allow => {}
+        Unchecked::Warn => {
+            let free = |model: &ModelSettings| matches!(model.price, Some(Price::Free));
+            if !settings.models.iter().all(free) {
+                let total = suite.tasks.len();
+                ui.warn(&format!(
+                    "{count} of {total} tasks were not checked as they are now, so nobody knows \
+                     whether they measure anything: {check} does it"
+                ));
+            }
+        }
+        Unchecked::Skip => {
+            suite.tasks.retain(|task| is_good(task));
+            ui.warn(&format!(
+                "{count} tasks that {check} has not found good are left out"
+            ));
+        }
+    }
+}
+
 /// Loads a benchmark; tasks that are wanted and cannot run are an error.
-pub(super) fn load_suite(folder: &Path) -> anyhow::Result<Suite> {
-    let suite = read_suite(folder)?;
+pub(super) fn load_suite(folder: &Path, permits: &Permits) -> anyhow::Result<Suite> {
+    let suite = Suite::load_with(folder, permits).wrong(NO_BENCHMARK)?;
     if suite.tasks.is_empty() {
         let (name, why) = suite.refused.first().context("the benchmark has no task")?;
         return usage(
@@ -87,10 +125,19 @@ pub(super) fn load_suite(folder: &Path) -> anyhow::Result<Suite> {
     Ok(suite)
 }
 
+/// Loads the benchmark of a configuration in the file of that name, and takes out of it what
+/// is held out.
+pub(super) fn load_split(settings: &Settings, file: &str) -> anyhow::Result<Split> {
+    let suite = load_suite(&settings.benchmark, &settings.permits)?;
+    let folder = settings.holdout_folder();
+    let load = |folder: PathBuf| load_suite(&folder, &settings.permits);
+    let other = folder.map(load).transpose()?;
+    config_error(settings.split(suite, other), file)
+}
+
 /// Reads a benchmark, whether or not its tasks can run.
 pub(super) fn read_suite(folder: &Path) -> anyhow::Result<Suite> {
-    Suite::load(folder)
-        .wrong("a benchmark is a folder of Harbor task directories; `dgm bench import` makes one")
+    Suite::load(folder).wrong(NO_BENCHMARK)
 }
 
 /// Returns a sentence about the tasks that cannot run, if there are any: a stage that takes

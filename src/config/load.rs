@@ -34,10 +34,19 @@ impl ConfigError {
 
 /// Parses the text of a `dgm.toml`.
 pub fn parse(text: &str) -> Result<Raw, ConfigError> {
-    toml::from_str(text).map_err(|error| ConfigError::Syntax {
+    let mut raw: Raw = toml::from_str(text).map_err(|error| ConfigError::Syntax {
         hint: did_you_mean(error.message()),
         message: without_secrets(error.to_string().trim_end()),
-    })
+    })?;
+    match (&raw.benchmark.holdout, raw.bench.holdout.take()) {
+        (None, other) => raw.benchmark.holdout = other,
+        (Some(_), None) => {}
+        (Some(_), Some(_)) => {
+            let what = "stands there twice: also as `[benchmark.holdout]`";
+            return Err(ConfigError::value("bench.holdout", what));
+        }
+    }
+    Ok(raw)
 }
 
 /// Returns a message that quotes a line of the file without the value of a key that somebody

@@ -3,14 +3,16 @@
 //! Two steps: [`raw`] parses and refuses what it does not know; [`Settings::resolve`] is the
 //! one fallible step from there to values that modules receive. No module sees the file.
 
+mod holdout;
 mod load;
 mod provider;
 mod raw;
 mod resolve;
 
+pub use holdout::Split;
 pub use load::{ConfigError, parse};
 pub use raw::{
-    Raw, RawBenchmark, RawBudget, RawEvolve, RawModel, RawModels, RawPolicy, RawPrice, RawSandbox,
-    RawStage,
+    Raw, RawBench, RawBenchmark, RawBudget, RawEvolve, RawHoldout, RawModel, RawModels, RawPolicy,
+    RawPrice, RawSandbox, RawStage,
 };
-pub use resolve::{Backend, Overrides, Settings, budgets};
+pub use resolve::{Backend, Overrides, Settings, Unchecked, budgets};

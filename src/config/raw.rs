@@ -14,6 +14,9 @@ pub struct Raw {
     pub seed_agent: Option<PathBuf>,
     /// Where the tasks are.
     pub benchmark: RawBenchmark,
+    /// Another way to write `[benchmark.holdout]`; [`parse`](super::parse) moves it there.
+    #[serde(default, skip_serializing)]
+    pub bench: RawBench,
     /// Stages of evaluation, in order.
     pub stages: Vec<RawStage>,
     /// The loop.
@@ -38,6 +41,40 @@ pub struct Raw {
 pub struct RawBenchmark {
     /// Folder of Harbor task directories; relative to the archive.
     pub path: PathBuf,
+    /// What is done with tasks that `dgm bench check` has not found good as they are now:
+    /// `warn`, `skip` or `allow`.
+    #[serde(default = "unchecked")]
+    pub unchecked: String,
+    /// Tasks that nothing of an evolution sees.
+    #[serde(default)]
+    pub holdout: Option<RawHoldout>,
+}
+
+/// `[bench]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawBench {
+    /// As in `[benchmark.holdout]`.
+    #[serde(default)]
+    pub holdout: Option<RawHoldout>,
+}
+
+/// `[benchmark.holdout]`: `tasks`, `subset`, `count`, or all of another benchmark.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawHoldout {
+    /// Folder of another benchmark; relative to the archive.
+    pub path: Option<PathBuf>,
+    /// Names of tasks, or patterns.
+    pub tasks: Option<Vec<String>>,
+    /// Name of a published list of tasks.
+    pub subset: Option<String>,
+    /// Number of tasks, drawn by their names.
+    pub count: Option<usize>,
+}
+
+fn unchecked() -> String {
+    "warn".to_owned()
 }
 
 /// `[[stages]]`: `tasks`, `subset`, or `count` for the next tasks in order of name.
@@ -151,6 +188,13 @@ pub struct RawSandbox {
     pub disk_mb: u64,
     /// KiB of log that are kept per run.
     pub log_kb: u64,
+    /// What tasks that want a network get: `none`, or `public` (the engine's default network).
+    pub network: String,
+    /// Variables of this machine that a task may name as `${NAME}`; never keys.
+    pub env: Vec<String>,
+    /// What root in a task's image may do: `none`, or `files` (with files and users of the
+    /// image what root may).
+    pub capabilities: String,
 }
 
 impl Default for RawSandbox {
@@ -163,6 +207,9 @@ impl Default for RawSandbox {
             processes: 256,
             disk_mb: 512,
             log_kb: 1024,
+            network: "none".to_owned(),
+            env: Vec::new(),
+            capabilities: "none".to_owned(),
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use super::provider::{check_keys, server};
 use super::{ConfigError, Raw, RawBudget, RawModel, RawPrice, RawStage};
-use crate::benchmark::{Suite, subset};
+use crate::benchmark::{Permits, Suite, subset};
 use crate::domain::{Disclosure, Role, TaskId, Usd};
 use crate::evolve::{Budgets, EngineSettings};
 use crate::model::{Allowance, Model, ModelSettings, Price, Rates};
 use crate::policy::{Admission, DgmSettings, Selection, Stage, Stages};
-use crate::sandbox::Limits;
-use std::collections::BTreeSet;
+use crate::sandbox::{Limits, Network};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,6 +52,17 @@ impl Backend {
     }
 }
 
+/// What is done with tasks that no check has found good as they are now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unchecked {
+    /// They are run, and it is said, unless no model costs anything.
+    Warn,
+    /// They are left out.
+    Skip,
+    /// They are run.
+    Allow,
+}
+
 /// Everything a run is told, resolved.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -59,11 +70,17 @@ pub struct Settings {
     pub benchmark: PathBuf,
     /// Where untrusted code runs.
     pub backend: Backend,
+    /// What tasks may have beyond their own files.
+    pub permits: Permits,
+    /// What is done with tasks that no check has found good.
+    pub unchecked: Unchecked,
     /// The engine's settings.
     pub engine: EngineSettings,
     /// A model per role, in the order of [`Role::ALL`].
     pub models: [ModelSettings; 3],
-    raw: Raw,
+    pub(super) raw: Raw,
+    /// What paths are relative to.
+    pub(super) dir: PathBuf,
     selection: Selection,
     admission: Admission,
 }
@@ -116,6 +133,16 @@ impl Settings {
         Ok(Self {
             benchmark: dir.join(&raw.benchmark.path),
             backend,
+            permits: permits(&raw)?,
+            unchecked: match raw.benchmark.unchecked.as_str() {
+                "warn" => Unchecked::Warn,
+                "skip" => Unchecked::Skip,
+                "allow" => Unchecked::Allow,
+                other => {
+                    let known = ["warn", "skip", "allow"];
+                    return Err(unknown("benchmark.unchecked", other, &known));
+                }
+            },
             engine: engine(&raw)?,
             models: [
                 model(Role::Diagnose, &raw.models.diagnose)?,
@@ -123,6 +150,7 @@ impl Settings {
                 model(Role::Solve, &raw.models.solve)?,
             ],
             raw,
+            dir: dir.to_owned(),
             selection,
             admission,
         })
@@ -437,7 +465,7 @@ fn stage_tasks(
     }
 }
 
-fn unusable_task(name: &str, suite: &Suite) -> String {
+pub(super) fn unusable_task(name: &str, suite: &Suite) -> String {
     if let Some((_, why)) = suite.refused.iter().find(|(refused, _)| refused == name) {
         return format!("names `{name}`, which cannot run: {}", why.sentence());
     }
@@ -454,6 +482,54 @@ fn unusable_task(name: &str, suite: &Suite) -> String {
         }
         None => format!("names `{name}`, which the benchmark lacks"),
     }
+}
+
+/// Parts of names that say that a value is a secret.
+const SECRET: [&str; 7] = [
+    "KEY",
+    "TOKEN",
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "CREDENTIAL",
+    "AUTH",
+];
+
+/// Returns what tasks may have. Keys are never among it: a sandbox sees none.
+fn permits(raw: &Raw) -> Result<Permits, ConfigError> {
+    let network = match raw.sandbox.network.as_str() {
+        "none" => Network::None,
+        "public" => Network::Public,
+        "allowlist" => {
+            let what = "is `allowlist`: there is no proxy that could keep it; known are `none`, \
+                        `public`";
+            return Err(ConfigError::value("sandbox.network", what));
+        }
+        other => return Err(unknown("sandbox.network", other, &["none", "public"])),
+    };
+    let file_rights = match raw.sandbox.capabilities.as_str() {
+        "none" => false,
+        "files" => true,
+        other => return Err(unknown("sandbox.capabilities", other, &["none", "files"])),
+    };
+    let mut variables = BTreeMap::new();
+    for name in &raw.sandbox.env {
+        let upper = name.to_ascii_uppercase();
+        let models = [&raw.models.diagnose, &raw.models.modify, &raw.models.solve];
+        let of_model = |model: &&RawModel| model.api_key_env.as_deref() == Some(name.as_str());
+        if models.iter().any(of_model) || SECRET.iter().any(|part| upper.contains(part)) {
+            let what = format!("names `{name}`, a secret by its name: no sandbox ever sees one");
+            return Err(ConfigError::value("sandbox.env", what));
+        }
+        if let Ok(value) = std::env::var(name) {
+            variables.insert(name.clone(), value);
+        }
+    }
+    Ok(Permits {
+        network,
+        variables,
+        file_rights,
+    })
 }
 
 pub(super) fn unknown(key: &str, value: &str, known: &[&str]) -> ConfigError {

@@ -20,6 +20,9 @@ pub enum Purpose {
     Stage(u32),
     /// Asked for by `dgm eval`; shown, but never guides selection.
     Extra,
+    /// Asked for by `dgm eval --holdout` on a task that is held out: shown beside the score, and
+    /// never seen by anything that an evolution does.
+    Holdout,
 }
 
 /// How long the parts of an evaluation took, in milliseconds.
@@ -48,6 +51,8 @@ pub struct Evaluation {
     pub detail: String,
     /// Digest of the task as it was.
     pub task_digest: String,
+    /// Id of the image that the task ran in (`sha256:…`); none: it ran without one.
+    pub image: Option<String>,
     /// What the agent printed.
     pub agent_log: Option<BlobId>,
     /// What the verifier printed.
@@ -78,6 +83,33 @@ pub struct Fault {
     /// For a reader.
     pub detail: String,
     /// The process.
+    pub run: RunId,
+    /// Execution of the job within that process.
+    pub execution: u32,
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
+}
+
+/// A stored answer was judged again; the evaluation itself stays as it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Regrade {
+    /// The evaluation whose answer it is.
+    pub key: EvaluationKey,
+    /// How it would have ended with this verifier.
+    pub outcome: Outcome,
+    /// Whether it would count as 1.
+    pub passed: bool,
+    /// The verifier's reward.
+    pub reward: Option<f64>,
+    /// One sentence for a reader.
+    pub detail: String,
+    /// Digest of the task as it was by then.
+    pub task_digest: String,
+    /// What the verifier printed.
+    pub verifier_log: Option<BlobId>,
+    /// Verifier sandbox, from creation to removal, in milliseconds.
+    pub verifier_ms: u64,
+    /// The process; it judges an answer once.
     pub run: RunId,
     /// Execution of the job within that process.
     pub execution: u32,

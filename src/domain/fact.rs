@@ -1,8 +1,8 @@
 //! What may be recorded. The archive is the fold of these facts; nothing is ever changed.
 
 use super::{
-    AttemptEnd, BlobId, CallIntent, CallSettlement, Decision, Evaluation, Fault, Proposal,
-    Recording, Replay, RunId, TaskId, Variant, VariantId, Verdict,
+    AttemptEnd, BlobId, CallIntent, CallSettlement, Decision, Evaluation, EvaluationKey, Fault,
+    Proposal, Recording, Regrade, Replay, RunId, TaskId, Variant, VariantId, Verdict,
 };
 
 /// A process began to write.
@@ -69,6 +69,15 @@ pub enum Fact {
     VariantMade(Variant),
     /// An evaluation is settled.
     Evaluated(Evaluation),
+    /// What was judged in an evaluation is kept, to be judged again; recorded with it.
+    AnswerKept {
+        /// The evaluation.
+        key: EvaluationKey,
+        /// The files that were changed, as the task counts them.
+        answer: BlobId,
+    },
+    /// A kept answer was judged again.
+    Regraded(Regrade),
     /// An execution did not count.
     Faulted(Fault),
     /// Admission decided on a variant.

@@ -5,13 +5,16 @@
 //! keeps the verifier from giving a reward counts as what it is, not as nothing.
 
 mod outcome;
+mod regrade;
 mod steps;
+
+pub use regrade::{RegradeEnd, RegradeJob, regrade};
 
 use crate::agent::{AgentEnd, AgentJob, Manifest, Place, run_agent};
 use crate::benchmark::{Answer, Judgement, Kind, Task, judge, take_answer};
 use crate::domain::{EvaluationKey, FileTree, Outcome, Purpose, Role, Timing};
 use crate::model::Metered;
-use crate::sandbox::{AgentSource, Limits, SandboxError};
+use crate::sandbox::{AgentSource, Limits, Sandbox, SandboxError};
 use outcome::{Facts, decide};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,8 +54,12 @@ pub struct EvaluateEnd {
     pub verifier_log: Vec<u8>,
     /// Digest of the task as it was.
     pub task_digest: String,
+    /// Id of the image that it ran in.
+    pub image: Option<String>,
     /// The files before and after, if the agent changed any.
     pub change: Option<(Arc<FileTree>, FileTree)>,
+    /// What was judged, as it is kept; none: nothing, or what cannot be judged again.
+    pub answer: Option<Vec<u8>>,
     /// Where the time went.
     pub timing: Timing,
 }
@@ -66,9 +73,11 @@ impl EvaluateEnd {
             reward: None,
             detail,
             task_digest: String::new(),
+            image: None,
             agent_log: Vec::new(),
             verifier_log: Vec::new(),
             change: None,
+            answer: None,
             timing: Timing::default(),
         }
     }
@@ -82,8 +91,13 @@ pub async fn evaluate(
     cancel: CancellationToken,
 ) -> EvaluateEnd {
     let end = run(place, job, metered, cancel).await;
+    let image = match &job.task.image {
+        Some(image) => place.sandbox.image_id(image).await,
+        None => None,
+    };
     EvaluateEnd {
         task_digest: job.task.digest.clone(),
+        image,
         ..end
     }
 }
@@ -135,11 +149,15 @@ async fn run(
     let judgement = match &answer {
         Ok(answer) if !answer.change.is_empty() => {
             end.change = Some((answer.before.clone(), answer.after()));
-            match judge_answer(place, job, answer, &name, &cancel).await {
+            end.answer = kept(answer);
+            let limits = limits(&job.task, job.limits);
+            let sandbox = place.sandbox.as_ref();
+            match judge_answer(sandbox, &job.task, answer, &name, limits, &cancel).await {
                 Ok(judged) => Some(judged),
                 Err(error) => {
                     return EvaluateEnd {
                         change: end.change,
+                        answer: end.answer,
                         ..failed(&error)
                     };
                 }
@@ -159,26 +177,34 @@ async fn run(
     )
 }
 
+/// Returns an answer as it is kept. One that cannot be is judged all the same.
+fn kept(answer: &Answer) -> Option<Vec<u8>> {
+    let kept = answer.to_bytes();
+    if let Err(error) = &kept {
+        tracing::warn!(%error, "an answer cannot be kept to be judged again");
+    }
+    kept.ok()
+}
+
 /// Judges an answer. Where there is no reward, the same verifier judges the task with nothing
 /// done: if that gets one, it was the answer that broke the verifier, which is the second
 /// value. Otherwise an agent could turn what it cannot solve into what is not counted.
 async fn judge_answer(
-    place: &Place,
-    job: &EvaluateJob,
+    sandbox: &dyn Sandbox,
+    task: &Task,
     answer: &Answer,
     name: &str,
+    limits: Limits,
     cancel: &CancellationToken,
 ) -> Result<(Judgement, Option<String>), SandboxError> {
-    let limits = limits(&job.task, job.limits);
     let run = async |answer: &Answer, name: String| {
-        let sandbox = place.sandbox.as_ref();
-        judge(sandbox, &job.task, answer, &name, limits, cancel.clone()).await
+        judge(sandbox, task, answer, &name, limits, cancel.clone()).await
     };
     let judgement = run(answer, format!("{name}-v")).await?;
     let Err(why) = &judgement.reward else {
         return Ok((judgement, None));
     };
-    let untouched = run(&Answer::nothing(&job.task), format!("{name}-c")).await?;
+    let untouched = run(&Answer::nothing(task), format!("{name}-c")).await?;
     let broken = format!("the answer keeps the verifier from giving a reward: {why}");
     let broken = untouched.reward.is_ok().then_some(broken);
     Ok((judgement, broken))

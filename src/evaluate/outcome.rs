@@ -1,6 +1,6 @@
 //! From what was observed to an outcome: a pure table.
 
-use crate::domain::Outcome;
+use crate::domain::{Cause, Outcome};
 use crate::sandbox::Exit;
 
 /// What was observed of one evaluation.
@@ -58,7 +58,7 @@ pub(super) fn decide(facts: &Facts) -> Verdict {
             Outcome::InfraError,
             false,
             reward,
-            format!("model provider: {what}"),
+            format!("{}{what}", Cause::PROVIDER),
         );
     }
     if let Some(fault) = &facts.answer_fault {

@@ -1,9 +1,10 @@
 //! Whether new results may stand beside the recorded ones.
 
 use crate::benchmark::Suite;
-use crate::domain::TaskId;
+use crate::domain::{Purpose, TaskId};
 use crate::lineage::Lineage;
 use crate::policy::Stages;
+use std::collections::BTreeSet;
 
 /// Why they may not.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +22,18 @@ pub enum Incomparable {
         /// Its digest now.
         now: String,
     },
+    /// A task that guided the evolution is to be held out.
+    #[error(
+        "task `{0}` is held out, but it has guided the evolution of this archive: what it would \
+         measure is not new to it"
+    )]
+    Guided(TaskId),
+    /// A task that was held out is to guide the evolution.
+    #[error(
+        "task `{0}` is in a stage, but it was held out in this archive: scores on it were \
+         reported as of a task that guides nothing"
+    )]
+    WasHeldOut(TaskId),
     /// The stages are not what they were.
     #[error(
         "the stages have changed since run {run} (then {then}; now {now}): scores of old and \
@@ -48,6 +61,7 @@ pub fn comparable(lineage: &Lineage, suite: &Suite, stages: &Stages) -> Result<(
             return Err(other_stages(start.run.0, &start.stages, &now));
         }
     }
+    none_was_held_out(lineage, stages)?;
     same_tasks(lineage, suite)
 }
 
@@ -65,19 +79,55 @@ fn other_stages(run: u32, then: &[Vec<TaskId>], now: &[Vec<TaskId>]) -> Incompar
     Incomparable::Stages { run, then, now }
 }
 
-/// Checks only the tasks.
+/// Checks only the tasks. Scores that guide an evolution stand on the first judgement of each
+/// answer; others on the newest.
 pub fn same_tasks(lineage: &Lineage, suite: &Suite) -> Result<(), Incomparable> {
     for evaluation in lineage.evaluations() {
         let Some(task) = suite.get(&evaluation.key.task) else {
             continue;
         };
-        if !evaluation.task_digest.is_empty() && evaluation.task_digest != task.digest {
+        let then = lineage.judgement(evaluation).task_digest;
+        if !then.is_empty() && then != task.digest {
             return Err(Incomparable::Task {
                 task: task.id.clone(),
-                then: evaluation.task_digest.clone(),
+                then: then.to_owned(),
                 now: task.digest.clone(),
             });
         }
     }
     Ok(())
+}
+
+/// Checks that nothing is held out that guided this archive's evolution, and that nothing
+/// guides it that was held out before.
+pub fn never_mixed(lineage: &Lineage, held_out: &BTreeSet<TaskId>) -> Result<(), Incomparable> {
+    let in_stages = lineage
+        .runs()
+        .iter()
+        .flat_map(|(start, _)| start.stages.iter().flatten());
+    let measured = lineage
+        .evaluations()
+        .filter(|evaluation| matches!(evaluation.purpose, Purpose::Stage(_)))
+        .map(|evaluation| &evaluation.key.task);
+    if let Some(task) = in_stages
+        .chain(measured)
+        .find(|task| held_out.contains(task))
+    {
+        return Err(Incomparable::Guided(task.clone()));
+    }
+    Ok(())
+}
+
+/// Checks that no stage has a task that was held out before.
+fn none_was_held_out(lineage: &Lineage, stages: &Stages) -> Result<(), Incomparable> {
+    let before: BTreeSet<&TaskId> = lineage
+        .evaluations()
+        .filter(|evaluation| evaluation.purpose == Purpose::Holdout)
+        .map(|evaluation| &evaluation.key.task)
+        .collect();
+    let mut tasks = stages.stages.iter().flat_map(|stage| &stage.tasks);
+    match tasks.find(|task| before.contains(task)) {
+        Some(task) => Err(Incomparable::WasHeldOut(task.clone())),
+        None => Ok(()),
+    }
 }

@@ -8,8 +8,8 @@ use super::event::Event;
 use super::record::Recorder;
 use crate::archive::Writer;
 use crate::domain::{
-    Amount, CallSubject, Decision, Entry, Fact, FileTree, Role, RunId, RunStart, TaskId, TreePath,
-    Usd, Variant, VariantId,
+    Amount, CallSubject, Decision, Entry, Fact, FileTree, Purpose, Role, RunId, RunStart, TaskId,
+    TreePath, Usd, Variant, VariantId,
 };
 use crate::model::{
     Allowance, CallError, Denied, JobSubject, Metered, Model, ModelSettings, Price, Retry, Scope,
@@ -149,7 +149,13 @@ fn started(run: RunId) -> Fact {
 fn recorder(dir: &Path, run: RunId, budgets: &Budgets) -> Recorder {
     let writer = Writer::open(dir).unwrap();
     let lineage = writer.lineage().unwrap();
-    let policy = Arc::new(EvalPolicy::further(&lineage, VariantId::SEED, &[], 0));
+    let policy = Arc::new(EvalPolicy::missing(
+        &lineage,
+        VariantId::SEED,
+        Purpose::Extra,
+        &[],
+        0,
+    ));
     let (progress, _) = mpsc::unbounded_channel();
     Recorder::new(writer, lineage, run, policy, 0, budgets, progress)
 }

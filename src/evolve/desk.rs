@@ -9,7 +9,7 @@ use super::event::Event;
 use super::inbox::{Inbox, MOST_EVENTS};
 use super::record::Recorder;
 use crate::archive::Writer;
-use crate::domain::{CallSettlement, Fact, RunEnd, RunId, RunStart, VariantId};
+use crate::domain::{CallSettlement, Fact, Purpose, RunEnd, RunId, RunStart, VariantId};
 use crate::model::Books;
 use crate::policy::EvalPolicy;
 use crate::sys::clock::now_ms;
@@ -28,6 +28,14 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// Returns the desk with the traffic of calls kept, or not.
+    pub fn keeping_traffic(self, keeps_traffic: bool) -> Self {
+        Self {
+            books: self.books.keeping_traffic(keeps_traffic),
+            ..self
+        }
+    }
+
     /// Begins a run of calls by hand, under the archive's budget for all its runs. Each settlement is sent to `told` when it is recorded.
     pub fn open(
         writer: Writer,
@@ -43,7 +51,13 @@ impl Desk {
                 .last()
                 .map_or(1, |(start, _)| start.run.0 + 1),
         );
-        let policy = Arc::new(EvalPolicy::further(&lineage, VariantId::SEED, &[], 0));
+        let policy = Arc::new(EvalPolicy::missing(
+            &lineage,
+            VariantId::SEED,
+            Purpose::Extra,
+            &[],
+            0,
+        ));
         let (progress, _nobody) = mpsc::unbounded_channel();
         let mut recorder = Recorder::new(writer, lineage, run, policy, 0, budgets, progress);
         recorder.record(vec![Fact::RunStarted(RunStart {

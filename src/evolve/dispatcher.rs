@@ -395,6 +395,21 @@ impl Engine {
                         },
                     );
                 }
+                Step::Regrade(key) => {
+                    let job = JobKey::Regrade(key.clone());
+                    let execution = self.recorder.next_execution(job.clone());
+                    let run = self.starter.regrade(&self.recorder, key, execution)?;
+                    let handle = self.jobs.spawn(run);
+                    let purpose = None;
+                    self.started(
+                        handle.id(),
+                        Started {
+                            job,
+                            purpose,
+                            execution,
+                        },
+                    );
+                }
                 Step::Wait => return Ok(None),
                 Step::Stop(reason) => return Ok(Some(reason)),
             }

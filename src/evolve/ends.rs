@@ -13,9 +13,9 @@ use super::settle::{Settlement, excused_pause, settlement};
 use crate::archive::diff_trees;
 use crate::domain::{
     AttemptEnd, BlobId, CallSubject, Evaluation, EvaluationKey, Fact, Failure, Fault, FileTree,
-    Gate, Outcome, Purpose, Variant, VariantId,
+    Gate, Outcome, Purpose, Regrade, Variant, VariantId,
 };
-use crate::evaluate::EvaluateEnd;
+use crate::evaluate::{EvaluateEnd, RegradeEnd};
 use crate::sys::clock::now_ms;
 use anyhow::Context as _;
 use std::time::Duration;
@@ -45,6 +45,9 @@ impl Recorder {
                 };
                 self.end_evaluation(key.clone(), purpose, *evaluated, meta)
             }
+            (JobKey::Regrade(key), End::Regraded(regraded)) => {
+                self.end_regrade(key.clone(), *regraded, end.execution)
+            }
             (JobKey::Improve(id), improved) => {
                 let id = *id;
                 let end = JobEnd {
@@ -58,8 +61,8 @@ impl Recorder {
                 let ended = self.end_attempt(end)?;
                 self.release(id, ended)
             }
-            (JobKey::Evaluate(_), End::Improved(_)) => {
-                anyhow::bail!("an evaluation ended as an attempt")
+            (JobKey::Evaluate(_) | JobKey::Regrade(_), _) => {
+                anyhow::bail!("a job ended as one of another kind")
             }
         }
     }
@@ -118,12 +121,17 @@ impl Recorder {
         self.evaluations += 1;
         let change = end.change.as_ref();
         let patch = patch(change.map(|(before, after)| (&**before, after)))?;
-        let [agent_log, verifier_log, patch, transcript] = self.blobs([
+        let [agent_log, verifier_log, patch, transcript, answer] = self.blobs([
             &end.agent_log,
             &end.verifier_log,
             patch.as_bytes(),
             &meta.transcript,
+            end.answer.as_deref().unwrap_or_default(),
         ])?;
+        let answer = answer.map(|answer| Fact::AnswerKept {
+            key: key.clone(),
+            answer,
+        });
         let fact = Fact::Evaluated(Evaluation {
             key,
             purpose,
@@ -132,6 +140,7 @@ impl Recorder {
             reward: end.reward,
             detail: end.detail,
             task_digest: end.task_digest,
+            image: end.image,
             agent_log,
             verifier_log,
             patch,
@@ -142,7 +151,44 @@ impl Recorder {
             execution: meta.execution,
             at_ms: now_ms(),
         });
-        self.record(vec![fact])?;
+        self.record([fact].into_iter().chain(answer).collect())?;
+        Ok(Ended::Recorded)
+    }
+
+    fn end_regrade(
+        &mut self,
+        key: EvaluationKey,
+        end: RegradeEnd,
+        execution: u32,
+    ) -> anyhow::Result<Ended> {
+        let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+        let settlement = self.settlement(&subject, end.outcome, false);
+        match settlement {
+            // A failure of ours says nothing about the answer: what is known of it stays.
+            Settlement::Final if end.outcome != Outcome::InfraError => {}
+            Settlement::Final | Settlement::Drop | Settlement::Again(_) => {
+                self.fault(subject, end.outcome, end.detail, execution)?;
+                return Ok(match settlement {
+                    Settlement::Again(after) => Ended::Again(after),
+                    Settlement::Final | Settlement::Drop => Ended::Recorded,
+                });
+            }
+        }
+        self.evaluations += 1;
+        let [verifier_log] = self.blobs([&end.verifier_log])?;
+        self.record(vec![Fact::Regraded(Regrade {
+            key,
+            outcome: end.outcome,
+            passed: end.passed,
+            reward: end.reward,
+            detail: end.detail,
+            task_digest: end.task_digest,
+            verifier_log,
+            verifier_ms: end.verifier_ms,
+            run: self.run,
+            execution,
+            at_ms: now_ms(),
+        })])?;
         Ok(Ended::Recorded)
     }
 
@@ -230,14 +276,20 @@ impl Recorder {
 
     /// Records that a job's own task panicked.
     pub(super) fn crashed(&mut self, started: &Started, detail: &str) -> anyhow::Result<Ended> {
-        let end = match started.purpose {
-            None => End::Improved(Box::new(ImproveEnd {
-                log: Vec::new(),
-                change: None,
-                gate_log: Vec::new(),
-                result: GateEnd::Infra(detail.to_owned()),
-            })),
-            Some(purpose) => {
+        let end = match (&started.job, started.purpose) {
+            (JobKey::Regrade(_), _) => {
+                let end = RegradeEnd::failed(Outcome::InfraError, detail.to_owned());
+                End::Regraded(Box::new(end))
+            }
+            (JobKey::Improve(_), _) | (JobKey::Evaluate(_), None) => {
+                End::Improved(Box::new(ImproveEnd {
+                    log: Vec::new(),
+                    change: None,
+                    gate_log: Vec::new(),
+                    result: GateEnd::Infra(detail.to_owned()),
+                }))
+            }
+            (JobKey::Evaluate(_), Some(purpose)) => {
                 let end = EvaluateEnd::without_answer(Outcome::InfraError, detail.to_owned());
                 End::Evaluated(purpose, Box::new(end))
             }

@@ -3,7 +3,7 @@
 use super::gates::GateEnd;
 use super::plan::JobKey;
 use crate::domain::{CallId, CallSettlement, FileTree, Proposal, Purpose, VariantId};
-use crate::evaluate::EvaluateEnd;
+use crate::evaluate::{EvaluateEnd, RegradeEnd};
 use crate::model::{Denied, Intent, Traffic};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -46,6 +46,7 @@ pub(super) struct JobEnd {
 pub(super) enum End {
     Evaluated(Purpose, Box<EvaluateEnd>),
     Improved(Box<ImproveEnd>),
+    Regraded(Box<RegradeEnd>),
 }
 
 /// How an attempt ended, before anything of it is recorded.

@@ -35,7 +35,7 @@ mod start;
 mod traffic;
 
 pub use budget::Budgets;
-pub use comparable::{Incomparable, comparable, same_tasks};
+pub use comparable::{Incomparable, comparable, never_mixed, same_tasks};
 pub use desk::Desk;
 pub use dispatcher::{EndCause, Engine, Finished, Parts, Unrecorded};
 pub use forecast::{Count, Forecast, Kind, Spread, Work, forecast};

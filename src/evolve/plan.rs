@@ -14,6 +14,8 @@ pub(super) enum JobKey {
     Improve(VariantId),
     /// An evaluation.
     Evaluate(EvaluationKey),
+    /// Another judgement of an evaluation's answer.
+    Regrade(EvaluationKey),
 }
 
 impl fmt::Display for JobKey {
@@ -21,6 +23,7 @@ impl fmt::Display for JobKey {
         match self {
             Self::Improve(id) => write!(f, "attempt {id}"),
             Self::Evaluate(key) => write!(f, "{} on {}", key.variant, key.task),
+            Self::Regrade(key) => write!(f, "answer of {} to {}", key.variant, key.task),
         }
     }
 }
@@ -41,6 +44,8 @@ pub(super) enum Step {
     Improve(VariantId),
     /// Start an evaluation.
     Evaluate(EvaluationKey, Purpose),
+    /// Start to judge an answer again.
+    Regrade(EvaluationKey),
     /// Record these decisions, then plan again.
     Decide(Vec<Expansion>),
     /// Nothing to start until something ends, or until a waiting job's time comes.
@@ -81,7 +86,7 @@ pub(super) fn plan(
                 .map(|(job, _)| job),
         )
         .filter_map(|job| match job {
-            JobKey::Evaluate(key) => Some(key.clone()),
+            JobKey::Evaluate(key) | JobKey::Regrade(key) => Some(key.clone()),
             JobKey::Improve(_) => None,
         })
         .collect();
@@ -91,6 +96,7 @@ pub(super) fn plan(
     }) {
         Action::Expand(expansions) => Step::Decide(expansions),
         Action::Evaluate(key, purpose) => Step::Evaluate(key, purpose),
+        Action::Regrade(key) => Step::Regrade(key),
         Action::Wait => Step::Wait,
         Action::Stop(reason) => Step::Stop(reason),
     }
@@ -220,6 +226,7 @@ mod tests {
                         }
                         continue;
                     }
+                    Step::Regrade(_) => panic!("nothing is to be judged again"),
                     Step::Wait => break,
                     Step::Stop(_) => {
                         stopped = true;
@@ -253,6 +260,7 @@ mod tests {
                     let outcome = outcome(&key);
                     lineage.apply(&Fact::Evaluated(evaluation(key, purpose, outcome)));
                 }
+                JobKey::Regrade(_) => panic!("nothing is to be judged again"),
                 JobKey::Improve(id) => {
                     for fact in ended(&lineage, id) {
                         lineage.apply(&fact);

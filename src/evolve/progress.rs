@@ -1,6 +1,6 @@
 //! What the engine tells about its work; it knows no terminal.
 
-use crate::domain::{Entry, EvaluationKey, Failure, Outcome, Role, Tally, VariantId, Verdict};
+use crate::domain::{Entry, EvaluationKey, Failure, Outcome, Role, Tally, Usd, VariantId, Verdict};
 use std::time::Duration;
 
 /// Something a person may want to see while a run goes on.
@@ -50,6 +50,24 @@ pub enum Progress {
         outcome: Outcome,
         /// Whether it counts as 1.
         passed: bool,
+    },
+    /// An evaluation's answer was judged again.
+    Regraded {
+        /// Which.
+        key: EvaluationKey,
+        /// How it had ended at first, and whether that counted as 1.
+        before: Option<(Outcome, bool)>,
+        /// How it would end now.
+        outcome: Outcome,
+        /// Whether that counts as 1.
+        passed: bool,
+    },
+    /// A model call is settled.
+    Spent {
+        /// Its cost.
+        cost: Usd,
+        /// Its tokens.
+        tokens: u64,
     },
     /// Admission decided.
     Judged {

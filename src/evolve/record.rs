@@ -10,7 +10,9 @@ use super::plan::JobKey;
 use super::traffic::{Ended, Keeper};
 use super::{Budgets, Progress};
 use crate::archive::{Reader, Writer};
-use crate::domain::{AttemptEnd, CallId, CallIntent, CallSubject, Fact, RunId, VariantId, Verdict};
+use crate::domain::{
+    AttemptEnd, CallId, CallIntent, CallSubject, Fact, Outcome, Regrade, RunId, VariantId, Verdict,
+};
 use crate::lineage::Lineage;
 use crate::model::{Denied, Intent};
 use crate::policy::{Next, Policy, admit};
@@ -145,6 +147,16 @@ impl Recorder {
                 outcome: evaluation.outcome,
                 passed: evaluation.passed,
             },
+            Fact::Regraded(regrade) => Progress::Regraded {
+                key: regrade.key.clone(),
+                before: self.judged_before(regrade),
+                outcome: regrade.outcome,
+                passed: regrade.passed,
+            },
+            Fact::CallSettled(settlement) => Progress::Spent {
+                cost: settlement.cost,
+                tokens: settlement.tokens.total(),
+            },
             Fact::Judged {
                 variant, verdict, ..
             } => Progress::Judged {
@@ -158,7 +170,7 @@ impl Recorder {
             | Fact::RunEnded(_)
             | Fact::Faulted(_)
             | Fact::CallIntended(_)
-            | Fact::CallSettled(_)
+            | Fact::AnswerKept { .. }
             | Fact::Recorded(_)
             | Fact::Replays(_) => return,
         };
@@ -169,11 +181,17 @@ impl Recorder {
     pub(super) fn forget_traffic(&mut self, job: &JobKey) {
         let subject = match job {
             JobKey::Improve(attempt) => CallSubject::Attempt(*attempt),
-            JobKey::Evaluate(key) => {
+            JobKey::Evaluate(key) | JobKey::Regrade(key) => {
                 CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat)
             }
         };
         self.keeper.forget(|who| who.subject == subject);
+    }
+
+    /// Returns how an evaluation had ended before any of its answer was judged again.
+    fn judged_before(&self, regrade: &Regrade) -> Option<(Outcome, bool)> {
+        let evaluation = self.lineage.evaluation(&regrade.key)?;
+        Some((evaluation.outcome, evaluation.passed))
     }
 
     /// Returns the budget of the archive that is used up, if one is.

@@ -10,7 +10,7 @@ use super::{EngineSettings, evidence};
 use crate::agent::Place;
 use crate::benchmark::Suite;
 use crate::domain::{CallSubject, EvaluationKey, Purpose, Role, VariantId};
-use crate::evaluate::{EvaluateJob, evaluate};
+use crate::evaluate::{EvaluateJob, RegradeJob, evaluate, regrade};
 use crate::model::{JobSubject, Metered, Model};
 use crate::sandbox::AgentSource;
 use anyhow::Context as _;
@@ -105,6 +105,46 @@ impl Starter {
                 overflow: metered.has_unhandled_overflow(),
                 provider_in_trouble: is_in_trouble(&metered),
                 end: End::Evaluated(purpose, Box::new(end)),
+            }
+        })
+    }
+
+    /// Returns another judgement of an evaluation's kept answer, ready to run.
+    pub(super) fn regrade(
+        &self,
+        recorder: &Recorder,
+        key: EvaluationKey,
+        execution: u32,
+    ) -> anyhow::Result<impl Future<Output = JobEnd> + Send + 'static> {
+        let lineage = recorder.lineage();
+        let evaluation = lineage
+            .evaluation(&key)
+            .context("an answer is to be judged that nobody gave")?;
+        let answer = lineage
+            .answer(&key)
+            .context("an answer is to be judged that was not kept")?;
+        let job = RegradeJob {
+            task: self
+                .suite
+                .get(&key.task)
+                .with_context(|| format!("the benchmark has no task `{}`", key.task))?
+                .clone(),
+            answer: recorder.reader().blob(answer)?,
+            first: evaluation.outcome,
+            had_reward: evaluation.reward.is_some(),
+            limits: self.settings.limits,
+            key: key.clone(),
+        };
+        let (place, cancel) = (self.place.clone(), self.cancel.clone());
+        Ok(async move {
+            let end = regrade(place.sandbox.as_ref(), &job, cancel).await;
+            JobEnd {
+                job: JobKey::Regrade(key),
+                execution,
+                transcript: Vec::new(),
+                overflow: false,
+                provider_in_trouble: false,
+                end: End::Regraded(Box::new(end)),
             }
         })
     }

@@ -4,16 +4,18 @@
 //! not depend on each other does not matter. Standings, scores and totals are computed here
 //! and stored nowhere on disk.
 
+mod judgement;
 mod spend;
 mod tallies;
 mod tree;
 
+pub use judgement::Judgement;
 pub use spend::{Spend, SubjectSpend};
 pub use tree::{Row, walk};
 
 use crate::domain::{
-    Attempt, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Outcome, Replay, RunEnd, RunId,
-    RunStart, Standing, Tally, TaskId, Variant, VariantId, Verdict,
+    Attempt, BlobId, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Outcome, Regrade, Replay,
+    RunEnd, RunId, RunStart, Standing, Tally, TaskId, Variant, VariantId, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -27,6 +29,9 @@ pub struct Lineage {
     attempts: BTreeMap<VariantId, Attempt>,
     disclosed: BTreeSet<VariantId>,
     evaluations: BTreeMap<EvaluationKey, Evaluation>,
+    answers: BTreeMap<EvaluationKey, BlobId>,
+    /// The newest of each; a process judges an answer once.
+    regrades: BTreeMap<EvaluationKey, Regrade>,
     faults: Vec<Fault>,
     runs: Vec<(RunStart, Option<RunEnd>)>,
     replays: BTreeMap<RunId, Replay>,
@@ -96,6 +101,10 @@ impl Lineage {
                 self.tallies.moved(before, after);
             }
             Fact::Evaluated(evaluation) => self.evaluated(evaluation),
+            Fact::AnswerKept { key, answer } => {
+                self.answers.insert(key.clone(), answer.clone());
+            }
+            Fact::Regraded(regrade) => self.regraded(regrade),
             Fact::Faulted(fault) => self.faults.push(fault.clone()),
             Fact::Judged {
                 variant, verdict, ..
@@ -118,13 +127,47 @@ impl Lineage {
     fn evaluated(&mut self, evaluation: &Evaluation) {
         let key = evaluation.key.clone();
         let id = key.variant;
+        let judgement = Judgement::of(evaluation, self.regrades.get(&key));
         if self.evaluations.insert(key, evaluation.clone()).is_none() {
-            self.tallies.evaluated(evaluation);
+            self.tallies.evaluated(id, evaluation.purpose, judgement);
             return;
         }
+        self.recount(id);
+    }
+
+    fn regraded(&mut self, regrade: &Regrade) {
+        let key = &regrade.key;
+        let newest = self.regrades.get(key).map(|known| known.run);
+        if newest > Some(regrade.run) {
+            return;
+        }
+        self.regrades.insert(key.clone(), regrade.clone());
+        self.recount(key.variant);
+    }
+
+    fn recount(&mut self, id: VariantId) {
         let mut tallies = std::mem::take(&mut self.tallies);
-        tallies.recount(id, self.evaluations_of(id));
+        let judged = self.evaluations_of(id).map(|evaluation| {
+            let regrade = self.regrades.get(&evaluation.key);
+            (evaluation.purpose, Judgement::of(evaluation, regrade))
+        });
+        tallies.recount(id, judged);
         self.tallies = tallies;
+    }
+
+    /// Returns what was judged in an evaluation, where it is kept.
+    pub fn answer(&self, key: &EvaluationKey) -> Option<&BlobId> {
+        self.answers.get(key)
+    }
+
+    /// Returns the newest judgement of an evaluation's kept answer, if it was judged again.
+    pub fn regrade(&self, key: &EvaluationKey) -> Option<&Regrade> {
+        self.regrades.get(key)
+    }
+
+    /// Returns the judgement that counts for an evaluation; see [`Judgement`].
+    pub fn judgement<'a>(&'a self, evaluation: &'a Evaluation) -> Judgement<'a> {
+        Judgement::of(evaluation, self.regrades.get(&evaluation.key))
     }
 
     /// Returns whether hidden tests and reference solutions were shown to the diagnosing model
@@ -250,6 +293,11 @@ impl Lineage {
         self.tallies.extra_score(id)
     }
 
+    /// Returns the score on tasks that are held out, which nothing of an evolution sees.
+    pub fn holdout_score(&self, id: VariantId) -> Tally {
+        self.tallies.holdout_score(id)
+    }
+
     /// Returns the executions of a subject that ended with this outcome without counting.
     pub fn faults_of(
         &self,
@@ -326,9 +374,11 @@ fn stamp(fact: &Fact) -> Option<(RunId, i64)> {
         Fact::Disclosed { run, at_ms, .. } => (*run, *at_ms),
         Fact::AttemptEnded(end) => (end.run, end.at_ms),
         Fact::Evaluated(evaluation) => (evaluation.run, evaluation.at_ms),
+        Fact::Regraded(regrade) => (regrade.run, regrade.at_ms),
         Fact::Faulted(fault) => (fault.run, fault.at_ms),
         Fact::CallIntended(intent) => (intent.run, intent.at_ms),
         Fact::Proposed { .. }
+        | Fact::AnswerKept { .. }
         | Fact::VariantMade(_)
         | Fact::Judged { .. }
         | Fact::CallSettled(_)

@@ -64,6 +64,24 @@ impl SubjectSpend {
         }
     }
 
+    /// Returns the totals of both.
+    pub fn plus(mut self, other: &Self) -> Self {
+        self.calls += other.calls;
+        self.refused += other.refused;
+        self.failed += other.failed;
+        self.abandoned += other.abandoned;
+        self.cost += other.cost;
+        self.tokens += other.tokens;
+        self.estimated += other.estimated;
+        self.estimated_cost += other.estimated_cost;
+        self.unsettled += other.unsettled;
+        self.unsettled_at_most += other.unsettled_at_most;
+        self.unsettled_at_most_tokens = self
+            .unsettled_at_most_tokens
+            .saturating_add(other.unsettled_at_most_tokens);
+        self
+    }
+
     /// Returns the calls that ended without an answer.
     pub fn unanswered(&self) -> u64 {
         self.refused + self.failed + self.abandoned

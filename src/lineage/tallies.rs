@@ -3,7 +3,8 @@
 //!
 //! Invariant: whatever the order of the facts, this equals counting anew.
 
-use crate::domain::{Evaluation, Purpose, Tally, VariantId};
+use super::Judgement;
+use crate::domain::{Purpose, Tally, VariantId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Counts that belong to a [`Lineage`](super::Lineage).
@@ -23,25 +24,24 @@ struct Scores {
     stages: Tally,
     stage: BTreeMap<u32, Tally>,
     extra: Tally,
+    holdout: Tally,
 }
 
 impl Tallies {
     /// Adds an evaluation that was not there before.
-    pub(super) fn evaluated(&mut self, evaluation: &Evaluation) {
-        self.scores
-            .entry(evaluation.key.variant)
-            .or_default()
-            .add(evaluation);
+    pub(super) fn evaluated(&mut self, id: VariantId, purpose: Purpose, judged: Judgement<'_>) {
+        let scores = self.scores.entry(id).or_default();
+        scores.add(purpose, judged.tally());
     }
 
-    /// Counts a variant's evaluations anew, after one was replaced.
+    /// Counts a variant's evaluations anew, after one was replaced or judged again.
     pub(super) fn recount<'a>(
         &mut self,
         id: VariantId,
-        evaluations: impl Iterator<Item = &'a Evaluation>,
+        judged: impl Iterator<Item = (Purpose, Judgement<'a>)>,
     ) {
         let mut scores = Scores::default();
-        evaluations.for_each(|evaluation| scores.add(evaluation));
+        judged.for_each(|(purpose, judged)| scores.add(purpose, judged.tally()));
         self.scores.insert(id, scores);
     }
 
@@ -79,23 +79,24 @@ impl Tallies {
         self.of(id, |scores| scores.extra)
     }
 
+    pub(super) fn holdout_score(&self, id: VariantId) -> Tally {
+        self.of(id, |scores| scores.holdout)
+    }
+
     fn of(&self, id: VariantId, pick: impl Fn(&Scores) -> Tally) -> Tally {
         self.scores.get(&id).map(pick).unwrap_or_default()
     }
 }
 
 impl Scores {
-    fn add(&mut self, evaluation: &Evaluation) {
-        let tally = Tally {
-            resolved: u32::from(evaluation.outcome.counts() && evaluation.passed),
-            counted: u32::from(evaluation.outcome.counts()),
-        };
-        match evaluation.purpose {
+    fn add(&mut self, purpose: Purpose, tally: Tally) {
+        match purpose {
             Purpose::Stage(stage) => {
                 self.stages += tally;
                 *self.stage.entry(stage).or_default() += tally;
             }
             Purpose::Extra => self.extra += tally,
+            Purpose::Holdout => self.holdout += tally,
         }
     }
 }
@@ -104,7 +105,7 @@ impl Scores {
 mod tests {
     use crate::domain::{
         AttemptEnd, CommitId, Decision, Entry, Evaluation, EvaluationKey, Fact, Outcome, Purpose,
-        RunId, Tally, TaskId, Timing, TreeId, Variant, VariantId, Verdict,
+        Regrade, RunId, Tally, TaskId, Timing, TreeId, Variant, VariantId, Verdict,
     };
     use crate::lineage::Lineage;
     use proptest::collection::vec;
@@ -113,6 +114,34 @@ mod tests {
     const VARIANTS: u32 = 6;
     const STAGES: u32 = 3;
 
+    fn purpose(number: u32) -> Purpose {
+        match number {
+            STAGES => Purpose::Extra,
+            number if number > STAGES => Purpose::Holdout,
+            number => Purpose::Stage(number),
+        }
+    }
+
+    fn regraded(variant: u32, task: u32, run: u32, outcome: Outcome) -> Fact {
+        Fact::Regraded(Regrade {
+            key: EvaluationKey {
+                variant: VariantId(variant),
+                task: TaskId::new(format!("t{task}")),
+                repeat: 0,
+            },
+            outcome,
+            passed: outcome == Outcome::Resolved,
+            reward: None,
+            detail: String::new(),
+            task_digest: String::new(),
+            verifier_log: None,
+            verifier_ms: 0,
+            run: RunId(run),
+            execution: 1,
+            at_ms: 0,
+        })
+    }
+
     fn evaluated(variant: u32, task: u32, stage: u32, outcome: Outcome, passed: bool) -> Fact {
         Fact::Evaluated(Evaluation {
             key: EvaluationKey {
@@ -120,15 +149,13 @@ mod tests {
                 task: TaskId::new(format!("t{task}")),
                 repeat: 0,
             },
-            purpose: match stage {
-                STAGES => Purpose::Extra,
-                stage => Purpose::Stage(stage),
-            },
+            purpose: purpose(stage),
             outcome,
             passed,
             reward: None,
             detail: String::new(),
             task_digest: String::new(),
+            image: None,
             agent_log: None,
             verifier_log: None,
             patch: None,
@@ -192,14 +219,17 @@ mod tests {
     }
 
     fn fact() -> impl Strategy<Value = Fact> {
-        let numbers = (0..VARIANTS, 0..4_u32, 0..=STAGES);
-        (0..8_u32, numbers, any::<bool>()).prop_map(|(kind, (id, other, stage), yes)| match kind {
+        let numbers = (0..VARIANTS, 0..4_u32, 0..=STAGES + 1);
+        (0..10_u32, numbers, any::<bool>()).prop_map(|(kind, (id, other, stage), yes)| match kind {
             0 => made(id, yes.then_some(other)),
             1 => judged(id, yes),
             2 => decided(id),
             3 => ended(id),
             4 => evaluated(id, other, stage, Outcome::InfraError, yes),
             5 => evaluated(id, other, stage, Outcome::Timeout, yes),
+            6 => regraded(id, other, stage, Outcome::VerifierError),
+            7 if yes => regraded(id, other, stage, Outcome::Resolved),
+            7 => regraded(id, other, stage, Outcome::Unresolved),
             _ => {
                 let outcome = if yes {
                     Outcome::Resolved
@@ -215,10 +245,11 @@ mod tests {
         let found = lineage
             .evaluations()
             .filter(|evaluation| evaluation.key.variant == id && keep(evaluation.purpose))
-            .filter(|evaluation| evaluation.outcome.counts());
+            .map(|evaluation| lineage.judgement(evaluation))
+            .filter(|judged| judged.outcome.counts());
         found
-            .map(|evaluation| Tally {
-                resolved: u32::from(evaluation.passed),
+            .map(|judged| Tally {
+                resolved: u32::from(judged.passed),
                 counted: 1,
             })
             .sum()
@@ -236,6 +267,8 @@ mod tests {
                 prop_assert_eq!(lineage.score(id), counted(&lineage, id, stages));
                 let extra = |purpose| purpose == Purpose::Extra;
                 prop_assert_eq!(lineage.extra_score(id), counted(&lineage, id, extra));
+                let holdout = |purpose| purpose == Purpose::Holdout;
+                prop_assert_eq!(lineage.holdout_score(id), counted(&lineage, id, holdout));
                 for stage in 0..=STAGES {
                     let one = |purpose| purpose == Purpose::Stage(stage);
                     prop_assert_eq!(lineage.stage_score(id, stage), counted(&lineage, id, one));
@@ -259,5 +292,26 @@ mod tests {
                 open.collect::<Vec<_>>()
             );
         }
+    }
+
+    /// What guides an evolution keeps its first judgement; elsewhere the newest counts.
+    #[test]
+    fn a_regrade_never_changes_a_score_that_guides() {
+        let (seed, resolved) = (VariantId::SEED, Outcome::Resolved);
+        let facts = [
+            evaluated(0, 0, 0, resolved, true),
+            evaluated(0, 1, STAGES, resolved, true),
+            evaluated(0, 2, STAGES + 1, Outcome::VerifierError, false),
+            regraded(0, 0, 2, Outcome::Unresolved),
+            regraded(0, 1, 2, Outcome::Unresolved),
+            regraded(0, 2, 3, resolved),
+            // Found later, but of an older process.
+            regraded(0, 2, 2, Outcome::Unresolved),
+        ];
+        let lineage = Lineage::from_facts(facts);
+        let pair = |tally: Tally| (tally.resolved, tally.counted);
+        assert_eq!(pair(lineage.score(seed)), (1, 1));
+        assert_eq!(pair(lineage.extra_score(seed)), (0, 1));
+        assert_eq!(pair(lineage.holdout_score(seed)), (1, 1));
     }
 }

@@ -85,6 +85,9 @@ impl Exchange {
 
     /// Returns the request as it is stored after another one of the same conversation.
     pub fn stored_after(&self, before: Option<&Outline>) -> Stored {
+        // One that is nothing but messages would be taken for one whose rest is the same.
+        let is_bare = self.rest == b"{}";
+        let before = before.filter(|before| !is_bare || before.rest == self.outline.rest);
         let kept = before.map_or(0, |before| self.outline.common(before));
         let is_rest_known = kept > 0 && before.is_some_and(|it| it.rest == self.outline.rest);
         let mut bytes = Vec::new();
@@ -96,7 +99,7 @@ impl Exchange {
             bytes.extend_from_slice(message);
         }
         bytes.extend_from_slice(b"]");
-        if !is_rest_known && self.rest != b"{}" {
+        if !is_rest_known && !is_bare {
             // The rest is an object of its own: its braces are opened and closed here.
             bytes.push(b',');
             bytes.extend_from_slice(&self.rest[1..self.rest.len() - 1]);

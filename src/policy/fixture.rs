@@ -85,6 +85,7 @@ pub(crate) fn evaluation(key: EvaluationKey, purpose: Purpose, outcome: Outcome)
         reward: None,
         detail: String::new(),
         task_digest: String::new(),
+        image: None,
         agent_log: None,
         verifier_log: None,
         patch: changed.then(|| crate::domain::BlobId::from_hex("00")),

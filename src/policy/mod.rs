@@ -19,7 +19,7 @@ mod tests;
 pub use admission::{Admission, admit};
 pub use dgm::{Dgm, DgmSettings};
 pub use entry::choose_entry;
-pub use eval::EvalPolicy;
+pub use eval::{EvalPolicy, RegradePolicy};
 pub use selection::{Selection, probabilities};
 pub use stages::{Next, Stage, Stages};
 
@@ -60,6 +60,8 @@ pub enum Action {
     Expand(Vec<Expansion>),
     /// Run this evaluation.
     Evaluate(EvaluationKey, Purpose),
+    /// Have the kept answer of this evaluation judged again.
+    Regrade(EvaluationKey),
     /// Nothing until something that runs has ended.
     Wait,
     /// Nothing ever again: the goal is reached, or cannot be; the sentence says which.

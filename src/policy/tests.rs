@@ -2,10 +2,13 @@
 
 use super::fixture::World;
 use super::{
-    Action, Admission, Dgm, DgmSettings, EvalPolicy, Next, Policy as _, Seen, Selection, Stage,
-    Stages, admit, choose_entry, generator, probabilities,
+    Action, Admission, Dgm, DgmSettings, EvalPolicy, Next, Policy as _, RegradePolicy, Seen,
+    Selection, Stage, Stages, admit, choose_entry, generator, probabilities,
 };
-use crate::domain::{Entry, Outcome, Pattern, TaskId, VariantId, Verdict};
+use crate::domain::{
+    CallSubject, Entry, EvaluationKey, Fact, Fault, Outcome, Pattern, Purpose, Regrade, RunId,
+    TaskId, VariantId, Verdict,
+};
 use crate::lineage::Lineage;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -245,24 +248,142 @@ fn without_a_barrier_attempts_are_decided_one_by_one_up_to_the_width() {
 #[test]
 fn further_evaluations_never_take_the_place_of_a_stages() {
     let mut world = family();
-    let tasks = [TaskId::new("t0")];
-    let first = EvalPolicy::further(&world.lineage, VariantId(1), &tasks, 2);
+    let id = VariantId(1);
+    let before = world.lineage.score(id);
     assert_eq!(
-        first
-            .keys()
-            .iter()
-            .map(|key| key.repeat)
-            .collect::<Vec<_>>(),
-        [1000, 1001]
+        missing(&world, 1, Purpose::Extra, 2),
+        ["t0 1000", "t0 1001"]
     );
-    let before = world.lineage.score(VariantId(1));
-    for key in first.keys() {
-        let extra =
-            super::fixture::evaluation(key.clone(), crate::domain::Purpose::Extra, Unresolved);
-        world.lineage.apply(&crate::domain::Fact::Evaluated(extra));
+    record(
+        &mut world,
+        1,
+        Purpose::Extra,
+        &[(1000, Unresolved), (1001, Resolved)],
+    );
+    assert_eq!(world.lineage.score(id), before);
+    assert_eq!(world.lineage.extra_score(id).counted, 2);
+}
+
+#[test]
+fn asked_again_only_what_is_missing_is_evaluated() {
+    let mut world = family();
+    let none: [&str; 0] = [];
+    record(&mut world, 1, Purpose::Extra, &[(1000, Unresolved)]);
+    assert_eq!(missing(&world, 1, Purpose::Extra, 1), none);
+    assert_eq!(
+        missing(&world, 1, Purpose::Extra, 3),
+        ["t0 1001", "t0 1002"]
+    );
+    // What the infrastructure failed measured nothing, and is not what was asked for.
+    record(
+        &mut world,
+        1,
+        Purpose::Extra,
+        &[(1001, InfraError), (1002, Outcome::VerifierError)],
+    );
+    assert_eq!(missing(&world, 1, Purpose::Extra, 3), ["t0 1003"]);
+    // What is held out counts by itself, and takes no number twice.
+    assert_eq!(missing(&world, 1, Purpose::Holdout, 1), ["t0 1003"]);
+    record(&mut world, 1, Purpose::Holdout, &[(1003, Resolved)]);
+    assert_eq!(missing(&world, 1, Purpose::Holdout, 1), none);
+    assert_eq!(world.lineage.holdout_score(VariantId(1)).resolved, 1);
+    // Of several tasks each is evaluated once before one is twice.
+    let tasks = ["b", "a"].map(TaskId::new);
+    let policy = EvalPolicy::missing(&world.lineage, VariantId(1), Purpose::Extra, &tasks, 2);
+    assert_eq!(
+        shown(policy.keys()),
+        ["b 1000", "a 1000", "b 1001", "a 1001"]
+    );
+}
+
+fn shown(keys: &[EvaluationKey]) -> Vec<String> {
+    keys.iter()
+        .map(|key| format!("{} {}", key.task, key.repeat))
+        .collect()
+}
+
+fn missing(world: &World, variant: u32, purpose: Purpose, attempts: u32) -> Vec<String> {
+    let tasks = [TaskId::new("t0")];
+    let policy = EvalPolicy::missing(
+        &world.lineage,
+        VariantId(variant),
+        purpose,
+        &tasks,
+        attempts,
+    );
+    shown(policy.keys())
+}
+
+fn record(world: &mut World, variant: u32, purpose: Purpose, ends: &[(u32, Outcome)]) {
+    for (repeat, outcome) in ends {
+        let key = EvaluationKey {
+            variant: VariantId(variant),
+            task: TaskId::new("t0"),
+            repeat: *repeat,
+        };
+        let evaluation = super::fixture::evaluation(key, purpose, *outcome);
+        world.lineage.apply(&Fact::Evaluated(evaluation));
     }
-    assert_eq!(world.lineage.score(VariantId(1)), before);
-    assert_eq!(world.lineage.extra_score(VariantId(1)).counted, 2);
-    let more = EvalPolicy::further(&world.lineage, VariantId(1), &tasks, 1);
-    assert_eq!(more.keys()[0].repeat, 1002);
+}
+
+#[test]
+fn an_answer_is_judged_again_once_and_given_up_after_some_tries() {
+    let mut world = family();
+    record(
+        &mut world,
+        1,
+        Purpose::Extra,
+        &[(1000, Unresolved), (1001, Unresolved)],
+    );
+    let keys: Vec<EvaluationKey> = world
+        .lineage
+        .evaluations_of(VariantId(1))
+        .filter(|found| found.purpose == Purpose::Extra)
+        .map(|found| found.key.clone())
+        .collect();
+    let regraded = |run| {
+        Fact::Regraded(Regrade {
+            key: keys[0].clone(),
+            outcome: Resolved,
+            passed: true,
+            reward: Some(1.0),
+            detail: String::new(),
+            task_digest: String::new(),
+            verifier_log: None,
+            verifier_ms: 0,
+            run: RunId(run),
+            execution: 1,
+            at_ms: 0,
+        })
+    };
+    // An earlier process judged one of them already: that is not this one's doing.
+    world.lineage.apply(&regraded(2));
+    let policy = RegradePolicy::new(&world.lineage, keys.clone(), 1);
+    let decide = |world: &World, busy: &[&EvaluationKey]| {
+        let busy = busy.iter().map(|key| (*key).clone()).collect();
+        let seen = Seen {
+            lineage: &world.lineage,
+            busy: &busy,
+        };
+        policy.decide(&seen)
+    };
+    assert_eq!(decide(&world, &[]), Action::Regrade(keys[0].clone()));
+    assert_eq!(
+        decide(&world, &[&keys[0]]),
+        Action::Regrade(keys[1].clone())
+    );
+    assert_eq!(decide(&world, &[&keys[0], &keys[1]]), Action::Wait);
+    world.lineage.apply(&regraded(3));
+    for _ in 0..2 {
+        assert_eq!(decide(&world, &[]), Action::Regrade(keys[1].clone()));
+        world.lineage.apply(&Fact::Faulted(Fault {
+            subject: CallSubject::Evaluation(VariantId(1), TaskId::new("t0"), 1001),
+            outcome: InfraError,
+            detail: String::new(),
+            run: RunId(3),
+            execution: 1,
+            at_ms: 0,
+        }));
+    }
+    assert!(matches!(decide(&world, &[]), Action::Stop(_)));
 }

@@ -239,6 +239,10 @@ pub trait Sandbox: Send + Sync {
         cancel: CancellationToken,
     ) -> BoxFuture<'a, Result<Ended, SandboxError>>;
 
+    /// Returns the id of an image as runs use it; none: it is not there, or the backend has no
+    /// images.
+    fn image_id<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Option<String>>;
+
     /// Removes a state that nobody needs any more. What is not given back is removed by
     /// [`Self::reap`].
     fn discard(&self, state: State) -> BoxFuture<'_, ()>;

@@ -3,5 +3,5 @@
 mod interval;
 mod sample;
 
-pub use interval::{Interval, wilson};
+pub use interval::{Clustered, Interval, clustered, newcombe, pass_at, wilson};
 pub use sample::weighted_index;

@@ -36,6 +36,103 @@ pub struct Row {
     pub detail: String,
     /// Wall time.
     pub seconds: f64,
+    /// How often each of both was run.
+    pub times: u32,
+    /// What makes its number mean less than it seems.
+    pub findings: Vec<Finding>,
+}
+
+/// A finding of the linter.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// Name of the rule.
+    pub rule: String,
+    /// File, and line where there is one.
+    pub place: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// An image that tasks need.
+#[derive(Clone, Debug, Serialize)]
+pub struct Image {
+    /// Its name; empty: a newer one has taken it.
+    pub name: String,
+    /// Its id; none: it is not there.
+    pub id: Option<String>,
+    /// Bytes, those that it shares with others included.
+    pub size: Option<u64>,
+    /// Where it comes from: `task` (built from a task's files), `recipe` (of this program) or
+    /// `registry`.
+    pub source: String,
+    /// How many of the named benchmark's tasks need it; none: no benchmark was named.
+    pub tasks: Option<usize>,
+}
+
+/// Returns images as text.
+pub fn images_text(images: &[Image], style: Style) -> String {
+    let mut table = Table::new([
+        ("image", Align::Left),
+        ("from", Align::Left),
+        ("size", Align::Right),
+        ("tasks", Align::Right),
+        ("id", Align::Left),
+    ]);
+    for image in images {
+        let (id, ink) = match &image.id {
+            Some(id) => (id.get(..19).unwrap_or(id).to_owned(), Ink::Plain),
+            None => ("not there".to_owned(), Ink::Bad),
+        };
+        let name = match image.name.as_str() {
+            "" => "(replaced)",
+            name => name,
+        };
+        let cells = [
+            name.to_owned(),
+            image.source.clone(),
+            image.size.map(size).unwrap_or_default(),
+            image
+                .tasks
+                .map(|tasks| tasks.to_string())
+                .unwrap_or_default(),
+            id,
+        ];
+        table.row(cells, ink);
+    }
+    let total: u64 = images.iter().filter_map(|image| image.size).sum();
+    let count = match images.len() {
+        1 => "1 image".to_owned(),
+        count => format!("{count} images"),
+    };
+    let summary = format!(
+        "{count}, at most {} on disk: what they share is counted in each",
+        size(total)
+    );
+    finish(&table, &[], &summary, style)
+}
+
+/// Returns images as JSON (`dgm.bench-images/1`).
+pub fn images_json(images: &[Image]) -> String {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        schema: &'static str,
+        images: &'a [Image],
+    }
+    json::text(&Document {
+        schema: "dgm.bench-images/1",
+        images,
+    })
+}
+
+/// Returns bytes as people write them.
+pub fn size(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let mb = bytes as f64 / 1e6;
+    if mb >= 1000.0 {
+        format!("{:.2} GB", mb / 1000.0)
+    } else {
+        format!("{mb:.0} MB")
+    }
 }
 
 /// Returns a list of tasks as text.
@@ -131,12 +228,27 @@ pub fn check_text(rows: &[Row], style: Style) -> String {
         .filter(|row| !row.detail.is_empty())
         .map(|row| (row.task.as_str(), row.detail.as_str()))
         .collect();
-    finish(
-        &table,
-        &reasons,
-        &format!("{good} of {} tasks can be used", rows.len()),
-        style,
-    )
+    let findings: usize = rows.iter().map(|row| row.findings.len()).sum();
+    let mut summary = format!("{good} of {} tasks can be used", rows.len());
+    match findings {
+        0 => {}
+        1 => summary.push_str("; 1 finding, listed with `--lint`"),
+        count => summary = format!("{summary}; {count} findings, listed with `--lint`"),
+    }
+    finish(&table, &reasons, &summary, style)
+}
+
+/// Returns what the linter found as text.
+pub fn lint_text(rows: &[(String, Vec<Finding>)]) -> String {
+    let mut text = String::new();
+    for (task, findings) in rows {
+        for Finding { rule, place, what } in findings {
+            let line = format!("{task}/{place}: {what} [{rule}]");
+            text.push_str(&clean(&line));
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// Returns the rows of a check as JSON (`dgm.bench-check/1`).

@@ -7,6 +7,7 @@ use super::budget::{self, Limits};
 use super::figure::{self, count, day, money};
 use super::json::{self, Spent};
 use super::page::Page;
+use super::replays;
 use super::style::{Ink, Style};
 use super::table::{Align, Table};
 use crate::domain::{CallIntent, CallSubject};
@@ -143,6 +144,9 @@ pub fn text(lineage: &Lineage, kinds: &[By], limits: Option<&Limits>, style: Sty
         count(total.tokens.output),
     ));
     notes(&mut page, &total);
+    if let Some(replayed) = replays::text(lineage) {
+        page.line(replayed);
+    }
     let tables = match kinds {
         [] => vec![vec![By::Role], vec![By::Model], vec![By::Day]],
         kinds => vec![kinds.to_vec()],
@@ -274,7 +278,7 @@ pub(super) fn named(name: &'static str, rows: Vec<(String, SubjectSpend)>) -> Ta
 }
 
 #[derive(Serialize)]
-struct Shape {
+struct Shape<'a> {
     schema: &'static str,
     total: Spent,
     by: BTreeMap<&'static str, Vec<GroupShape>>,
@@ -282,6 +286,7 @@ struct Shape {
     #[serde(skip_serializing_if = "Option::is_none")]
     groups: Option<Vec<CrossShape>>,
     budgets: Option<budget::Shape>,
+    replayed: Option<replays::Shape<'a>>,
 }
 
 #[derive(Serialize)]
@@ -338,6 +343,7 @@ pub fn json(lineage: &Lineage, kinds: &[By], limits: Option<&Limits>) -> String 
         others,
         groups: (!kinds.is_empty()).then(|| cross(kinds)),
         budgets: limits.map(|limits| budget::shape(limits, lineage)),
+        replayed: replays::shape(lineage),
     })
 }
 

@@ -7,6 +7,7 @@ use crate::domain::{
     CallSubject, Evaluation, Failure, Purpose, Standing, Tally, VariantId, Verdict,
 };
 use crate::lineage::{Lineage, SubjectSpend};
+use crate::stats::{Interval, newcombe};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Difference to the parent, on the evaluations that count for both.
@@ -18,6 +19,25 @@ pub(super) struct Delta {
     pub(super) shared: u32,
 }
 
+/// How much better the tasks that guided the evolution are resolved than those that were held
+/// out of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Gap {
+    /// Mean of training minus mean of hold-out.
+    pub(super) mean: f64,
+    /// Its 95 % interval.
+    pub(super) interval: Interval,
+}
+
+/// Returns the gap, where both were measured.
+pub(super) fn gap(training: Tally, holdout: Tally) -> Option<Gap> {
+    let pair = |tally: Tally| (tally.resolved, tally.counted);
+    (training.counted > 0 && holdout.counted > 0).then(|| Gap {
+        mean: training.mean() - holdout.mean(),
+        interval: newcombe(pair(training), pair(holdout)),
+    })
+}
+
 /// Figures of one number: a variant, or an attempt without a child.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Figures {
@@ -25,6 +45,8 @@ pub(super) struct Figures {
     pub(super) score: Tally,
     /// Against the parent, where they have evaluations in common.
     pub(super) delta: Option<Delta>,
+    /// Resolved of counted over held-out tasks.
+    pub(super) holdout: Tally,
     /// Variants made from it.
     pub(super) children: u64,
     /// Attempts on it that made none.
@@ -103,6 +125,7 @@ impl Digest {
             }
             let figures = self.figures.entry(variant.id).or_default();
             figures.score = lineage.score(variant.id);
+            figures.holdout = lineage.holdout_score(variant.id);
             figures.delta = variant
                 .parent
                 .and_then(|parent| delta(lineage, variant.id, parent));

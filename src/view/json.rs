@@ -1,7 +1,7 @@
 //! Pieces that several JSON shapes share. Domain types are not serialized themselves, so that
 //! they can be renamed without changing a format that scripts read.
 
-use super::digest::stage_tallies;
+use super::digest::{Gap, gap, stage_tallies};
 use super::figure;
 use crate::domain::{Disclosure, Tally, Tokens, VariantId};
 use crate::lineage::{Lineage, SubjectSpend};
@@ -36,6 +36,40 @@ impl From<Tally> for Score {
             mean: round(tally.mean()),
             low: round(interval.low),
             high: round(interval.high),
+        }
+    }
+}
+
+/// A score on held-out tasks, and the gap to the one that guided the evolution.
+#[derive(Serialize)]
+pub(super) struct HoldoutScore {
+    #[serde(flatten)]
+    score: Score,
+    gap: Option<GapShape>,
+}
+
+/// Returns it, where there is one.
+pub(super) fn holdout(training: Tally, holdout: Tally) -> Option<HoldoutScore> {
+    (holdout.counted > 0).then(|| HoldoutScore {
+        score: holdout.into(),
+        gap: gap(training, holdout).map(GapShape::from),
+    })
+}
+
+/// Mean of training minus mean of hold-out, with its 95 % interval after Newcombe.
+#[derive(Serialize)]
+pub(super) struct GapShape {
+    mean: f64,
+    low: f64,
+    high: f64,
+}
+
+impl From<Gap> for GapShape {
+    fn from(gap: Gap) -> Self {
+        Self {
+            mean: round(gap.mean),
+            low: round(gap.interval.low),
+            high: round(gap.interval.high),
         }
     }
 }

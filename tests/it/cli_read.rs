@@ -142,6 +142,7 @@ fn the_shape_of_the_tree_as_json() {
             "created",
             "delta",
             "estimated_usd",
+            "evidence",
             "generation",
             "number",
             "parent",
@@ -186,6 +187,13 @@ fn the_shape_of_the_tree_as_json() {
       "unsettled_calls": 0
     }
     "#);
+}
+
+#[test]
+fn the_totals_of_the_tree_as_json() {
+    let grown = Grown::new();
+    let json = Program::new(grown.folder()).data("tree demo --json");
+    let tree: Value = serde_json::from_str(&json).unwrap();
     assert_snapshot!(serde_json::to_string_pretty(&tree["totals"]).unwrap(), @r#"
     {
       "abandoned_calls": 0,
@@ -286,6 +294,7 @@ fn show_a_variant() {
       Considered as well:
       - a line editor
       - a shorter prompt
+      evidence and whole answer: dgm show demo 5 --attempt
 
     Change against its parent
       file           added  removed

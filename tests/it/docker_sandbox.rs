@@ -305,7 +305,10 @@ async fn a_failing_build_repeats_its_last_lines() {
     recipe.insert(name, dockerfile.into_bytes(), false);
     let mut lines = 0;
     let engine = fixture.sandbox.engine();
-    let error = image::build(engine, &recipe, "dgm-test-fails", &host(), &mut |_| lines += 1).await;
+    let error = image::build(engine, &recipe, "dgm-test-fails", &host(), &mut |_| {
+        lines += 1;
+    })
+    .await;
     let error = error.expect_err("its second step fails");
     assert_eq!(error.to_string(), "could not build image `dgm-test-fails`");
     let cause = std::error::Error::source(&error)

@@ -171,6 +171,7 @@ fn archive(folder: &Path, transcripts: &[(&str, Vec<Value>)]) -> PathBuf {
             passed: false,
             reward: None,
             detail: String::new(),
+            image: None,
             task_digest: String::new(),
             agent_log: None,
             verifier_log: None,

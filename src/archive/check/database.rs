@@ -76,6 +76,8 @@ impl Facts {
             | Fact::Disclosed { .. }
             | Fact::Proposed { .. }
             | Fact::Evaluated(_)
+            | Fact::AnswerKept { .. }
+            | Fact::Regraded(_)
             | Fact::Faulted(_)
             | Fact::CallIntended(_)
             | Fact::CallSettled(_)

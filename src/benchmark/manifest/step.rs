@@ -23,7 +23,11 @@ pub(in crate::benchmark) enum Strategy {
 
 impl Strategy {
     /// Reads the key.
-    pub(super) fn read(root: &Section<'_>, steps: &[Step]) -> Result<Self, LoadError> {
+    pub(super) fn read(
+        root: &Section<'_>,
+        steps: &[Step],
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, LoadError> {
         const KEY: &str = "multi_step_reward_strategy";
         let strategy = match root.string(KEY)? {
             None => return Ok(Self::default()),
@@ -35,9 +39,9 @@ impl Strategy {
             }
         };
         if steps.is_empty() {
-            return Err(root.wrong(
-                KEY,
-                "says nothing in a task without `[[steps]]`; leave it out",
+            let spot = root.spot(KEY);
+            warnings.push(format!(
+                "{spot}: says nothing in a task without `[[steps]]`"
             ));
         }
         Ok(strategy)

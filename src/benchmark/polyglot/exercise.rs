@@ -76,12 +76,7 @@ impl Exercise {
     }
 }
 
-fn read(
-    language: Language,
-    slug: &str,
-    files: &FileTree,
-    mode: Mode,
-) -> Result<Exercise, String> {
+fn read(language: Language, slug: &str, files: &FileTree, mode: Mode) -> Result<Exercise, String> {
     let rules = language.rules();
     let config = text(files, ".meta/config.json")?;
     let config: Config = serde_json::from_str(config)

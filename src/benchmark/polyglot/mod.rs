@@ -260,7 +260,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let checkout = checkout(folder.path());
         let out = folder.path().join("out");
-        let imported = import(&checkout, &out, &[Language::Python], Mode::Full).expect("it imports");
+        let imported =
+            import(&checkout, &out, &[Language::Python], Mode::Full).expect("it imports");
         assert_eq!(imported.dataset, "polyglot/python-full");
         assert_eq!(imported.images, ["dgm-polyglot-python"]);
         let task = Task::load(&out.join("python__leap")).expect("it loads");
@@ -349,7 +350,8 @@ mod tests {
             let checkout = checkout(folder.path());
             put(&checkout.join(practice).join(file), text);
             let out = folder.path().join("out");
-            let error = import(&checkout, &out, &[Language::Python], Mode::Full).expect_err(message);
+            let error =
+                import(&checkout, &out, &[Language::Python], Mode::Full).expect_err(message);
             assert_eq!(error.to_string(), message);
             assert!(!out.exists(), "nothing is left of a failed import");
         }
@@ -359,7 +361,8 @@ mod tests {
     fn refuses_by_name_what_it_cannot_import() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let out = folder.path().join("out");
-        let error = import(folder.path(), &out, &[Language::Python], Mode::Full).expect_err("no checkout");
+        let error =
+            import(folder.path(), &out, &[Language::Python], Mode::Full).expect_err("no checkout");
         assert!(matches!(error, ImportError::NotPolyglot { .. }), "{error}");
         let error = import(folder.path(), &out, &[], Mode::Full).expect_err("no language");
         assert!(matches!(error, ImportError::NoLanguage), "{error}");
@@ -392,7 +395,8 @@ mod tests {
         );
         let other = folder.path().join("other");
         put(&other.join("mine.txt"), "mine");
-        let error = import(&checkout, &other, &[Language::Python], Mode::Full).expect_err("somebody's folder");
+        let error = import(&checkout, &other, &[Language::Python], Mode::Full)
+            .expect_err("somebody's folder");
         assert!(
             error
                 .to_string()
@@ -438,7 +442,14 @@ mod tests {
                 assert!(!visible.contains(text.trim()), "{}: {path}", task.id);
             }
             for (path, _) in task.workspace.iter() {
-                let hides = ["_test.", ".spec.js", "src/test/", "tests/", ".meta", ".docs"];
+                let hides = [
+                    "_test.",
+                    ".spec.js",
+                    "src/test/",
+                    "tests/",
+                    ".meta",
+                    ".docs",
+                ];
                 let shown = hides.iter().find(|part| path.as_str().contains(**part));
                 assert_eq!(shown, None, "{}: {path}", task.id);
             }
@@ -532,7 +543,10 @@ mod tests {
         assert_eq!(count("java", "full") - count("java", "aider"), 1);
         assert_eq!(count("java", "dgm"), 48);
         assert_eq!(count("javascript", "full"), 908);
-        assert_eq!(count("javascript", "full") - count("javascript", "aider"), 25);
+        assert_eq!(
+            count("javascript", "full") - count("javascript", "aider"),
+            25
+        );
         assert_eq!(count("javascript", "dgm"), count("javascript", "aider"));
     }
 

@@ -44,7 +44,10 @@ pub(super) fn task(exercise: &Exercise, rules: &Rules, mode: Mode) -> FileTree {
         let path = format!("environment/workspace/{path}");
         put(path, &file.bytes, file.executable);
     }
-    let own = rules.runner.iter().map(|(name, text)| (*name, *text, false));
+    let own = rules
+        .runner
+        .iter()
+        .map(|(name, text)| (*name, *text, false));
     for (name, text, executable) in RUNNER.into_iter().chain(own) {
         put(format!("tests/{name}"), text.as_bytes(), executable);
     }
@@ -137,9 +140,9 @@ fn manifest(exercise: &Exercise, rules: &Rules, mode: Mode) -> String {
         true => "nothing_done = 1.0\n",
         false => "",
     };
-    let memory = rules.memory_mb.map_or_else(String::new, |memory| {
-        format!("memory_mb = {memory}\n")
-    });
+    let memory = rules
+        .memory_mb
+        .map_or_else(String::new, |memory| format!("memory_mb = {memory}\n"));
     format!(
         "schema_version = \"1.4\"\nartifacts = {artifacts}\n\n\
          [task]\nname = {name}\ndescription = {blurb}\nkeywords = {keywords}\n\n\

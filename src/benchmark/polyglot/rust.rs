@@ -48,7 +48,9 @@ fn count_tests(text: &str) -> usize {
         if let Some(attribute) = attribute {
             attributes.push(attribute);
         } else if !code.is_empty() {
-            let off = attributes.iter().any(|name| name.starts_with("cfg(feature"));
+            let off = attributes
+                .iter()
+                .any(|name| name.starts_with("cfg(feature"));
             if off && off_from.is_none() && code.contains('{') {
                 off_from = Some(depth);
             }

@@ -232,9 +232,8 @@ fn task(folder: &Path) -> Result<Found, RowsError> {
     let yaml = read("task.yaml")?;
     let documents = YamlLoader::load_from_str(&yaml)
         .map_err(|error| format(&folder.join("task.yaml"), &format!("is no YAML: {error}")))?;
-    let mut row = match documents.first().map(from_yaml) {
-        Some(Value::Object(row)) => row,
-        _ => return Err(format(&folder.join("task.yaml"), "is no table")),
+    let Some(Value::Object(mut row)) = documents.first().map(from_yaml) else {
+        return Err(format(&folder.join("task.yaml"), "is no table"));
     };
     for (column, name, required) in COLUMNS {
         if required || folder.join(name).is_file() {

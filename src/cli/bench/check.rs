@@ -1,25 +1,35 @@
 //! `dgm bench check`.
 
-use crate::benchmark::{CheckRow, Checked, check};
+use crate::benchmark::images::{Made, Needed, needed};
+use crate::benchmark::{CheckRow, Checked, Checks, Effort, Finding, Permits, Suite, Task, check};
 use crate::cli::exit::Code;
+use crate::cli::making::{MakingArgs, prepare_all};
 use crate::cli::ui::Ui;
 use crate::cli::{block_on, workplace};
 use crate::config::Backend;
+use crate::sandbox::Network;
+use crate::sandbox::docker::Engine;
+use crate::sandbox::docker::image::digest_of;
+use crate::sys::clock;
 use crate::sys::shutdown::Shutdown;
 use crate::view::bench;
 use anyhow::Context as _;
 use clap::ValueEnum;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Check tasks before a cent is spent on them
 ///
 /// Runs each task with nothing done, which must not pass, and with its reference solution,
-/// which must.
+/// which must. Images that are not there are built or pulled first. What was found is kept in
+/// the benchmark's folder, in `.dgm-checks.json`, for as long as task and image stay the same.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   dgm bench check benchmarks/smoke --sandbox local
-  dgm bench check polyglot-python --tasks '*list*' --jobs 4")]
+  dgm bench check polyglot-python --tasks '*list*' --jobs 4
+  dgm bench check tasks --lint")]
 pub(super) struct Args {
     /// Folder of Harbor task directories
     benchmark: PathBuf,
@@ -32,6 +42,20 @@ pub(super) struct Args {
     /// Tasks at once
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
+    /// Run each twice; a task that gives another reward the second time is not ok
+    #[arg(long)]
+    thorough: bool,
+    /// Run nothing: only say what reading the tasks finds
+    #[arg(long)]
+    lint: bool,
+    /// Network for tasks that want one: `none` or `public`
+    #[arg(long, default_value = "none", value_parser = ["none", "public"])]
+    network: String,
+    /// What root in a task's image may do: `none`, or `files`
+    #[arg(long, default_value = "none", value_parser = ["none", "files"])]
+    capabilities: String,
+    #[command(flatten)]
+    making: MakingArgs,
     /// Print JSON (`dgm.bench-check/1`)
     #[arg(long)]
     json: bool,
@@ -45,41 +69,27 @@ enum Sandbox {
 
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
-        let suite = workplace::load_suite(&self.benchmark)?;
+        let permits = Permits {
+            network: match self.network.as_str() {
+                "public" => Network::Public,
+                _ => Network::None,
+            },
+            file_rights: self.capabilities == "files",
+            ..Permits::default()
+        };
+        let suite = workplace::load_suite(&self.benchmark, &permits)?;
         let tasks = workplace::select(&suite, &self.tasks)?;
+        if self.lint {
+            return lint(ui, &tasks, &suite);
+        }
         let backend = match self.sandbox {
             Sandbox::Docker => Backend::Docker,
             Sandbox::Local => Backend::Local,
         };
         workplace::refuse_unfit(backend, tasks.iter())?;
-        let images = workplace::images(tasks.iter(), None);
-        let rows = block_on(async {
-            let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
-            // Its own name: what an earlier check left is reaped, what runs beside it is not.
-            let id = format!("check-{}", std::process::id());
-            let place = workplace::open(backend, &id, &images).await?;
-            let mut done = 0;
-            let total = tasks.len();
-            let progress = |row: &CheckRow| {
-                done += 1;
-                let verdict = if row.ok { "ok" } else { "NOT OK" };
-                ui.status(&format!("[{done}/{total}] {}: {verdict}", row.task));
-            };
-            let cancel = shutdown.drain().clone();
-            let jobs = usize::from(self.jobs);
-            let rows = check(
-                place.sandbox.as_ref(),
-                &suite,
-                &tasks,
-                jobs,
-                &cancel,
-                progress,
-            )
-            .await;
-            Ok((rows, cancel.is_cancelled()))
-        })?;
-        let (rows, interrupted) = rows;
-        let shown: Vec<bench::Row> = rows.iter().map(row).collect();
+        let (rows, interrupted) = block_on(self.check(ui, &suite, &tasks, backend))?;
+        let times = self.times();
+        let shown: Vec<bench::Row> = rows.iter().map(|found| row(found, &tasks, times)).collect();
         ui.data(if self.json {
             bench::check_json(&shown)
         } else {
@@ -93,9 +103,106 @@ impl Args {
             Code::Failed
         })
     }
+
+    fn times(&self) -> u32 {
+        if self.thorough { 2 } else { 1 }
+    }
+
+    async fn check(
+        &self,
+        ui: Ui,
+        suite: &Suite,
+        tasks: &[Arc<Task>],
+        backend: Backend,
+    ) -> anyhow::Result<(Vec<CheckRow>, bool)> {
+        let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
+        let mut ids = BTreeMap::new();
+        if backend == Backend::Docker {
+            let engine = Engine::connect().await?;
+            let needed = needed(tasks);
+            // One that cannot be had is told by the tasks that need it.
+            let made = prepare_all(ui, &engine, &needed, &self.making.making()).await;
+            for (needed, made) in needed.iter().zip(made) {
+                if let Made::Failed(why) = made {
+                    if !needed.is_own() {
+                        ui.warn(&why);
+                    }
+                } else if let Some(id) = digest_of(&engine, &needed.name).await? {
+                    ids.insert(needed.name.clone(), id);
+                }
+            }
+        }
+        // Its own name: what an earlier check left is reaped, what runs beside it is not.
+        let id = format!("check-{}", std::process::id());
+        let own = needed(tasks).into_iter().filter(Needed::is_own);
+        let own: Vec<String> = own.map(|needed| needed.name).collect();
+        let place = workplace::open(backend, &id, &own).await?;
+        let mut checks = Checks::read(&suite.path);
+        let times = self.times();
+        let mut done = 0;
+        let total = tasks.len() + suite.refused.len();
+        let progress = |row: &CheckRow| {
+            done += 1;
+            let verdict = if row.ok { "ok" } else { "NOT OK" };
+            ui.status(&format!("[{done}/{total}] {}: {verdict}", row.task));
+            if let Some(task) = tasks.iter().find(|task| task.id.as_str() == row.task) {
+                let image = task.image.as_ref().and_then(|name| ids.get(name)).cloned();
+                checks.take(row, task, image, times, clock::now_ms());
+            }
+        };
+        let cancel = shutdown.drain().clone();
+        let effort = Effort {
+            jobs: usize::from(self.jobs),
+            times,
+        };
+        let sandbox = place.sandbox.as_ref();
+        let rows = check(sandbox, suite, tasks, effort, &cancel, progress).await;
+        if let Err(error) = checks.write() {
+            let folder = suite.path.display();
+            ui.warn(&format!(
+                "what was found could not be kept in `{folder}`: {error}"
+            ));
+        }
+        // Nothing of it is needed any more, also what a broken run left.
+        place.reap().await?;
+        Ok((rows, cancel.is_cancelled()))
+    }
 }
 
-fn row(row: &CheckRow) -> bench::Row {
+/// Prints what reading finds, without running anything.
+fn lint(ui: Ui, tasks: &[Arc<Task>], suite: &Suite) -> anyhow::Result<Code> {
+    let rows: Vec<(String, Vec<bench::Finding>)> = tasks
+        .iter()
+        .map(|task| {
+            let warnings = task.warnings.iter().map(|what| bench::Finding {
+                rule: "task-toml".to_owned(),
+                place: "task.toml".to_owned(),
+                what: what.clone(),
+            });
+            let findings = warnings.chain(task.findings.iter().map(finding)).collect();
+            (task.id.to_string(), findings)
+        })
+        .collect();
+    ui.data(bench::lint_text(&rows))?;
+    for (name, why) in &suite.refused {
+        ui.warn(&format!("{name}: {why}"));
+    }
+    Ok(if suite.refused.is_empty() {
+        Code::Done
+    } else {
+        Code::Failed
+    })
+}
+
+fn finding(finding: &Finding) -> bench::Finding {
+    bench::Finding {
+        rule: finding.rule.to_owned(),
+        place: finding.place.clone(),
+        what: finding.what.clone(),
+    }
+}
+
+fn row(row: &CheckRow, tasks: &[Arc<Task>], times: u32) -> bench::Row {
     let said = |checked: &Checked| match checked {
         Checked::Reward(reward) => (Some(*reward), String::new()),
         Checked::NoReward(why) | Checked::NotRun(why) => (None, why.clone()),
@@ -114,5 +221,11 @@ fn row(row: &CheckRow) -> bench::Row {
         ok: row.ok,
         detail,
         seconds: row.seconds,
+        times,
+        findings: tasks
+            .iter()
+            .find(|task| task.id.as_str() == row.task)
+            .map(|task| task.findings.iter().map(finding).collect())
+            .unwrap_or_default(),
     }
 }

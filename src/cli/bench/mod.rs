@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod grade;
+mod images;
 mod import;
 mod list;
 
@@ -21,6 +22,7 @@ enum Command {
     List(list::Args),
     Check(check::Args),
     Build(build::Args),
+    Images(images::Args),
     Import(import::Args),
     Grade(grade::Args),
 }
@@ -31,6 +33,7 @@ impl Args {
             Command::List(args) => args.run(ui),
             Command::Check(args) => args.run(ui),
             Command::Build(args) => args.run(ui),
+            Command::Images(args) => args.run(ui),
             Command::Import(args) => args.run(ui),
             Command::Grade(args) => args.run(ui),
         }

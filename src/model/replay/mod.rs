@@ -444,3 +444,6 @@ fn told(subject: &CallSubject) -> String {
         CallSubject::Manual => "somebody by hand".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,7 +186,7 @@ mod tests {
             ),
             ("<object at 0x7f3a2b1c>", "<object at …>"),
             ("in /tmp/tmpa1b2_c/x.py", "in …/x.py"),
-            ("in /tmp/tmp.Xy12/x", "in …/x"),
+            ("in /tmp/tmp.Xy12ab/x", "in …/x"),
         ] {
             assert_eq!(steady_text(text), expected);
         }

@@ -44,22 +44,24 @@ pub enum Built {
 
 /// What a run needs to know of its image.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
+pub struct Facts {
     /// Its id (`sha256:…`): the name may be given to another one meanwhile.
-    pub(super) id: String,
+    pub id: String,
+    /// Bytes, those that it shares with others included.
+    pub size: u64,
     /// Folders that it declares as volumes.
-    pub(super) volumes: Vec<String>,
+    pub volumes: Vec<String>,
     /// Its user; empty: root.
-    pub(super) user: String,
+    pub user: String,
     /// Its working directory.
-    pub(super) workdir: String,
+    pub workdir: String,
     /// Its entry point.
-    pub(super) entry: Vec<String>,
+    pub entry: Vec<String>,
 }
 
 impl Facts {
     /// Returns them, if the image is there.
-    pub(super) async fn of(engine: &Engine, tag: &str) -> Result<Option<Self>, SandboxError> {
+    pub async fn of(engine: &Engine, tag: &str) -> Result<Option<Self>, SandboxError> {
         let Some(image) = inspect(engine, tag).await? else {
             return Ok(None);
         };
@@ -68,6 +70,10 @@ impl Facts {
         let workdir = workdir.unwrap_or_default();
         Ok(Some(Self {
             id: image.id.unwrap_or_else(|| tag.to_owned()),
+            size: image
+                .size
+                .and_then(|size| u64::try_from(size).ok())
+                .unwrap_or(0),
             volumes: config.volumes.into_iter().flatten().collect(),
             user: config.user.unwrap_or_default(),
             workdir: match workdir.trim_end_matches('/') {
@@ -94,10 +100,11 @@ pub async fn build(
     if old.as_ref().and_then(recipe_of).as_deref() == Some(&digest) {
         return Ok(Built::UpToDate);
     }
-    let context = context(recipe, &network.certificates).map_err(|source| SandboxError::Failed {
-        what: format!("could not pack the recipe of image `{tag}`"),
-        source: source.into(),
-    })?;
+    let context =
+        context(recipe, &network.certificates).map_err(|source| SandboxError::Failed {
+            what: format!("could not pack the recipe of image `{tag}`"),
+            source: source.into(),
+        })?;
     let options = BuildImageOptionsBuilder::default()
         .dockerfile("Dockerfile")
         .t(tag)

@@ -149,6 +149,14 @@ impl Sandbox for DockerSandbox {
         .boxed()
     }
 
+    fn image_id<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Option<String>> {
+        async move {
+            let facts = self.inner.facts(image).await;
+            facts.ok().map(|facts| facts.id.clone())
+        }
+        .boxed()
+    }
+
     fn discard(&self, state: State) -> BoxFuture<'_, ()> {
         async move {
             layer::discard(&self.inner.engine, &state).await;

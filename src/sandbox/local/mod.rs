@@ -220,6 +220,10 @@ impl Sandbox for LocalSandbox {
         self.live(spec, cancel).boxed()
     }
 
+    fn image_id<'a>(&'a self, _image: &'a str) -> BoxFuture<'a, Option<String>> {
+        async { None }.boxed()
+    }
+
     /// There are none: this backend has no images to start from.
     fn discard(&self, _state: State) -> BoxFuture<'_, ()> {
         async {}.boxed()

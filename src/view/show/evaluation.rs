@@ -2,7 +2,7 @@
 
 use super::variant::{call_subject, outcome, purpose};
 use super::{Kept, Subject, attempt};
-use crate::domain::Evaluation;
+use crate::domain::{Evaluation, Outcome};
 use crate::view::figure::{self, count, duration, moment, money, plural};
 use crate::view::line::clean;
 use crate::view::page::Page;
@@ -37,6 +37,21 @@ pub(super) fn text(
         &reward.map_or_else(|| "none was given".to_owned(), |reward| reward.to_string()),
     );
     page.field("for", &purpose(evaluation.purpose));
+    if let Some(again) = subject.lineage.regrade(key) {
+        let passed = match again.passed && again.outcome != Outcome::Resolved {
+            true => ", passed",
+            false => "",
+        };
+        let value = format!(
+            "{}{passed} at {}, in run {}; task {}; {}",
+            again.outcome,
+            moment(again.at_ms),
+            again.run.0,
+            again.task_digest,
+            again.detail,
+        );
+        page.field("judged again", value.trim_end_matches([' ', ';']));
+    }
     repeats(&mut page, subject, evaluation);
     page.field(
         "took",
@@ -59,6 +74,9 @@ pub(super) fn text(
         &format!("{}, execution {}", evaluation.run.0, evaluation.execution),
     );
     page.field("task digest", &evaluation.task_digest);
+    if let Some(image) = &evaluation.image {
+        page.field("image", image);
+    }
     attempt::texts(&mut page, subject, kept, style);
     page.finish()
 }

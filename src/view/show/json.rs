@@ -3,10 +3,11 @@
 use super::trajectory_json::{self, TrajectoryShape};
 use super::variant::call_subject;
 use super::{FileChange, Kept, Stored, Subject, belongs};
-use crate::domain::{Attempt, BlobId, CallSubject, Evaluation, Purpose, Role};
+use crate::domain::{Attempt, BlobId, CallSubject, Evaluation, Purpose, Regrade, Role};
 use crate::lineage::Lineage;
 use crate::view::figure;
-use crate::view::json::{self, Score, Spent, StageScore};
+use crate::view::json::{self, HoldoutScore, Score, Spent, StageScore};
+use crate::view::means::Means;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -33,6 +34,9 @@ struct VariantShape<'a> {
     score: Score,
     stages: Vec<StageScore>,
     extra: Score,
+    means: Means,
+    /// On tasks that are held out; null where it was not evaluated on any.
+    holdout: Option<HoldoutScore>,
     evaluations: Vec<EvaluationShape<'a>>,
     children: Vec<u32>,
     attempts_failed: Vec<FailedShape<'a>>,
@@ -92,12 +96,16 @@ struct EvaluationShape<'a> {
     reward: Option<f64>,
     detail: &'a str,
     task_digest: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'a str>,
     context_overflow: bool,
     agent_seconds: f64,
     verifier_seconds: f64,
     run: u32,
     execution: u32,
     settled: String,
+    /// The newest judgement, where the answer was judged again.
+    regrade: Option<RegradeShape<'a>>,
     cost: Spent,
     blobs: BTreeMap<&'static str, &'a str>,
 }
@@ -158,6 +166,8 @@ pub(super) fn variant(subject: Subject<'_>, change: &[FileChange]) -> Option<Str
         score: lineage.score(id).into(),
         stages: json::stages(lineage, id),
         extra: lineage.extra_score(id).into(),
+        means: Means::of(lineage.evaluations_of(id)),
+        holdout: json::holdout(lineage.score(id), lineage.holdout_score(id)),
         evaluations: lineage
             .evaluations_of(id)
             .map(|evaluation| evaluation_shape(subject, evaluation))
@@ -245,6 +255,7 @@ fn evaluation_shape<'a>(subject: Subject<'a>, evaluation: &'a Evaluation) -> Eva
         purpose: match evaluation.purpose {
             Purpose::Stage(stage) => format!("stage:{stage}"),
             Purpose::Extra => "extra".to_owned(),
+            Purpose::Holdout => "holdout".to_owned(),
         },
         outcome: evaluation.outcome.name(),
         counts: evaluation.outcome.counts(),
@@ -252,19 +263,49 @@ fn evaluation_shape<'a>(subject: Subject<'a>, evaluation: &'a Evaluation) -> Eva
         reward: evaluation.reward,
         detail: &evaluation.detail,
         task_digest: &evaluation.task_digest,
+        image: evaluation.image.as_deref(),
         context_overflow: evaluation.context_overflow,
         agent_seconds: figure::seconds(evaluation.timing.agent_ms),
         verifier_seconds: figure::seconds(evaluation.timing.verifier_ms),
         run: evaluation.run.0,
         execution: evaluation.execution,
         settled: figure::moment(evaluation.at_ms),
+        regrade: subject.lineage.regrade(&evaluation.key).map(regrade),
         cost: spend.into(),
         blobs: blobs([
             ("agent_log", evaluation.agent_log.as_ref()),
             ("verifier_log", evaluation.verifier_log.as_ref()),
             ("patch", evaluation.patch.as_ref()),
             ("transcript", evaluation.transcript.as_ref()),
+            ("answer", subject.lineage.answer(&evaluation.key)),
         ]),
+    }
+}
+
+#[derive(Serialize)]
+struct RegradeShape<'a> {
+    outcome: &'static str,
+    passed: bool,
+    reward: Option<f64>,
+    detail: &'a str,
+    task_digest: &'a str,
+    verifier_seconds: f64,
+    run: u32,
+    settled: String,
+    blobs: BTreeMap<&'static str, &'a str>,
+}
+
+fn regrade(regrade: &Regrade) -> RegradeShape<'_> {
+    RegradeShape {
+        outcome: regrade.outcome.name(),
+        passed: regrade.passed,
+        reward: regrade.reward,
+        detail: &regrade.detail,
+        task_digest: &regrade.task_digest,
+        verifier_seconds: figure::seconds(regrade.verifier_ms),
+        run: regrade.run.0,
+        settled: figure::moment(regrade.at_ms),
+        blobs: blobs([("verifier_log", regrade.verifier_log.as_ref())]),
     }
 }
 

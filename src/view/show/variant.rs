@@ -3,9 +3,11 @@
 use super::{FileChange, Subject, attempt, belongs};
 use crate::domain::{CallSubject, Evaluation, Fault, Purpose, Role, Standing, Tally, Verdict};
 use crate::view::cost;
-use crate::view::digest::stage_tallies;
+use crate::view::digest::{gap, stage_tallies};
+use crate::view::eval::gap_text;
 use crate::view::figure::{self, count, duration, interval_text, moment, percent, tally};
 use crate::view::line::{self, clean};
+use crate::view::means::Means;
 use crate::view::page::Page;
 use crate::view::style::{Ink, Style};
 use crate::view::table::{Align, Table};
@@ -107,7 +109,17 @@ fn scores(page: &mut Page, subject: Subject<'_>, style: Style) {
     if extra.counted > 0 {
         row("asked for with `dgm eval`".to_owned(), extra);
     }
+    let holdout = lineage.holdout_score(id);
+    if holdout.counted > 0 {
+        row("hold-out".to_owned(), holdout);
+    }
     table.lines(style).iter().for_each(|line| page.line(line));
+    if let Some(sentence) = Means::of(lineage.evaluations_of(id)).sentence() {
+        page.line(style.paint(Ink::Dim, &format!("  {sentence}")));
+    }
+    if let Some(gap) = gap(lineage.score(id), holdout) {
+        page.line(format!("  {}", gap_text(gap, style)));
+    }
 }
 
 fn evaluations(page: &mut Page, subject: Subject<'_>, style: Style) {
@@ -160,7 +172,10 @@ fn evaluation_cells(subject: Subject<'_>, evaluation: &Evaluation, style: Style)
             repeat => format!("{} ({repeat})", clean(key.task.as_str())),
         },
         purpose(evaluation.purpose),
-        outcome(evaluation),
+        match subject.lineage.regrade(key) {
+            None => outcome(evaluation),
+            Some(again) => format!("{}, now {}", outcome(evaluation), again.outcome),
+        },
         evaluation
             .reward
             .map_or_else(String::new, |reward| format!("{reward}")),
@@ -182,6 +197,7 @@ pub(super) fn purpose(purpose: Purpose) -> String {
     match purpose {
         Purpose::Stage(stage) => format!("stage {stage}"),
         Purpose::Extra => "extra".to_owned(),
+        Purpose::Holdout => "hold-out".to_owned(),
     }
 }
 

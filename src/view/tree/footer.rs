@@ -3,12 +3,13 @@
 use crate::domain::VariantId;
 use crate::lineage::Lineage;
 use crate::stats::Interval;
-use crate::view::digest::Digest;
+use crate::view::digest::{Digest, gap};
+use crate::view::eval::gap_text;
 use crate::view::figure::{
     self, count, interval, interval_text, money, percent, plural, points, tally,
 };
-use crate::view::line;
 use crate::view::style::{Ink, Style};
+use crate::view::{line, replays};
 
 /// Returns the summary with its legend.
 pub(super) fn text(lineage: &Lineage, digest: &Digest, style: Style) -> String {
@@ -16,7 +17,9 @@ pub(super) fn text(lineage: &Lineage, digest: &Digest, style: Style) -> String {
         population(digest),
         attempts(digest),
         best(lineage, digest, style),
+        holdout(digest, style),
         spend(digest),
+        replays::text(lineage).map_or_else(String::new, |text| format!("{text}\n")),
     ];
     let text = line::wrap(&lines.concat(), style.width, "");
     [legend(style), emphasize(&text, digest, style)].concat()
@@ -124,6 +127,24 @@ fn best(lineage: &Lineage, digest: &Digest, style: Style) -> String {
     format!(
         "best {best}: {shown}; seed {seed}: {first_shown}\n{against}path {}\n",
         path(&digest.path, style)
+    )
+}
+
+/// The best variant on what nothing of its evolution has seen.
+fn holdout(digest: &Digest, style: Style) -> String {
+    let Some(best) = digest.best else {
+        return String::new();
+    };
+    let figures = digest.figures(best);
+    let Some(gap) = gap(figures.score, figures.holdout) else {
+        return String::new();
+    };
+    format!(
+        "hold-out of {best}: {} ({}, 95 % interval {}); {}\n",
+        tally(figures.holdout),
+        percent(figures.holdout.mean()),
+        interval_text(figures.holdout, style),
+        gap_text(gap, style)
     )
 }
 

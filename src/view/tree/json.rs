@@ -4,7 +4,8 @@ use crate::domain::{Attempt, CommitId, Variant, VariantId};
 use crate::lineage::Lineage;
 use crate::view::digest::Digest;
 use crate::view::figure;
-use crate::view::json::{self, Inexact, Score, Spent, StageScore, TokenCount};
+use crate::view::json::{self, HoldoutScore, Inexact, Score, Spent, StageScore, TokenCount};
+use crate::view::replays;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ struct Shape<'a> {
     best: Option<u32>,
     best_path: Vec<u32>,
     totals: Totals,
+    replayed: Option<replays::Shape<'a>>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +43,8 @@ struct VariantShape<'a> {
     reason: Option<String>,
     score: Score,
     stages: Vec<StageScore>,
+    /// On tasks that are held out; null where it was not evaluated on any.
+    holdout: Option<HoldoutScore>,
     delta: Option<DeltaShape>,
     children: u64,
     attempts_failed: u64,
@@ -114,6 +118,7 @@ pub fn json(lineage: &Lineage) -> String {
         best: digest.best.map(|best| best.0),
         best_path: digest.path.iter().map(|id| id.0).collect(),
         totals: totals(&digest),
+        replayed: replays::shape(lineage),
     })
 }
 
@@ -130,6 +135,7 @@ fn of_variant<'a>(lineage: &'a Lineage, digest: &Digest, variant: &'a Variant) -
         reason: standing.reason().map(str::to_owned),
         score: figures.score.into(),
         stages: json::stages(lineage, variant.id),
+        holdout: json::holdout(figures.score, figures.holdout),
         delta: figures.delta.map(|delta| DeltaShape {
             mean: json::round(delta.mean),
             shared: delta.shared,

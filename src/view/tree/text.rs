@@ -63,11 +63,13 @@ struct Line {
     text_ink: Ink,
 }
 
-const COLUMNS: usize = 6;
-const HEADERS: [&str; COLUMNS] = ["score", "mean", "95 %", "±parent", "children", "cost"];
-const DELTA: usize = 3;
+const COLUMNS: usize = 7;
+const HEADERS: [&str; COLUMNS] = [
+    "score", "mean", "95 %", "hold-out", "±parent", "children", "cost",
+];
+const DELTA: usize = 4;
 /// Columns in the order in which they go when there is no room: children, cost, interval.
-const GIVEN_UP: [usize; 3] = [4, 5, 2];
+const GIVEN_UP: [usize; 3] = [5, 6, 2];
 
 impl Line {
     fn new(lineage: &Lineage, digest: &Digest, row: &Row, limit: usize, style: Style) -> Self {
@@ -110,6 +112,10 @@ impl Line {
                     String::new()
                 } else {
                     figure::interval_text(figures.score, style)
+                },
+                match figures.holdout.counted {
+                    0 => String::new(),
+                    _ => figure::tally(figures.holdout),
                 },
                 delta,
                 match figures.children {

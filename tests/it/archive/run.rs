@@ -89,6 +89,7 @@ pub(crate) fn evaluated(writer: &Writer, id: VariantId, run: RunId) -> archive::
         reward: Some(1.0),
         detail: String::new(),
         task_digest: "d".repeat(64),
+        image: Some(format!("sha256:{}", "a".repeat(64))),
         agent_log: Some(writer.put_blob(format!("log of {id}").as_bytes())?),
         verifier_log: Some(writer.put_blob(b"passed")?),
         patch: None,

@@ -7,6 +7,7 @@ mod benchmarks;
 mod children;
 mod configurations;
 mod disks;
+mod harbor_tasks;
 mod hostile;
 mod machine;
 mod places;

@@ -300,6 +300,7 @@ impl Growth {
             reward,
             detail: detail.to_owned(),
             task_digest: format!("sha256:{}", "7".repeat(64)),
+            image: None,
             agent_log: self.blob(&format!("agent on {task}\n")),
             verifier_log: self.blob("3 tests\n"),
             patch: self.blob("diff --git a/x b/x\n"),

@@ -54,6 +54,8 @@ pub(crate) fn audit(dir: &Path, asked: usize, when: &str) {
     for fact in reader.facts().unwrap() {
         let key = match fact {
             Fact::Evaluated(evaluation) => format!("{:?}", evaluation.key),
+            Fact::AnswerKept { key, .. } => format!("answer of {key:?}"),
+            Fact::Regraded(regrade) => format!("regrade of {:?} in {:?}", regrade.key, regrade.run),
             Fact::AttemptEnded(end) => format!("end of {}", end.attempt),
             Fact::VariantMade(variant) => format!("variant {}", variant.id),
             Fact::Judged { variant, .. } => format!("verdict on {variant}"),

@@ -3,6 +3,7 @@
 use super::shared;
 use crate::support::Program;
 use dgm::benchmark::swebench::{Selection, import};
+use dgm::benchmark::{Grader, Kind, Task};
 use dgm::sys::durable;
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::writer::SerializedFileWriter;
@@ -285,10 +286,16 @@ fn takes_what_is_asked_for() {
 /// How a row is spoiled: a key, and what it becomes; nothing takes it away.
 type Spoiled = (&'static str, Option<Value>);
 
-#[test]
-fn a_bad_row_is_a_sentence_and_leaves_nothing() {
+/// Rows that are spoiled, and what is said of each.
+fn spoiled() -> Vec<(Spoiled, &'static str)> {
     let text = |text: &str| Some(Value::String(text.to_owned()));
-    let cases: Vec<(Spoiled, &str)> = vec![
+    let mut cases = names_and_texts(text);
+    cases.extend(tests_and_scripts(text));
+    cases
+}
+
+fn names_and_texts(text: impl Fn(&str) -> Option<Value>) -> Vec<(Spoiled, &'static str)> {
+    vec![
         (("instance_id", None), "`instance_id` is missing"),
         (("instance_id", text("")), "`instance_id` is empty"),
         (
@@ -331,6 +338,11 @@ fn a_bad_row_is_a_sentence_and_leaves_nothing() {
         ),
         (("patch", text("")), "`patch` is empty"),
         (("patch", text("hello")), "`patch` is no patch"),
+    ]
+}
+
+fn tests_and_scripts(text: impl Fn(&str) -> Option<Value>) -> Vec<(Spoiled, &'static str)> {
+    vec![
         (("FAIL_TO_PASS", None), "`FAIL_TO_PASS` is missing"),
         (
             ("FAIL_TO_PASS", Some(json!([]))),
@@ -400,9 +412,13 @@ fn a_bad_row_is_a_sentence_and_leaves_nothing() {
             ("version", Some(json!(1.5))),
             "`version` must be a text, but is a number",
         ),
-    ];
+    ]
+}
+
+#[test]
+fn a_bad_row_is_a_sentence_and_leaves_nothing() {
     let world = World::new();
-    for ((key, value), message) in cases {
+    for ((key, value), message) in spoiled() {
         let mut row = row();
         match value {
             Some(value) => row.insert(key.to_owned(), value),
@@ -494,4 +510,71 @@ fn files_that_hold_no_rows_are_sentences() {
     durable::write(&bytes, b"\xff\xfe").unwrap();
     let error = import(&bytes, &world.path("out"), &Selection::default()).unwrap_err();
     assert!(error.to_string().contains("is not UTF-8"), "{error}");
+}
+
+#[test]
+fn a_task_that_cannot_be_graded_is_refused() {
+    let world = World::new();
+    let rows = world.rows("rows.jsonl", &json!(row()).to_string());
+    let load = |file: &str, text: Option<&str>, from: &str, to: &str| {
+        let out = world.path("out");
+        import(&rows, &out, &Selection::default()).unwrap();
+        let task = out.join("owner__name-1");
+        let manifest = fs::read_to_string(task.join("task.toml")).unwrap();
+        assert!(manifest.contains(from));
+        put(&task.join("task.toml"), &manifest.replacen(from, to, 1));
+        match text {
+            Some(text) => put(&task.join(file), text),
+            None => fs::remove_file(task.join(file)).unwrap(),
+        }
+        let loaded = Task::load(&task);
+        put(&task.join(file), "");
+        loaded
+    };
+    let row = "tests/row.json";
+    let good = json!(row_of_facts()).to_string();
+    let task = load(row, Some(&good), "", "").unwrap();
+    assert!(matches!(task.grader, Grader::Swebench(_)));
+    assert_eq!(task.kind, Kind::Folder);
+    assert_eq!(task.image.as_deref(), Some("local/name:1"));
+    assert_eq!(task.warnings, Vec::<String>::new());
+    for (text, from, to, message) in [
+        (None, "", "", "`tests/row.json` is missing"),
+        (Some("{"), "", "", "tests/row.json: is no JSON"),
+        (
+            Some("{}"),
+            "",
+            "",
+            "tests/row.json: `log_parser` is missing",
+        ),
+        (
+            Some(good.as_str()),
+            "\"swebench\"",
+            "\"mine\"",
+            "`metadata.dgm.grader`: `mine` is not known; there is `swebench`",
+        ),
+        (
+            Some(good.as_str()),
+            "pass_mark",
+            "workspace = \"environment/x\"\npass_mark",
+            "`metadata.dgm.grader`: `swebench` needs the files of an image: leave `workspace` out",
+        ),
+    ] {
+        let error = load(row, text, from, to).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}\nis not\n{message}");
+    }
+}
+
+/// What a grader needs of a row.
+fn row_of_facts() -> Map<String, Value> {
+    let keys = [
+        "instance_id",
+        "log_parser",
+        "eval_type",
+        "FAIL_TO_PASS",
+        "PASS_TO_PASS",
+    ];
+    let mut facts = row();
+    facts.retain(|key, _| keys.contains(&key.as_str()));
+    facts
 }

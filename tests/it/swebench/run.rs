@@ -9,7 +9,6 @@ use dgm::sandbox::docker::{DockerSandbox, Engine, image};
 use dgm::sandbox::{Ended, Exit, Limits, Sandbox as _, Spec};
 use dgm::sys::durable;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -311,124 +310,89 @@ async fn what_tests_print_is_believed_only_so_far() {
     );
 }
 
+/// What a patch may hold beside the fix without keeping it from being applied.
+const BESIDE: &[(&str, &str)] = &[
+    (
+        "tests",
+        "diff --git a/tests/test_mathy.py b/tests/test_mathy.py\n--- a/tests/test_mathy.py\n\
+         +++ b/tests/test_mathy.py\n@@ -4,2 +4,2 @@\n def test_zero():\n-    assert \
+         mathy.add(0, 0) == 0\n+    pass\n",
+    ),
+    (
+        "a binary file",
+        "diff --git a/b.bin b/b.bin\nnew file mode 100644\nindex \
+         0000000000000000000000000000000000000000..f76dd238ade08917e6712764a16a22005a50573d\n\
+         GIT binary patch\nliteral 1\nIcmZPo000310RR91\n\nliteral 0\nHcmV?d00001\n\n",
+    ),
+    // Git refuses it; the fourth attempt leaves out what it cannot read.
+    (
+        "a binary file without content",
+        "diff --git a/b.bin b/b.bin\nnew file mode 100644\nBinary files /dev/null and b/b.bin \
+         differ\n",
+    ),
+    (
+        "a submodule",
+        "diff --git a/sub b/sub\nnew file mode 160000\nindex 0000000..0123456\n--- /dev/null\n\
+         +++ b/sub\n@@ -0,0 +1 @@\n+Subproject commit 0123456789abcdef0123456789abcdef01234567\n",
+    ),
+    (
+        "line ends",
+        "diff --git a/windows.txt b/windows.txt\n--- a/windows.txt\n+++ b/windows.txt\n\
+         @@ -1,2 +1,2 @@\n one\r\n-two\r\n+2\r\n",
+    ),
+    (
+        "another name",
+        "diff --git a/notes.txt b/other.txt\nsimilarity index 100%\nrename from notes.txt\n\
+         rename to other.txt\n",
+    ),
+    (
+        "another mode",
+        "diff --git a/notes.txt b/notes.txt\nold mode 100644\nnew mode 100755\n",
+    ),
+    (
+        "a link",
+        "diff --git a/link b/link\nnew file mode 120000\n--- /dev/null\n+++ b/link\n\
+         @@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n",
+    ),
+];
+
+/// Patches that are not applied.
+const REFUSED: &[(&str, &str)] = &[
+    ("no patch", "hello\n"),
+    (
+        "through a link",
+        "diff --git a/link b/link\nnew file mode 120000\n--- /dev/null\n+++ b/link\n\
+         @@ -0,0 +1 @@\n+/etc\n\\ No newline at end of file\ndiff --git a/link/own b/link/own\n\
+         new file mode 100644\n--- /dev/null\n+++ b/link/own\n@@ -0,0 +1 @@\n+x\n",
+    ),
+    (
+        "outside",
+        "diff --git a/../../etc/own b/../../etc/own\nnew file mode 100644\n--- /dev/null\n\
+         +++ b/../../etc/own\n@@ -0,0 +1 @@\n+x\n",
+    ),
+];
+
 #[tokio::test]
 async fn every_patch_has_a_clear_outcome() {
     let world = World::new("patches").await;
     let task = world.task();
-    let with = |more: &str| format!("{GOLD}{more}");
+    let applied = |(name, patch): &(&'static str, &str)| (*name, format!("{GOLD}{patch}"), Ok(1.0));
     let not_applied = || Err("the patch did not apply".to_owned());
-    let cases: BTreeMap<&str, (String, Result<f64, String>)> = BTreeMap::from([
-        ("reference", (GOLD.to_owned(), Ok(1.0))),
-        ("nothing", (String::new(), Ok(0.0))),
-        ("no patch", ("hello\n".to_owned(), not_applied())),
-        ("other file", (GOLD.replace("mathy", "physics"), not_applied())),
-        ("other lines", (GOLD.replace("a - b", "a / b"), not_applied())),
-        (
-            "other context",
-            (GOLD.replace(" def add(a, b):", " def plus(a, b):"), Ok(1.0)),
-        ),
-        ("without last line end", (GOLD.trim_end().to_owned(), not_applied())),
-        (
-            "tests",
-            (
-                with(
-                    "diff --git a/tests/test_mathy.py b/tests/test_mathy.py\n--- a/tests/test_mathy.py\n\
-                     +++ b/tests/test_mathy.py\n@@ -4,2 +4,2 @@\n def test_zero():\n-    assert \
-                     mathy.add(0, 0) == 0\n+    pass\n",
-                ),
-                Ok(1.0),
-            ),
-        ),
-        (
-            "binary",
-            (
-                with(
-                    "diff --git a/b.bin b/b.bin\nnew file mode 100644\nindex \
-                     0000000000000000000000000000000000000000..\
-                     f76dd238ade08917e6712764a16a22005a50573d\nGIT binary patch\nliteral 1\nIcmZPo000310RR91\n\n\
-                     literal 0\nHcmV?d00001\n\n",
-                ),
-                Ok(1.0),
-            ),
-        ),
-        (
-            "binary without content",
-            (
-                with("diff --git a/b.bin b/b.bin\nnew file mode 100644\nBinary files /dev/null and b/b.bin differ\n"),
-                // Git refuses it; the fourth attempt leaves out what it cannot read.
-                Ok(1.0),
-            ),
-        ),
-        (
-            "submodule",
-            (
-                with(&format!(
-                    "diff --git a/sub b/sub\nnew file mode 160000\nindex 0000000..{base:.7}\n\
-                     --- /dev/null\n+++ b/sub\n@@ -0,0 +1 @@\n+Subproject commit {base}\n",
-                    base = world.base
-                )),
-                Ok(1.0),
-            ),
-        ),
-        (
-            "line ends",
-            (
-                with(
-                    "diff --git a/windows.txt b/windows.txt\n--- a/windows.txt\n+++ b/windows.txt\n\
-                     @@ -1,2 +1,2 @@\n one\r\n-two\r\n+2\r\n",
-                ),
-                Ok(1.0),
-            ),
-        ),
-        (
-            "rename",
-            (
-                with(
-                    "diff --git a/notes.txt b/other.txt\nsimilarity index 100%\nrename from notes.txt\n\
-                     rename to other.txt\n",
-                ),
-                Ok(1.0),
-            ),
-        ),
-        (
-            "mode",
-            (
-                with("diff --git a/notes.txt b/notes.txt\nold mode 100644\nnew mode 100755\n"),
-                Ok(1.0),
-            ),
-        ),
-        (
-            "symlink",
-            (
-                with(
-                    "diff --git a/link b/link\nnew file mode 120000\n--- /dev/null\n+++ b/link\n\
-                     @@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n",
-                ),
-                Ok(1.0),
-            ),
-        ),
-        (
-            "through a symlink",
-            (
-                "diff --git a/link b/link\nnew file mode 120000\n--- /dev/null\n+++ b/link\n\
-                 @@ -0,0 +1 @@\n+/etc\n\\ No newline at end of file\ndiff --git a/link/own b/link/own\n\
-                 new file mode 100644\n--- /dev/null\n+++ b/link/own\n@@ -0,0 +1 @@\n+x\n"
-                    .to_owned(),
-                not_applied(),
-            ),
-        ),
-        (
-            "outside",
-            (
-                "diff --git a/../../etc/own b/../../etc/own\nnew file mode 100644\n--- /dev/null\n\
-                 +++ b/../../etc/own\n@@ -0,0 +1 @@\n+x\n"
-                    .to_owned(),
-                not_applied(),
-            ),
-        ),
-    ]);
+    let refused =
+        |(name, patch): &(&'static str, &str)| (*name, (*patch).to_owned(), not_applied());
+    let changed = |from: &str, to: &str| GOLD.replace(from, to);
+    let mut cases = vec![
+        ("reference", GOLD.to_owned(), Ok(1.0)),
+        ("nothing", String::new(), Ok(0.0)),
+        ("other file", changed("mathy", "physics"), not_applied()),
+        ("other lines", changed("a - b", "a / b"), not_applied()),
+        ("other context", changed(" def add(", " def plus("), Ok(1.0)),
+        ("cut off", GOLD.trim_end().to_owned(), not_applied()),
+    ];
+    cases.extend(BESIDE.iter().map(applied));
+    cases.extend(REFUSED.iter().map(refused));
     let mut wrong = Vec::new();
-    for (name, (patch, want)) in cases {
+    for (name, patch, want) in cases {
         let judged = world.patch(&task, &patch).await;
         if judged.reward != want {
             wrong.push(format!("{name}: {:?}\n{}", judged.reward, said(&judged)));

@@ -1,8 +1,8 @@
 //! What became of each test, as a log says it.
 
 use super::text::strip;
+use indexmap::IndexMap;
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 pub(super) const PASSED: &str = "PASSED";
 pub(super) const FAILED: &str = "FAILED";
@@ -19,29 +19,18 @@ pub(super) const ALL: [&str; 5] = [FAILED, PASSED, SKIPPED, ERROR, XFAIL];
 /// stand (`ERROR:`), and a status that is none counts neither as success nor as failure.
 #[derive(Clone, Debug, Default)]
 pub struct StatusMap<'a> {
-    tests: HashMap<Cow<'a, str>, Entry<'a>>,
-}
-
-#[derive(Clone, Debug)]
-struct Entry<'a> {
-    order: usize,
-    status: Cow<'a, str>,
+    tests: IndexMap<Cow<'a, str>, Cow<'a, str>>,
 }
 
 impl<'a> StatusMap<'a> {
     /// Sets the status of a test.
     pub(super) fn set(&mut self, test: impl Into<Cow<'a, str>>, status: impl Into<Cow<'a, str>>) {
-        let order = self.tests.len();
-        let status = status.into();
-        self.tests
-            .entry(test.into())
-            .and_modify(|entry| entry.status = status.clone())
-            .or_insert(Entry { order, status });
+        self.tests.insert(test.into(), status.into());
     }
 
     /// Returns the status of a test.
     pub fn get(&self, test: &str) -> Option<&str> {
-        self.tests.get(test).map(|entry| &*entry.status)
+        self.tests.get(test).map(|status| &**status)
     }
 
     /// Returns whether no test is known.
@@ -54,20 +43,17 @@ impl<'a> StatusMap<'a> {
         self.tests.len()
     }
 
-    /// Returns tests and statuses, in no order.
+    /// Returns tests and statuses, in the order in which the tests came.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.tests
-            .iter()
-            .map(|(test, entry)| (&**test, &*entry.status))
+        self.tests.iter().map(|(test, status)| (&**test, &**status))
     }
 
     /// Returns tests and statuses in order of name, each with its place in the order in which
     /// the tests came.
     pub(super) fn by_name(&self) -> Vec<(&str, &str, usize)> {
-        let mut tests: Vec<_> = self
-            .tests
-            .iter()
-            .map(|(test, entry)| (&**test, &*entry.status, entry.order))
+        let tests = self.iter().enumerate();
+        let mut tests: Vec<_> = tests
+            .map(|(order, (test, status))| (test, status, order))
             .collect();
         tests.sort_unstable_by_key(|(test, _, _)| *test);
         tests
@@ -75,13 +61,12 @@ impl<'a> StatusMap<'a> {
 
     /// Returns a copy that borrows nothing.
     pub(super) fn into_owned(self) -> StatusMap<'static> {
-        let tests = self.tests.into_iter().map(|(test, entry)| {
-            let status = Cow::Owned(entry.status.into_owned());
-            let order = entry.order;
-            (Cow::Owned(test.into_owned()), Entry { order, status })
-        });
+        let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        let tests = self.tests.into_iter();
         StatusMap {
-            tests: tests.collect(),
+            tests: tests
+                .map(|(test, status)| (own(test), own(status)))
+                .collect(),
         }
     }
 }

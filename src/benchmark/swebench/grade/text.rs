@@ -73,8 +73,54 @@ pub(super) fn strip(text: &str) -> &str {
 }
 
 /// Returns the words of a text, as `str.split`.
-pub(super) fn words(text: &str) -> impl DoubleEndedIterator<Item = &str> {
-    text.split(is_space).filter(|word| !word.is_empty())
+pub(super) fn words(text: &str) -> Words<'_> {
+    Words(text)
+}
+
+/// Words from either end.
+pub(super) struct Words<'a>(&'a str);
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let text = self.0.trim_start_matches(is_space);
+        let (word, rest) = text.split_at(word_end(text));
+        self.0 = rest;
+        (!word.is_empty()).then_some(word)
+    }
+}
+
+impl<'a> DoubleEndedIterator for Words<'a> {
+    fn next_back(&mut self) -> Option<&'a str> {
+        let text = self.0.trim_end_matches(is_space);
+        let start = text.rfind(is_space).map_or(0, |at| {
+            at + text[at..].chars().next().map_or(0, char::len_utf8)
+        });
+        self.0 = &text[..start];
+        (start < text.len()).then_some(&text[start..])
+    }
+}
+
+/// Returns where the first word of a text ends that starts with one: most text is ASCII, and
+/// most time goes into this.
+fn word_end(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b' ' | b'\t'..=b'\r' | 0x1c..=0x1f => return at,
+            0x80.. => {
+                let c = text[at..].chars().next();
+                match c {
+                    Some(c) if !is_space(c) => at += c.len_utf8(),
+                    _ => return at,
+                }
+            }
+            _ => at += 1,
+        }
+    }
+    at
 }
 
 /// Returns the words with one space between each two.
@@ -87,14 +133,11 @@ pub(super) fn joined<'a>(text: &Cow<'a, str>) -> Cow<'a, str> {
             good
         }) && before != ' '
     };
-    match text {
-        Cow::Borrowed(text) => {
-            let text = strip(text);
-            if single(text) {
-                return Cow::Borrowed(text);
-            }
+    if let Cow::Borrowed(text) = text {
+        let text = strip(text);
+        if single(text) {
+            return Cow::Borrowed(text);
         }
-        Cow::Owned(_) => {}
     }
     let words: Vec<&str> = words(text).collect();
     Cow::Owned(words.join(" "))
@@ -193,6 +236,10 @@ mod tests {
         assert_eq!(strip("\x1c a\u{a0}b \u{85}"), "a\u{a0}b");
         let split: Vec<&str> = words("a\x1db\u{a0}c").collect();
         assert_eq!(split, ["a", "b", "c"]);
+        let back: Vec<&str> = words(" a é\u{2028}c\x1c").rev().collect();
+        assert_eq!(back, ["c", "é", "a"]);
+        assert_eq!(words(" \t").next(), None);
+        assert_eq!(words(" \t").next_back(), None);
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! The regulator told what happens and when, step by step and by chance.
+
 use super::{Condition, LONGEST_ASKED, LONGEST_PROBE, QUIET, Regulator, SHARED, Ticket};
 use crate::model::pace::{Advice, Heard};
 use proptest::prelude::{

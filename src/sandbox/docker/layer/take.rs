@@ -273,6 +273,8 @@ fn anything(changes: &[FilesystemChange], spec: &Spec) -> bool {
         "/etc/resolv.conf",
         "/etc/mtab",
         "/.dockerenv",
+        "/sbin/docker-init",
+        "/usr/sbin/docker-init",
         AGENT_DIR,
         SCRATCH_DIR,
     ];

@@ -5,6 +5,7 @@ use crate::benchmark::swebench::grade::status::{FAILED, PASSED, SKIPPED, StatusM
 use crate::benchmark::swebench::grade::text::{
     indent, is_digit, is_space, is_word, python, strip, words,
 };
+use memchr::memmem::{Finder, FinderRev};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -182,8 +183,11 @@ fn without_file(text: &str) -> &str {
 pub(super) fn googletest<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     static RESULT: LazyLock<Regex> =
         LazyLock::new(|| python(r"^.*\[\s*(OK|FAILED)\s*\]\s(.*)\s\(.*\)$"));
+    let [ok, failed] = ["OK", "FAILED"].map(Finder::new);
     Ok(each(log, |line| {
-        if !line.ends_with(')') || !line.contains(']') {
+        let bytes = line.as_bytes();
+        let hinted = || ok.find(bytes).is_some() || failed.find(bytes).is_some();
+        if !line.ends_with(')') || !hinted() {
             return None;
         }
         let found = RESULT.captures(line)?;
@@ -261,27 +265,38 @@ pub(super) fn cucumber<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
 
 /// `test: NAME: .: (0.01)`
 pub(super) fn ruby_unit<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
-    static RESULT: LazyLock<Regex> =
-        LazyLock::new(|| python(r"^\s*(?:test: )?(.+):\s+(?:(\.)|([EFO])(?:[^\p{L}\p{N}_]|$))"));
     Ok(each(log, |line| {
-        if !line.contains(':') {
-            return None;
-        }
-        let found = RESULT.captures(line)?;
-        let status = match found.get(3).map(|outcome| outcome.as_str()) {
-            None => PASSED,
-            Some("O") => SKIPPED,
-            Some(_) => FAILED,
-        };
-        Some((found.get(1)?.as_str(), status))
+        let named = line.strip_prefix("test: ").and_then(before_outcome);
+        named.or_else(|| before_outcome(line))
     }))
+}
+
+/// Returns the text before the last colon that white space and an outcome follow, and what
+/// the outcome means.
+fn before_outcome(text: &str) -> Option<(&str, &'static str)> {
+    let outcome = |rest: &str| {
+        let after = rest.trim_start_matches(is_space);
+        let mut chars = after.chars();
+        let letter = chars.next().filter(|_| after.len() < rest.len())?;
+        let is_whole = !chars.next().is_some_and(is_word);
+        match letter {
+            '.' => Some(PASSED),
+            'E' | 'F' if is_whole => Some(FAILED),
+            'O' if is_whole => Some(SKIPPED),
+            _ => None,
+        }
+    };
+    let colons = text.rmatch_indices(':').filter(|(at, _)| *at > 0);
+    let mut found = colons.filter_map(|(at, _)| Some((&text[..at], outcome(&text[at + 1..])?)));
+    found.next()
 }
 
 /// `NAME - passed`
 pub(super) fn rspec<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    let [passed, failed] = [" - passed", " - failed"].map(FinderRev::new);
     Ok(each(log, |line| {
-        let passed = line.rfind(" - passed").map(|at| (at, PASSED));
-        let failed = line.rfind(" - failed").map(|at| (at, FAILED));
+        let passed = passed.rfind(line.as_bytes()).map(|at| (at, PASSED));
+        let failed = failed.rfind(line.as_bytes()).map(|at| (at, FAILED));
         let (at, status) = passed.max(failed).filter(|(at, _)| *at > 0)?;
         Some((&line[..at], status))
     }))

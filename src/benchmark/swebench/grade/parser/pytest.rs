@@ -2,7 +2,7 @@
 
 use super::{About, Parsed};
 use crate::benchmark::swebench::grade::status::{ALL, FAILED, PASSED, SKIPPED, StatusMap};
-use crate::benchmark::swebench::grade::text::{is_digit, is_space, joined, words};
+use crate::benchmark::swebench::grade::text::{is_digit, joined, words};
 use std::borrow::Cow;
 
 /// A line that starts with a status names a test in its second word.
@@ -52,12 +52,14 @@ pub(super) fn whole_line<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     let mut tests = StatusMap::default();
     for line in log.split('\n') {
         match without_control(line) {
-            Cow::Borrowed(line) => whole(line, &mut tests),
+            Cow::Borrowed(line) => {
+                if let Some((test, status)) = whole(line) {
+                    tests.set(test, status);
+                }
+            }
             Cow::Owned(line) => {
-                let mut found = StatusMap::default();
-                whole(&line, &mut found);
-                for (test, status) in found.iter() {
-                    tests.set(test.to_owned(), status.to_owned());
+                if let Some((test, status)) = whole(&line) {
+                    tests.set(test.into_owned(), status.to_owned());
                 }
             }
         }
@@ -65,32 +67,24 @@ pub(super) fn whole_line<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     Ok(tests)
 }
 
-fn whole<'a>(line: &'a str, tests: &mut StatusMap<'a>) {
+fn whole(line: &str) -> Option<(Cow<'_, str>, &str)> {
     if starts_with_status(line) {
         let line = match line.starts_with(FAILED) {
             // What failed is said behind the name.
             true => line.split_once(" - ").map_or(line, |(first, _)| first),
             false => line,
         };
-        let line = line.trim_start_matches(is_space);
-        let Some((status, rest)) = split_word(line) else {
-            return;
-        };
-        let mut names = words(rest);
-        match names.next() {
-            Some(first) if !is_skip_summary(status, first) => {
-                tests.set(joined(&Cow::Borrowed(rest)), status);
-            }
-            _ => {}
-        }
+        let status = words(line).next()?;
+        let rest = &line[status.len()..];
+        let first = words(rest).next()?;
+        (!is_skip_summary(status, first)).then(|| (joined(&Cow::Borrowed(rest)), status))
     } else if ALL.iter().any(|status| line.ends_with(status)) {
-        let Some(status) = words(line).next_back() else {
-            return;
-        };
+        let status = words(line).next_back()?;
         let rest = &line[..line.len() - status.len()];
-        if words(rest).next().is_some() {
-            tests.set(joined(&Cow::Borrowed(rest)), status);
-        }
+        words(rest).next()?;
+        Some((joined(&Cow::Borrowed(rest)), status))
+    } else {
+        None
     }
 }
 
@@ -179,11 +173,6 @@ fn short_option(test: &str) -> Cow<'_, str> {
         // What follows the bracket is no part of the name.
         _ => Cow::Borrowed(&test[..=close]),
     }
-}
-
-fn split_word(line: &str) -> Option<(&str, &str)> {
-    let word = words(line).next()?;
-    Some((word, &line[word.len()..]))
 }
 
 /// Returns the line without color codes (`[31m`) and without control characters.

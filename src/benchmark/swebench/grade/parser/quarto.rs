@@ -3,6 +3,7 @@
 use super::{About, Parsed};
 use crate::benchmark::swebench::grade::status::{FAILED, PASSED, StatusMap};
 use crate::benchmark::swebench::grade::text::{first_part, python, strip};
+use memchr::memmem::Finder;
 use regex::Regex;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,11 +16,14 @@ pub(super) fn parse<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
         LazyLock::new(|| [python(r"/tmp/(\w+)\.qmd"), python(r"/tmp/(\w+)/")]);
     let mut tests = StatusMap::default();
     let mut numbers: HashMap<String, usize> = HashMap::new();
+    let [errors, failures, smoke, unit] =
+        ["ERRORS", "failures:", "[smoke]", "[unit]"].map(Finder::new);
+    let has = |line: &str, text: &Finder<'_>| text.find(line.as_bytes()).is_some();
     for line in log.split('\n') {
-        if line.contains("ERRORS") || line.contains("failures:") {
+        if has(line, &errors) || has(line, &failures) {
             break;
         }
-        if !line.contains("[smoke]") && !line.contains("[unit]") {
+        if !has(line, &smoke) && !has(line, &unit) {
             continue;
         }
         let mut line = Cow::Borrowed(line);
