@@ -1,13 +1,24 @@
-//! Large bodies, slow clients, many connections.
+//! What is too large, too slow or too much, and what is no request at all.
 
 use super::{CHAT, ask, chat, parse, send, serve, serve_within};
 use crate::gateway::limits::Limits;
 use crate::model::Allowance;
 use crate::model::fixture::{HELLO, Remembered, request};
+use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
 use serde_json::json;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
+
+/// Limits that are reached at once, instead of after a minute.
+fn impatient() -> Limits {
+    Limits {
+        head: Duration::from_millis(100),
+        body: Duration::from_millis(100),
+        stall: Duration::from_millis(100),
+        ..Limits::default()
+    }
+}
 
 #[tokio::test]
 async fn large_bodies_pass_and_larger_ones_do_not() {
@@ -35,16 +46,6 @@ async fn large_bodies_pass_and_larger_ones_do_not() {
          it holds too many small values"
     );
     world.gateway.shutdown().await;
-}
-
-/// Limits that are reached at once, instead of after a minute.
-fn impatient() -> Limits {
-    Limits {
-        head: Duration::from_millis(100),
-        body: Duration::from_millis(100),
-        stall: Duration::from_millis(100),
-        ..Limits::default()
-    }
 }
 
 #[tokio::test]
@@ -153,4 +154,38 @@ async fn requests_share_their_memory() {
     let text = "x".repeat(900 << 10);
     assert_eq!(chat(&world.socket, &request(&text)).await.status, 200);
     world.gateway.shutdown().await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever arrives, the next one is served.
+    #[test]
+    fn garbage_harms_nobody(
+        garbage in any::<Vec<u8>>(),
+        body in any::<Vec<u8>>(),
+        messages in "\\PC{0,40}",
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime can be made");
+        runtime.block_on(async {
+            let world = serve(HELLO);
+            for bytes in [&garbage, &body] {
+                // The gateway may wait for more of it forever; we do not.
+                let sent = send(&world.socket, bytes);
+                let _answer = tokio::time::timeout(Duration::from_millis(20), sent).await;
+            }
+            for body in [body.as_slice(), format!("{{\"messages\":{messages}}}").as_bytes()] {
+                let answer = ask(&world.socket, CHAT, body).await;
+                prop_assert!(answer.status == 400, "{:?}", answer);
+                prop_assert!(answer.error()["message"].is_string());
+            }
+            let answer = chat(&world.socket, &request("hi")).await;
+            prop_assert!(answer.status == 200, "{:?}", answer);
+            world.gateway.shutdown().await;
+            Ok(())
+        })?;
+    }
 }

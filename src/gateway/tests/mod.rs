@@ -7,7 +7,6 @@ use super::{Gateway, GatewayError, Socket};
 use crate::domain::CallStatus;
 use crate::model::fixture::{HELLO, Program, Remembered, metered, request};
 use crate::model::{Allowance, Denied};
-use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -474,38 +473,4 @@ async fn a_path_that_is_too_long_is_said_so() {
     assert!(matches!(error, GatewayError::PathTooLong { .. }));
     let text = error.to_string();
     assert!(text.contains("bytes, at most 107 are possible"), "{text}");
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
-
-    /// Whatever arrives, the next one is served.
-    #[test]
-    fn garbage_harms_nobody(
-        garbage in any::<Vec<u8>>(),
-        body in any::<Vec<u8>>(),
-        messages in "\\PC{0,40}",
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime can be made");
-        runtime.block_on(async {
-            let world = serve(HELLO);
-            for bytes in [&garbage, &body] {
-                // The gateway may wait for more of it forever; we do not.
-                let sent = send(&world.socket, bytes);
-                let _answer = tokio::time::timeout(Duration::from_millis(20), sent).await;
-            }
-            for body in [body.as_slice(), format!("{{\"messages\":{messages}}}").as_bytes()] {
-                let answer = ask(&world.socket, CHAT, body).await;
-                prop_assert!(answer.status == 400, "{:?}", answer);
-                prop_assert!(answer.error()["message"].is_string());
-            }
-            let answer = chat(&world.socket, &request("hi")).await;
-            prop_assert!(answer.status == 200, "{:?}", answer);
-            world.gateway.shutdown().await;
-            Ok(())
-        })?;
-    }
 }
