@@ -78,7 +78,9 @@ mod tests {
         let permits = resolve(&raw("")).expect("it is fine");
         assert!(permits.variables.is_empty() && !permits.file_rights);
         assert_eq!(permits.network, crate::sandbox::Network::None);
-        let given = resolve(&raw("env = [\"PATH\", \"NOT_SET_ANYWHERE\"]\nnetwork = \"public\""));
+        let given = resolve(&raw(
+            "env = [\"PATH\", \"NOT_SET_ANYWHERE\"]\nnetwork = \"public\"",
+        ));
         let given = given.expect("it is fine");
         assert_eq!(given.variables.keys().collect::<Vec<_>>(), ["PATH"]);
         assert_eq!(given.network, crate::sandbox::Network::Public);
