@@ -18,8 +18,9 @@ type Table = (&'static [&'static str], fn(&mut Columns<'_>) -> Read<Fact>);
 
 /// Columns that a later format than the first added: table, column, that format, and what
 /// stands in their place where they are not there.
-const ADDED: [(&str, &str, u32, &str); 3] = [
+const ADDED: [(&str, &str, u32, &str); 4] = [
     ("evaluation", "holdout", 2, "0"),
+    ("evaluation", "image", 2, "NULL"),
     ("call_settlement", "cache_written_long_tokens", 2, "0"),
     ("call_settlement", "estimated", 2, "0"),
 ];
@@ -90,7 +91,6 @@ const TABLES: [Table; 16] = [
             "reward",
             "detail",
             "task_digest",
-            "image",
             "agent_log_blob",
             "verifier_log_blob",
             "patch_blob",
@@ -102,6 +102,7 @@ const TABLES: [Table; 16] = [
             "execution",
             "at_ms",
             "holdout",
+            "image",
         ],
         evaluation,
     ),
@@ -341,7 +342,7 @@ fn evaluation(row: &mut Columns<'_>) -> Read<Fact> {
         reward: row.take()?,
         detail: row.take()?,
         task_digest: row.take()?,
-        image: row.take()?,
+        image: None,
         agent_log: row.blob()?,
         verifier_log: row.blob()?,
         patch: row.blob()?,
@@ -358,6 +359,7 @@ fn evaluation(row: &mut Columns<'_>) -> Read<Fact> {
     if row.take()? {
         evaluation.purpose = Purpose::Holdout;
     }
+    evaluation.image = row.take()?;
     Ok(Fact::Evaluated(evaluation))
 }
 

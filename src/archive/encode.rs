@@ -319,7 +319,6 @@ fn evaluation(db: &Connection, seq: i64, evaluation: &Evaluation) -> rusqlite::R
             evaluation.reward,
             evaluation.detail,
             evaluation.task_digest,
-            evaluation.image,
             text(evaluation.agent_log.as_ref()),
             text(evaluation.verifier_log.as_ref()),
             text(evaluation.patch.as_ref()),
@@ -330,7 +329,8 @@ fn evaluation(db: &Connection, seq: i64, evaluation: &Evaluation) -> rusqlite::R
             evaluation.run.0,
             evaluation.execution,
             evaluation.at_ms,
-            evaluation.purpose == Purpose::Holdout
+            evaluation.purpose == Purpose::Holdout,
+            evaluation.image
         ],
     )
 }

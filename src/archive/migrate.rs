@@ -21,7 +21,7 @@ const KEEP: &str = "\
     DROP TABLE main.call;";
 
 const FILL: &str = "\
-    INSERT INTO main.evaluation SELECT *, 0 FROM old_evaluation ORDER BY seq;
+    INSERT INTO main.evaluation SELECT *, 0, NULL FROM old_evaluation ORDER BY seq;
     DROP TABLE old_evaluation;
     INSERT INTO main.call SELECT * FROM old_call ORDER BY seq;
     INSERT INTO main.call_settlement

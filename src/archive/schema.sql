@@ -89,7 +89,7 @@ CREATE TABLE variant (
 
 -- A settled evaluation: at most one per variant, task and repeat. `stage` counts from 0 and is
 -- null for further evaluations, which never guide selection. `holdout` is 1 for those of a task
--- that was held out.
+-- that was held out; `image` is the id of the image that the task ran in, if it ran in one.
 CREATE TABLE evaluation (
     seq              INTEGER PRIMARY KEY,
     variant          INTEGER NOT NULL REFERENCES variant (variant),
@@ -101,7 +101,6 @@ CREATE TABLE evaluation (
     reward           REAL,
     detail           TEXT NOT NULL,
     task_digest      TEXT NOT NULL,
-    image            TEXT,
     agent_log_blob   TEXT,
     verifier_log_blob TEXT,
     patch_blob       TEXT,
@@ -113,6 +112,7 @@ CREATE TABLE evaluation (
     execution        INTEGER NOT NULL,
     at_ms            INTEGER NOT NULL,
     holdout          INTEGER NOT NULL CHECK (holdout IN (0, 1)),
+    image            TEXT,
     UNIQUE (variant, task, repeat),
     CHECK (holdout = 0 OR stage IS NULL)
 ) STRICT;
