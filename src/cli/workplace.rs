@@ -104,9 +104,11 @@ pub(super) fn unchecked(ui: Ui, settings: &Settings, suite: &mut Suite) {
             }
         }
         Unchecked::Skip => {
+            let total = suite.tasks.len();
             suite.tasks.retain(|task| is_good(task));
             ui.warn(&format!(
-                "{count} tasks that {check} has not found good are left out"
+                "{count} of {total} tasks are left out: {check} has not found them good as they \
+                 are now"
             ));
         }
     }

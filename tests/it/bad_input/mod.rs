@@ -4,6 +4,7 @@
 mod agents;
 mod archives;
 mod benchmarks;
+mod checks;
 mod children;
 mod configurations;
 mod disks;

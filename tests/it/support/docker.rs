@@ -66,6 +66,22 @@ impl Engines {
     }
 }
 
+impl Drop for Engines {
+    fn drop(&mut self) {
+        // Only where a test has failed: what should have been gone.
+        let filter = format!("label={ARCHIVE_LABEL}={}", self.label);
+        for (list, remove) in [("ps", "rm"), ("images", "rmi")] {
+            for id in docker(&[list, "--all", "--quiet", "--filter", &filter]).lines() {
+                drop(
+                    Command::new("docker")
+                        .args([remove, "--force", id])
+                        .output(),
+                );
+            }
+        }
+    }
+}
+
 /// Runs the engine's own client and returns what it says.
 pub(crate) fn docker(arguments: &[&str]) -> String {
     let output = Command::new("docker").args(arguments).output();

@@ -1,0 +1,142 @@
+//! Tasks that were not checked, and images that are made, listed and thrown away.
+
+use super::world::World;
+use crate::support::docker::docker;
+
+/// Gives the task `hello` a reference solution.
+fn solvable(world: &World) {
+    world.put("bench/hello/solution/solve.sh", "echo yes >answer.txt\n");
+}
+
+#[test]
+fn unchecked_tasks_are_left_out_where_that_is_wanted() {
+    let world = World::new();
+    solvable(&world);
+    world.edit(
+        "dgm.toml",
+        "path = \"bench\"",
+        "path = \"bench\"\nunchecked = \"skip\"",
+    );
+    let said = world.run("evolve demo --config dgm.toml --agent agent");
+    assert_ne!(said.code, 0);
+    assert!(
+        said.err.contains("has not found them good as they are now"),
+        "{}",
+        said.err
+    );
+    let checked = world.done("bench check bench --sandbox local --thorough --json");
+    let checked: serde_json::Value = serde_json::from_str(&checked).unwrap();
+    assert_eq!(checked["tasks"][0]["times"], 2);
+    assert_eq!(checked["ok"], true);
+    let file = std::fs::read_to_string(world.path("bench/.dgm-checks.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&file).unwrap();
+    assert_eq!(file["tasks"]["hello"]["ok"], true);
+    let said = world.run("evolve demo --config dgm.toml --agent agent");
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(!said.err.contains("left out"), "{}", said.err);
+    // A task that has changed is unchecked again.
+    world.put("bench/hello/tests/more.txt", "more\n");
+    let said = world.run("evolve other --config dgm.toml --agent agent");
+    assert!(
+        said.err.contains("1 of 1 tasks are left out"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn unchecked_tasks_are_said_where_a_model_costs_something() {
+    let world = World::new();
+    let said = world.run("evolve demo --config dgm.toml --agent agent");
+    assert!(!said.err.contains("were not checked"), "{}", said.err);
+    let text = std::fs::read_to_string(world.path("dgm.toml")).unwrap();
+    world.put(
+        "dgm.toml",
+        &text.replacen("free = true", "price = { input = 1.0, output = 1.0 }", 1),
+    );
+    let said = world.run("evolve costly --config dgm.toml --agent agent");
+    let warning = "1 of 1 tasks were not checked as they are now";
+    assert!(said.err.contains(warning), "{}", said.err);
+    assert_eq!(said.code, 0);
+}
+
+#[test]
+fn images_are_made_listed_and_thrown_away() {
+    let world = World::new();
+    // Of this process alone, so that no other test meets it.
+    let label = format!("t{}", std::process::id());
+    let task = format!("tasks/{label}");
+    world.put(
+        &format!("{task}/task.toml"),
+        "[environment]\nnetwork_mode = \"no-network\"\n",
+    );
+    world.put(&format!("{task}/instruction.md"), "Do.\n");
+    world.put(
+        &format!("{task}/tests/test.sh"),
+        "echo 1 > /logs/verifier/reward.txt\n",
+    );
+    let recipe = format!("FROM debian:bookworm-slim\nLABEL of={label}\nWORKDIR /app\n");
+    world.put(&format!("{task}/environment/Dockerfile"), &recipe);
+    world.put(
+        "tasks/none/task.toml",
+        "[environment]\ndocker_image = \"localhost:1/none:1\"\n",
+    );
+    world.put("tasks/none/instruction.md", "Do.\n");
+    world.put("tasks/none/tests/test.sh", "exit\n");
+    let list = |world: &World| world.json("bench images list tasks --json")["images"].clone();
+    let before = list(&world);
+    assert_eq!(
+        (&before[0]["id"], &before[0]["source"]),
+        (&serde_json::Value::Null, &"task".into())
+    );
+    // One that cannot be had keeps no other from being made.
+    let built = world.run("bench images build tasks");
+    assert_eq!(built.code, 1, "{}", built.err);
+    assert!(built.out.contains(": built\n"), "{}", built.out);
+    assert!(
+        built.out.contains("localhost:1/none:1: failed\n"),
+        "{}",
+        built.out
+    );
+    let after = list(&world);
+    assert!(
+        after[0]["size"]
+            .as_u64()
+            .is_some_and(|size| size > 1_000_000),
+        "{after}"
+    );
+    let name = after[0]["name"].as_str().unwrap().to_owned();
+    let again = world.run("bench images build tasks");
+    assert!(
+        again.out.contains(&format!("{name}: up to date\n")),
+        "{}",
+        again.out
+    );
+    let kept = world.done("bench images prune --dry-run --keep tasks");
+    assert!(!kept.contains(&name), "{kept}");
+    // What others built on it inherits its label and stays.
+    let other = format!("mine-{label}");
+    world.put("other/Dockerfile", &format!("FROM {name}\nLABEL mine=1\n"));
+    let folder = world.path("other").to_string_lossy().into_owned();
+    docker(&["build", "--quiet", "--tag", &other, &folder]);
+    let dry = world.done("bench images prune --dry-run");
+    assert!(
+        dry.contains(&format!("{name}: would be removed\n")),
+        "{dry}"
+    );
+    assert!(!dry.contains(&other), "{dry}");
+    docker(&["rmi", &other]);
+    docker(&["rmi", &name]);
+}
+
+#[test]
+fn what_reading_finds_is_said_without_running_anything() {
+    let world = World::new();
+    world.put(
+        "tasks/web/task.toml",
+        "[environment]\ndocker_image = \"debian\"\nworkdri = \"/x\"\n",
+    );
+    world.put("tasks/web/instruction.md", "Do.\n");
+    world.put("tasks/web/tests/test.sh", "pip install pytest\n");
+    insta::assert_snapshot!(world.done("bench check tasks --lint"));
+}
