@@ -262,24 +262,75 @@ fn what_guides_is_not_held_out_and_what_is_held_out_does_not_guide() {
     ]
     .map(refused)
     .to_vec();
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @r"
+    `benchmark.holdout` needs `tasks` (names or patterns), `subset` (a published list), `count`, or `path` (another benchmark)
+    `benchmark.holdout` names no task
+    `benchmark.holdout` holds out `slug-text`, which `stages[0]` names
+    `benchmark.holdout` holds out `slug-text`, which `stages[0]` names
+    `benchmark.holdout` cannot be had: no task matches `no-such-*`
+    `benchmark.holdout` wants 3 tasks, but there are 2 to hold out
+    `benchmark.holdout` has more than one of `tasks`, `subset` and `count`
+    `benchmark.holdout.subset` is `nobody-knows`; known are `polyglot-small`, `polyglot-medium`, `swebench-small`, `swebench-medium`, `swebench-big`
+    `benchmark.holdout` holds out `word-count`, a name that the benchmark has as well
+    `benchmark.holdout` holds out `another-name`, which is the same task as `slug-text`
+    `bench.holdout` stands there twice: also as `[benchmark.holdout]`
+    ");
     // A count is drawn the same way everywhere, never from what stages name.
     world.configure("[[stages]]", "[bench.holdout]\ncount = 2\n[[stages]]");
     world.evolve("demo");
     let (text, _) = world.done("eval demo seed --holdout");
     assert!(HELD_OUT.iter().all(|task| text.contains(task)), "{text}");
-    // Later neither can become the other.
-    world.edit("demo/dgm.toml", "count = 2", "tasks = [\"word-count\"]");
-    world.edit("demo/dgm.toml", "\"slug-text\"", "\"kelvin-scale\"");
+    // Later neither can become the other. The archive's configuration is the user's.
+    let config = world.path("demo/dgm.toml");
+    let written = std::fs::read_to_string(&config).unwrap();
+    let said = |stage: &str, holdout: &str, line: &str| {
+        let mut table: toml::Table = written.parse().unwrap();
+        let names = |name: &str| toml::Value::from(vec![name.to_owned()]);
+        let stages = table["stages"].as_array_mut().unwrap();
+        stages[0]
+            .as_table_mut()
+            .unwrap()
+            .insert("tasks".to_owned(), names(stage));
+        let benchmark = table["benchmark"].as_table_mut().unwrap();
+        let held_out = toml::Table::from_iter([("tasks".to_owned(), names(holdout))]);
+        benchmark.insert("holdout".to_owned(), held_out.into());
+        durable::write(&config, toml::to_string(&table).unwrap().as_bytes()).unwrap();
+        let output = world.output(line);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let talk = said("missing-rebate", "slug-text", "evolve demo --generations 2");
+    assert!(
+        talk.contains("task `slug-text` is held out, but it has guided"),
+        "{talk}"
+    );
+    let talk = said("missing-rebate", "slug-text", "eval demo seed --holdout");
+    assert!(
+        talk.contains("task `slug-text` is held out, but it has guided"),
+        "{talk}"
+    );
+    let talk = said("word-count", "kelvin-scale", "evolve demo --generations 2");
+    assert!(talk.contains("the stages have changed"), "{talk}");
+}
+
+#[test]
+fn what_was_held_out_does_not_guide_later() {
+    let world = World::new(&PLAN);
+    world.add_task("word-count", "tasks");
+    world.configure(
+        "[[stages]]",
+        "[benchmark.holdout]\ntasks = [\"slug-text\"]\n[[stages]]",
+    );
+    world.configure("\"missing-rebate\", \"slug-text\"", "\"missing-rebate\"");
+    world.done("init demo --config config.toml");
+    world.done("eval demo seed --holdout");
+    world.edit("demo/dgm.toml", "\"slug-text\"", "\"word-count\"");
+    world.edit("demo/dgm.toml", "\"missing-rebate\"", "\"slug-text\"");
     let output = world.output("evolve demo");
     let talk = String::from_utf8(output.stderr).unwrap();
-    assert!(talk.contains("the stages have changed"), "{talk}");
-    world.edit("demo/dgm.toml", "\"kelvin-scale\"", "\"slug-text\"");
-    world.edit(
-        "demo/dgm.toml",
-        "tasks = [\"word-count\"]",
-        "path = \"../copy\"\ntasks = [\"word-count\"]",
+    assert!(
+        talk.contains("task `slug-text` is in a stage, but it was held out"),
+        "{talk}"
     );
-    std::fs::rename(world.path("tasks/word-count"), world.path("gone")).unwrap();
-    world.done("eval demo seed --holdout");
+    assert_eq!(output.status.code(), Some(2));
 }
