@@ -16,6 +16,9 @@
 //!   a chunk to the moment at which the client has it;
 //! - `open`: memory of a new gateway's process with 256 streams open.
 //!
+//! - `disk`: the bare disk in the same folder at the same time: 16 KiB written and made durable,
+//!   which is about what one intent takes. A call through the gateway waits for it once.
+//!
 //! Rounds of both kinds alternate, so that other load on the machine falls on both.
 
 #![expect(clippy::print_stdout, reason = "a benchmark's numbers are its output")]
@@ -29,6 +32,7 @@ use axum::{Router, routing::post};
 use dgm::archive::Writer;
 use dgm::sys::clock::now_ms;
 use futures_util::future::try_join_all;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -56,7 +60,7 @@ async fn main() -> anyhow::Result<()> {
         bench.closed(way, 50).await?;
     }
     println!("medians of {rounds} rounds (lowest, highest); times in ms");
-    let mut table = Vec::new();
+    let (mut table, mut disk) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         let mut row = Vec::new();
         for (kind, of) in Kind::ALL.into_iter().enumerate() {
@@ -68,12 +72,26 @@ async fn main() -> anyhow::Result<()> {
             row.push(both);
         }
         table.push(row);
+        disk.push(bench.disk()?);
     }
     print(&table);
+    let of = |pick: &dyn Fn(&Figures) -> f64| spread(disk.iter().map(pick).collect());
+    println!(
+        "\ndisk: {} at the median, {} at p99",
+        of(&|of| of.median),
+        of(&|of| of.p99)
+    );
     drop(bench);
     let (before, with) = Bench::open().await?.memory().await?;
     println!("\nopen: {before:.1} MB before, {with:.1} MB with 256 streams open");
     Ok(())
+}
+
+/// Returns the median of some values with the lowest and the highest.
+fn spread(mut values: Vec<f64>) -> String {
+    values.sort_by(f64::total_cmp);
+    let (first, last) = (values[0], values[values.len() - 1]);
+    format!("{:.3} ({first:.3}, {last:.3})", values[values.len() / 2])
 }
 
 fn print(table: &[Vec<[Figures; 2]>]) {
@@ -83,10 +101,7 @@ fn print(table: &[Vec<[Figures; 2]>]) {
     );
     for (at, kind) in Kind::ALL.into_iter().enumerate() {
         let spread = |pick: &dyn Fn(&[Figures; 2]) -> f64| {
-            let mut values: Vec<f64> = table.iter().map(|row| pick(&row[at])).collect();
-            values.sort_by(f64::total_cmp);
-            let (first, last) = (values[0], values[values.len() - 1]);
-            format!("{:.3} ({first:.3}, {last:.3})", values[values.len() / 2])
+            spread(table.iter().map(|row| pick(&row[at])).collect())
         };
         println!(
             "{:<12} {:>22} {:>22}   {:>20} {:>20}   {}",
@@ -101,13 +116,8 @@ fn print(table: &[Vec<[Figures; 2]>]) {
     println!("\nratios to the direct call: median, p99, calls/s");
     for (at, kind) in Kind::ALL.into_iter().enumerate() {
         let ratio = |pick: &dyn Fn(&Figures) -> f64| {
-            let mut values: Vec<f64> = table
-                .iter()
-                .map(|row| pick(&row[at][1]) / pick(&row[at][0]))
-                .collect();
-            values.sort_by(f64::total_cmp);
-            let (first, last) = (values[0], values[values.len() - 1]);
-            format!("{:.2} ({first:.2}, {last:.2})", values[values.len() / 2])
+            let ratio = |row: &Vec<[Figures; 2]>| pick(&row[at][1]) / pick(&row[at][0]);
+            spread(table.iter().map(ratio).collect())
         };
         println!(
             "{:<12} {:>20} {:>20} {:>20}",
@@ -185,7 +195,7 @@ struct Bench {
     upstream: String,
     socket: PathBuf,
     gateway: Child,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Drop for Bench {
@@ -231,7 +241,7 @@ impl Bench {
             upstream,
             socket,
             gateway,
-            _folder: folder,
+            folder,
         };
         while UnixStream::connect(&bench.socket).await.is_err() {
             ensure!(began.elapsed() < Duration::from_secs(60), "no gateway");
@@ -350,6 +360,21 @@ impl Bench {
         Ok(Figures::of(ages, begun.elapsed()))
     }
 
+    /// Writes and syncs as the archive does.
+    fn disk(&self) -> anyhow::Result<Figures> {
+        let mut file = std::fs::File::create(self.folder.path().join("disk"))?;
+        let begun = Instant::now();
+        let mut times = Vec::new();
+        for _ in 0..300 {
+            std::thread::sleep(Duration::from_millis(1));
+            let written = Instant::now();
+            file.write_all(&[7; 16 << 10])?;
+            file.sync_all()?;
+            times.push(written.elapsed().as_secs_f64() * 1e3);
+        }
+        Ok(Figures::of(times, begun.elapsed()))
+    }
+
     /// Returns the gateway's memory in megabytes before and with 256 streams open.
     async fn memory(&self) -> anyhow::Result<(f64, f64)> {
         let before = self.resident()?;
@@ -447,10 +472,10 @@ async fn answer(State(began): State<Instant>, _headers: HeaderMap, body: Bytes) 
     }
     let is_endless = asks("hang");
     let events = futures_util::stream::unfold(0_u32, move |sent| async move {
-        let (last, every) = if is_endless {
+        let (last, more) = if is_endless {
             (u32::MAX, 3600)
         } else {
-            (200, 0)
+            (150, 0)
         };
         if sent > last {
             return None;

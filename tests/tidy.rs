@@ -100,7 +100,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper_util", &["gateway/"]),
     ("indexmap", &["benchmark/swebench"]),
     ("memchr", &["benchmark/swebench"]),
-    ("parquet", &["benchmark/"]),
+    ("parquet", &["benchmark/", "view/export/"]),
     ("regex", &["benchmark/swebench"]),
     ("rusqlite", &["archive/"]),
     ("rustls", &["model/http"]),
@@ -108,7 +108,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("secrecy", &["model/http"]),
     ("sha1", &["benchmark/patch.rs"]),
     ("tracing_subscriber", &["cli/logging.rs"]),
-    ("yaml_rust2", &["benchmark/swebench"]),
+    ("yaml_rust2", &["benchmark/"]),
     ("zstd", &["archive/"]),
 ];
 

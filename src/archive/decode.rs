@@ -7,10 +7,9 @@ use super::columns::{Columns, Read};
 use super::db::FACT_TABLES;
 use super::traffic;
 use crate::domain::{
-    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CommitId,
-    Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Outcome, Proposal, Purpose,
-    Regrade, Role, RunEnd, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant,
-    VariantId, Verdict,
+    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CommitId, Decision, Entry,
+    Evaluation, EvaluationKey, Fact, Failure, Fault, Outcome, Proposal, Purpose, Regrade, Role,
+    RunEnd, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant, VariantId, Verdict,
 };
 use rusqlite::Connection;
 

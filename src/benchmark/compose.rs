@@ -46,9 +46,8 @@ impl Compose {
         let Some(Yaml::Hash(root)) = documents.first() else {
             return Err(invalid("", "holds no table"));
         };
-        let services = match root.get(&key("services")) {
-            Some(Yaml::Hash(services)) => services,
-            Some(_) | None => return Err(invalid("services", "is missing, or no table")),
+        let Some(Yaml::Hash(services)) = root.get(&key("services")) else {
+            return Err(invalid("services", "is missing, or no table"));
         };
         for name in names(root) {
             if !["services", "version", "name"].contains(&name.as_str()) && !name.starts_with("x-")

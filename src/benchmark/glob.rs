@@ -30,7 +30,7 @@ pub(super) fn fault(pattern: &str) -> Option<&'static str> {
 }
 
 /// Returns whether a path matches a pattern as a whole.
-pub(super) fn matches(pattern: &str, path: &str) -> bool {
+pub fn matches(pattern: &str, path: &str) -> bool {
     let pattern: Vec<&str> = pattern.split('/').collect();
     let path: Vec<&str> = path.split('/').collect();
     components(&pattern, &path)

@@ -67,6 +67,7 @@ fn files(dir: &Path) -> Result<FileTree, LoadError> {
     }
     Ok(files)
 }
+
 fn assemble(
     id: TaskId,
     files: &FileTree,
@@ -78,33 +79,8 @@ fn assemble(
         (None, Some(_)) => Kind::Folder,
         (None, None) => Kind::Steps,
     };
-    // A sealed sandbox never has one.
-    let network = match kind {
-        Kind::Workspace => Network::None,
-        Kind::Folder | Kind::Steps => permits.network,
-    };
-    if manifest.environment.network.is_none() && network == Network::None {
-        manifest.warnings.push(
-            "task.toml: `environment.network_mode` is not given: the task runs without \
-             network, where Harbor gives it one"
-                .to_owned(),
-        );
-    }
-    let network = manifest.environment.network.unwrap_or(network);
-    let compose = match files.get(compose::FILE) {
-        Some(_) => Some(Compose::read(text(files, compose::FILE, NO_MANIFEST)?)?),
-        None => None,
-    };
-    let (image, mut recipes) = image(&id, files, &manifest, compose.as_ref())?;
-    if let Some(compose) = compose {
-        let environment = &mut manifest.environment;
-        environment.workdir = environment.workdir.take().or(compose.workdir);
-        manifest.agent.user = manifest.agent.user.take().or(compose.user.clone());
-        manifest.verifier.user = manifest.verifier.user.take().or(compose.user);
-        // The task's own table comes last, so it wins.
-        let own = std::mem::take(&mut environment.env);
-        environment.env = compose.env.into_iter().chain(own).collect();
-    }
+    let network = network(&mut manifest, kind, permits);
+    let (image, mut recipes) = environment(&id, files, &mut manifest)?;
     let common = step::Common {
         files,
         manifest: &manifest,
@@ -184,6 +160,46 @@ fn facts(files: &FileTree) -> Result<swebench::GradeFacts, LoadError> {
     };
     let row = serde_json::from_str(row).map_err(|error| invalid(format!("is no JSON: {error}")))?;
     swebench::facts(&row).map_err(|error| invalid(error.to_string()))
+}
+
+/// Returns the network of a task where a phase says nothing, and notes that a task which says
+/// nothing at all has none.
+fn network(manifest: &mut Manifest, kind: Kind, permits: &Permits) -> Network {
+    // A sealed sandbox never has one.
+    let allowed = match kind {
+        Kind::Workspace => Network::None,
+        Kind::Folder | Kind::Steps => permits.network,
+    };
+    if manifest.environment.network.is_none() && allowed == Network::None {
+        manifest.warnings.push(
+            "task.toml: `environment.network_mode` is not given: the task runs without \
+             network, where Harbor gives it one"
+                .to_owned(),
+        );
+    }
+    manifest.environment.network.unwrap_or(allowed)
+}
+
+/// Returns the image of a task and how it is built if it is, and takes in what a compose file
+/// says beside that.
+fn environment(
+    id: &TaskId,
+    files: &FileTree,
+    manifest: &mut Manifest,
+) -> Result<(Option<String>, Vec<Recipe>), LoadError> {
+    if files.get(compose::FILE).is_none() {
+        return image(id, files, manifest, None);
+    }
+    let compose = Compose::read(text(files, compose::FILE, NO_MANIFEST)?)?;
+    let found = image(id, files, manifest, Some(&compose))?;
+    let environment = &mut manifest.environment;
+    environment.workdir = environment.workdir.take().or(compose.workdir);
+    manifest.agent.user = manifest.agent.user.take().or(compose.user.clone());
+    manifest.verifier.user = manifest.verifier.user.take().or(compose.user);
+    // The task's own table comes last, so it wins.
+    let own = std::mem::take(&mut environment.env);
+    environment.env = compose.env.into_iter().chain(own).collect();
+    Ok(found)
 }
 
 /// Returns the image of a task, and how it is built if it is.

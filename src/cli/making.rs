@@ -16,10 +16,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(clap::Args)]
 pub(super) struct MakingArgs {
     /// Images at once
-    #[arg(long = "image-jobs", alias = "jobs", value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long = "image-jobs", value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     image_jobs: u16,
     /// Network of builds: `default` or `host`
-    #[arg(long = "build-network", alias = "network", value_name = "NETWORK", default_value = "default", value_parser = ["default", "host"])]
+    #[arg(long = "build-network", value_name = "NETWORK", default_value = "default", value_parser = ["default", "host"])]
     build_network: String,
     /// Do not pull what is not there
     #[arg(long)]
@@ -100,7 +100,7 @@ pub(super) async fn prepare_for_run<'a>(
     let task = needed.tasks.first().map_or("", String::as_str);
     Err(anyhow!("{why}")).hint(format!(
         "the task `{task}` needs it; `dgm bench images build {}` makes images, with \
-             `--network host` where containers have no network of their own",
+             `--build-network host` where containers have no network of their own",
         benchmark.display()
     ))
 }

@@ -75,6 +75,9 @@ fn split_with<'a>(
     let here = holds_archive(Path::new("."));
     let Shape { verb, rest, .. } = shape;
     let Some((first, after)) = words.split_first() else {
+        if shape.least == 0 && here {
+            return Ok((Place::current(), words));
+        }
         return usage("too few words", format!("type `dgm {verb} DIR {rest}`"));
     };
     let first_is_archive = holds_archive(Path::new(first));

@@ -127,7 +127,12 @@ impl Run {
             command: progress::command_line(),
             config: settings.in_force(),
         };
-        let finished = Engine::run(parts).await;
+        // Among those who wait for it: where it runs on the main thread, each model call waits
+        // for that thread to wake up.
+        let finished = tokio::spawn(Engine::run(parts))
+            .await
+            .context("the run broke down")
+            .flatten();
         printer.finish().await;
         traffic::replayed(ui, replay.as_ref(), finished)
     }

@@ -56,7 +56,7 @@ impl Settings {
         let in_stages = self.named_in_stages();
         let mut held_out = match &other {
             Some(other) => from_folder(raw, other)?,
-            None => self.from_benchmark(raw, &suite, &in_stages)?,
+            None => self.chosen_from(raw, &suite, &in_stages)?,
         };
         held_out.sort_by(|a, b| a.id.cmp(&b.id));
         if held_out.is_empty() {
@@ -92,7 +92,7 @@ impl Settings {
         named
     }
 
-    fn from_benchmark(
+    fn chosen_from(
         &self,
         raw: &RawHoldout,
         suite: &Suite,

@@ -5,6 +5,7 @@
 
 mod holdout;
 mod load;
+mod permits;
 mod provider;
 mod raw;
 mod resolve;

@@ -1,5 +1,6 @@
 //! From the file to values: the one fallible step.
 
+use super::permits;
 use super::provider::{check_keys, server};
 use super::{ConfigError, Raw, RawBudget, RawModel, RawPrice, RawStage};
 use crate::benchmark::{Permits, Suite, subset};
@@ -7,8 +8,8 @@ use crate::domain::{Disclosure, Role, TaskId, Usd};
 use crate::evolve::{Budgets, EngineSettings};
 use crate::model::{Allowance, Model, ModelSettings, Price, Rates};
 use crate::policy::{Admission, DgmSettings, Selection, Stage, Stages};
-use crate::sandbox::{Limits, Network};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sandbox::Limits;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -133,7 +134,7 @@ impl Settings {
         Ok(Self {
             benchmark: dir.join(&raw.benchmark.path),
             backend,
-            permits: permits(&raw)?,
+            permits: permits::resolve(&raw)?,
             unchecked: match raw.benchmark.unchecked.as_str() {
                 "warn" => Unchecked::Warn,
                 "skip" => Unchecked::Skip,
@@ -482,54 +483,6 @@ pub(super) fn unusable_task(name: &str, suite: &Suite) -> String {
         }
         None => format!("names `{name}`, which the benchmark lacks"),
     }
-}
-
-/// Parts of names that say that a value is a secret.
-const SECRET: [&str; 7] = [
-    "KEY",
-    "TOKEN",
-    "SECRET",
-    "PASSWORD",
-    "PASSWD",
-    "CREDENTIAL",
-    "AUTH",
-];
-
-/// Returns what tasks may have. Keys are never among it: a sandbox sees none.
-fn permits(raw: &Raw) -> Result<Permits, ConfigError> {
-    let network = match raw.sandbox.network.as_str() {
-        "none" => Network::None,
-        "public" => Network::Public,
-        "allowlist" => {
-            let what = "is `allowlist`: there is no proxy that could keep it; known are `none`, \
-                        `public`";
-            return Err(ConfigError::value("sandbox.network", what));
-        }
-        other => return Err(unknown("sandbox.network", other, &["none", "public"])),
-    };
-    let file_rights = match raw.sandbox.capabilities.as_str() {
-        "none" => false,
-        "files" => true,
-        other => return Err(unknown("sandbox.capabilities", other, &["none", "files"])),
-    };
-    let mut variables = BTreeMap::new();
-    for name in &raw.sandbox.env {
-        let upper = name.to_ascii_uppercase();
-        let models = [&raw.models.diagnose, &raw.models.modify, &raw.models.solve];
-        let of_model = |model: &&RawModel| model.api_key_env.as_deref() == Some(name.as_str());
-        if models.iter().any(of_model) || SECRET.iter().any(|part| upper.contains(part)) {
-            let what = format!("names `{name}`, a secret by its name: no sandbox ever sees one");
-            return Err(ConfigError::value("sandbox.env", what));
-        }
-        if let Ok(value) = std::env::var(name) {
-            variables.insert(name.clone(), value);
-        }
-    }
-    Ok(Permits {
-        network,
-        variables,
-        file_rights,
-    })
 }
 
 pub(super) fn unknown(key: &str, value: &str, known: &[&str]) -> ConfigError {

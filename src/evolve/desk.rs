@@ -15,7 +15,6 @@ use crate::policy::EvalPolicy;
 use crate::sys::clock::now_ms;
 use anyhow::Context as _;
 use std::sync::Arc;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -71,14 +70,11 @@ impl Desk {
             at_ms: now_ms(),
         })])?;
         let (sender, events) = mpsc::unbounded_channel();
-        let runtime = Handle::current();
         Ok(Self {
             books: ChannelBooks::new(sender),
             run,
-            // A thread of its own: it waits for the disk, and others need not.
-            recording: tokio::task::spawn_blocking(move || {
-                runtime.block_on(record(recorder, events, told))
-            }),
+            // Beside those who ask, so that no other thread has to wake up for them.
+            recording: tokio::spawn(record(recorder, events, told)),
         })
     }
 

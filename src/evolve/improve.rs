@@ -142,6 +142,8 @@ async fn propose(
         () = cancel.cancelled() => return Err((GateEnd::Cancelled, Vec::new())),
     };
     let (proposal, exchange) = asked.map_err(why_not)?;
+    // A proposal is not asked for again: what it cost is known before it is recorded.
+    metered.settled().await;
     let (done, recorded) = oneshot::channel();
     let event = Event::Proposed {
         attempt: job.attempt,

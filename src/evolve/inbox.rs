@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long the end of a call may wait for others.
-const MOMENT: Duration = Duration::from_millis(5);
+const MOMENT: Duration = Duration::from_millis(2);
 /// Events that are recorded in one transaction at most.
 pub(super) const MOST_EVENTS: usize = 1024;
 

@@ -37,7 +37,7 @@ impl Totals {
     pub fn add(&mut self, call: &CallSettlement) {
         self.calls += 1;
         self.unanswered += u64::from(call.status != CallStatus::Answered);
-        self.tokens = self.tokens + call.tokens;
+        self.tokens += call.tokens;
         self.cost += call.cost;
         self.is_estimated |= call.estimated;
     }

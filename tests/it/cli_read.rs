@@ -187,6 +187,13 @@ fn the_shape_of_the_tree_as_json() {
       "unsettled_calls": 0
     }
     "#);
+}
+
+#[test]
+fn the_totals_of_the_tree_as_json() {
+    let grown = Grown::new();
+    let json = Program::new(grown.folder()).data("tree demo --json");
+    let tree: Value = serde_json::from_str(&json).unwrap();
     assert_snapshot!(serde_json::to_string_pretty(&tree["totals"]).unwrap(), @r#"
     {
       "abandoned_calls": 0,

@@ -306,7 +306,7 @@ async fn a_failing_build_repeats_its_last_lines() {
     let mut lines = 0;
     let engine = fixture.sandbox.engine();
     let error = image::build(engine, &recipe, "dgm-test-fails", &host(), &mut |_| {
-        lines += 1
+        lines += 1;
     })
     .await;
     let error = error.expect_err("its second step fails");

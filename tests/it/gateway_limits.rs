@@ -302,5 +302,4 @@ async fn one_job_cannot_harm_another() {
     assert!(most < 500, "{most} MiB at the most");
     // What two rounds would leave if anything of them were kept is more than a gigabyte.
     assert!(after[2] < after[0] + 150, "MiB after each round: {after:?}");
-    eprintln!("{most} MiB at the most; after each round {after:?} MiB");
 }

@@ -114,7 +114,7 @@ async fn a_task_that_measures_nothing_is_found_out() {
     world.task("g-unsolved", MANIFEST, VERIFY, "");
     let image = MANIFEST.replace("local = true", "image = \"some\"");
     world.task("h-image", &image, VERIFY, SOLVE);
-    world.task("i-refused", "[agent]\nuser = \"root\"\n", VERIFY, SOLVE);
+    world.task("i-refused", "[agent]\nuser = \"-\"\n", VERIFY, SOLVE);
     let slow = MANIFEST.replace("timeout_sec = 10", "timeout_sec = 0.5");
     let sleep = "echo 1 > /logs/verifier/reward.txt; sleep 60\n";
     world.task("j-slow", &slow, sleep, SOLVE);
@@ -135,8 +135,7 @@ async fn a_task_that_measures_nothing_is_found_out() {
         "h-image: task `h-image` needs its image `some`, which the sandbox `local` cannot give \
          it; run it with `--sandbox docker`",
         "j-slow: with nothing done: the verifier did not end within 0.5 s",
-        "i-refused: task.toml:2: `agent.user`: a user of its own is not supported: leave it \
-         out: a sandbox has one user without rights",
+        "i-refused: task.toml:2: `agent.user`: `-` is not a user's name",
     ]) {
         assert!(found.starts_with(wanted), "{found}\nshould be\n{wanted}");
     }

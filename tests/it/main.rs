@@ -21,6 +21,7 @@ mod doctor_models;
 mod evidence;
 mod eval;
 mod evolve;
+mod exports;
 mod first_run;
 mod gateway_by_hand;
 mod gateway_limits;

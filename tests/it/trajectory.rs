@@ -327,7 +327,9 @@ fn what_cannot_be_exported_is_said() {
     error: the following required arguments were not provided:
       --format <FORMAT>
 
-    Usage: dgm export [OPTIONS] --format <FORMAT> [DIR] VARIANT [TASK]
+    Usage: dgm export [OPTIONS] --format atif [DIR] VARIANT [TASK]
+           dgm export [OPTIONS] --format csv|parquet|harbor [DIR] [VARIANT]...
+           dgm export [OPTIONS] --format predictions|preds|swebench-report [DIR] VARIANT
 
     For more information, try '--help'.
     --- exit 2
@@ -335,7 +337,7 @@ fn what_cannot_be_exported_is_said() {
     insta::assert_snapshot!(dgm.said("export demo 1 red-test --format atif --out demo"), @r"
     --- stderr
     Error: `demo` is a folder
-    Hint: one trajectory is one file: name that
+    Hint: this is one file: name that
     --- exit 2
     ");
     assert_eq!(

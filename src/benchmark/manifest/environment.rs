@@ -203,7 +203,7 @@ fn workdir(section: &Section<'_>) -> Result<Option<String>, LoadError> {
     }
     let folder = format!("/{inner}");
     let taken = |taken: &&str| folder == **taken || folder.starts_with(&format!("{taken}/"));
-    if TAKEN.iter().any(|folder| taken(&folder)) {
+    if TAKEN.iter().any(taken) {
         let why = format!("`{folder}` has another meaning in a sandbox; take such as `/app`");
         return Err(section.wrong("workdir", why));
     }

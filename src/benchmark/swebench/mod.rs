@@ -20,7 +20,7 @@ mod rows;
 pub use facts::{FactsError, facts};
 pub use grade::{
     EvalType, Grade, GradeFacts, Infra, Log, Parser, Resolution, Split, StatusMap, TestsStatus,
-    Tier, grade,
+    Tier, grade, infra, is_complete,
 };
 pub(super) use judge::HISTORY;
 

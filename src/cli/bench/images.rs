@@ -44,8 +44,8 @@ struct List {
 #[command(after_help = "\
 Examples:
   dgm bench images build tasks
-  dgm bench images build tasks --tasks 'web-*' --jobs 4
-  dgm bench images build tasks --network host     where containers have no network of their own")]
+  dgm bench images build tasks --tasks 'web-*' --image-jobs 4
+  dgm bench images build tasks --build-network host     where containers have no network of their own")]
 struct Build {
     /// Folder of Harbor task directories
     benchmark: PathBuf,

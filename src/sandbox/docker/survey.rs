@@ -4,7 +4,7 @@ use super::engine::{Engine, failed};
 use crate::sandbox::SandboxError;
 use bollard::query_parameters::ListImagesOptionsBuilder;
 
-/// Beginning of the names of images that are built from recipes.
+/// Beginning of the names of images that are built from recipes; those of tasks have a `/`.
 const OWN_IMAGES: &str = "dgm-";
 
 /// What the engine says of itself.
@@ -29,7 +29,7 @@ impl Engine {
         let mut images: Vec<String> = images
             .into_iter()
             .flat_map(|image| image.repo_tags)
-            .filter(|tag| tag.starts_with(OWN_IMAGES))
+            .filter(|tag| tag.starts_with(OWN_IMAGES) && !tag.contains('/'))
             .collect();
         images.sort();
         Ok(Survey {

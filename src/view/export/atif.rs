@@ -4,7 +4,7 @@
 //! under `extra`. A result stands in the step of its call, as the format demands; one whose
 //! call is not known stands in a step of the system.
 
-use super::{Subject, Work};
+use super::{Subject, Work, timestamp};
 use crate::domain::{
     Answer, CallSubject, Role, RunId, Said, Speaker, Step, ToolCall, Turn, TurnEnd,
 };
@@ -401,9 +401,4 @@ fn extra(subject: &Subject<'_>, execution: &Execution) -> Value {
         extra.extend(more);
     }
     extra
-}
-
-fn timestamp(ms: i64) -> Option<String> {
-    let moment = jiff::Timestamp::from_millisecond(ms).ok()?;
-    Some(moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
 }

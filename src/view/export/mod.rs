@@ -4,6 +4,21 @@
 //! only `dgm` knows where the format has a place for such things.
 
 mod atif;
+mod csv;
+mod harbor;
+mod parquet;
+mod predictions;
+mod swebench_report;
+mod table;
+
+pub use self::csv::csv;
+pub use self::harbor::{HarborJob, HarborTrial, harbor_job, harbor_trial};
+pub use self::parquet::parquet;
+pub use self::predictions::{Prediction, predictions, preds};
+pub use self::swebench_report::{
+    Cause, Graded, GradedInstance, SwebenchRun, swebench_instance, swebench_run,
+};
+pub use self::table::{Row, rows};
 
 use crate::domain::{Attempt, BlobId, Evaluation, Trajectory, Variant};
 use crate::lineage::Lineage;
@@ -39,4 +54,10 @@ pub struct Subject<'a> {
 /// Returns a trajectory as ATIF, the interchange format of Harbor; none where nothing was said.
 pub fn atif(subject: &Subject<'_>) -> Option<String> {
     atif::text(subject)
+}
+
+/// Returns a moment as other tools write it (ISO 8601 with milliseconds).
+fn timestamp(ms: i64) -> Option<String> {
+    let moment = jiff::Timestamp::from_millisecond(ms).ok()?;
+    Some(moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
 }

@@ -123,7 +123,7 @@ impl Machine {
             .replace("@KEY@", &backwards(KEY))
             .replace("@TEST@", &backwards(TEST))
             .replace("@PORT@", &port)
-            .replace("@WORK@", &self.task.workdir.as_deref().unwrap_or_default())
+            .replace("@WORK@", self.task.workdir.as_deref().unwrap_or_default())
             .replace("@FILE@", self.key.to_str().unwrap());
         let mut files = FileTree::new();
         let manifest = "[agent]\nname = \"attack\"\nprotocol = 1\n\
@@ -134,7 +134,7 @@ impl Machine {
         put("agent.toml", manifest, false);
         put("attack.py", &script, false);
         for (path, text) in attack.leaves {
-            let text = text.replace("@WORK@", &self.task.workdir.as_deref().unwrap_or_default());
+            let text = text.replace("@WORK@", self.task.workdir.as_deref().unwrap_or_default());
             put(&format!("leave/{path}"), &text, text.starts_with("#!"));
         }
         AgentSource::of(Arc::new(files))
@@ -207,7 +207,7 @@ impl Machine {
         assert_eq!(left, BTreeSet::from(["s99".into()]));
         let of_agents = |entry: &std::fs::DirEntry| {
             let at = std::fs::read_link(entry.path().join("cwd"));
-            at.is_ok_and(|at| at.starts_with(&self.task.workdir.as_deref().unwrap_or_default()))
+            at.is_ok_and(|at| at.starts_with(self.task.workdir.as_deref().unwrap_or_default()))
         };
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
         assert_eq!(processes.filter(of_agents).count(), 0);

@@ -150,11 +150,11 @@ fn an_archive_whose_own_configuration_was_broken() {
     world.grow();
     world.edit("demo/dgm.toml", "workers = 1", "wrkers = 1");
     assert_snapshot!(world.refused("evolve demo"), @"
-    Error: `demo/dgm.toml` is no usable configuration: TOML parse error at line 13, column 1
+    Error: `demo/dgm.toml` is no usable configuration: TOML parse error at line 14, column 1
        |
-    13 | wrkers = 1
+    14 | wrkers = 1
        | ^^^^^^
-    unknown field `wrkers`, expected one of `random_seed`, `generations`, `attempts_per_generation`, `barrier`, `workers`, `repeats`, `modify_timeout_sec`, `agent_timeout_sec`, `grace_sec`, `infra_retries`
+    unknown field `wrkers`, expected one of `random_seed`, `generations`, `attempts_per_generation`, `barrier`, `workers`, `repeats`, `modify_timeout_sec`, `agent_timeout_sec`, `grace_sec`, `infra_retries`, `evidence`
     Hint: did you mean `workers`?
     exit 2
     ");

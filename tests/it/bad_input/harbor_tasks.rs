@@ -40,7 +40,7 @@ fn table(texts: &[&str], refusal: impl Fn(&str) -> String) -> String {
     for text in texts {
         let answer = refusal(text);
         assert_ne!(answer, "accepted", "{text}");
-        table.push_str(&format!("{}\n    {answer}\n", text.replace('\n', " | ")));
+        table.extend([text.replace('\n', " | "), format!("\n    {answer}\n")]);
     }
     table
 }
@@ -319,7 +319,8 @@ fn agents_on_harbor_tasks_end_as_they_deserve() {
     let names: Vec<&str> = tasks.iter().map(|(name, ..)| *name).collect();
     world.stage(&names);
     world.edit("dgm.toml", "workers = 1", "workers = 2");
-    let said = world.run("evolve demo --config dgm.toml --agent agent --sandbox docker --quiet");
+    world.edit("dgm.toml", "backend = \"local\"", "backend = \"docker\"");
+    let said = world.run("evolve demo --config dgm.toml --agent agent --quiet");
     assert_eq!(said.code, 0, "{}", said.err);
     for (name, outcome, _) in tasks {
         let shown = world.run(&format!("show demo seed {name} --json"));

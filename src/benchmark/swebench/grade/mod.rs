@@ -128,6 +128,18 @@ pub fn grade<'a>(facts: &GradeFacts, log: &'a Log<'_>) -> Grade<'a> {
     }
 }
 
+/// Returns whether a log says that the answer was in place and that the tests came to their
+/// end, whatever they did: without that the official harness writes no report.
+pub fn is_complete(log: &Log<'_>) -> bool {
+    let marks = Marks::of(log.as_str());
+    marks.end && marks.failure.is_none()
+}
+
+/// Returns what in a log points to the place instead of the answer; advice only.
+pub fn infra(log: &Log<'_>) -> Option<Infra> {
+    infra::classify(log.as_str())
+}
+
 /// Returns what became of each test, or why that is not known.
 fn statuses<'a>(facts: &GradeFacts, log: &'a str) -> Result<StatusMap<'a>, String> {
     let marks = Marks::of(log);

@@ -1,0 +1,379 @@
+//! The folder of a job as Harbor 0.25 writes it, so that its viewer and its other tools read our
+//! evaluations: one trial for each.
+//!
+//! Invariant: nothing is made up. A reward that no verifier gave is missing, as Harbor has it; an
+//! execution that did not count is a retry; ids are hashes of what they name, so that the same
+//! archive gives the same folder.
+
+use super::{Row, timestamp};
+use crate::domain::Outcome;
+use crate::view::json;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+
+/// What all trials of a job have in common.
+#[derive(Clone, Debug)]
+pub struct HarborJob {
+    /// Random id of the archive.
+    pub archive: String,
+    /// Name of the job's folder.
+    pub name: String,
+    /// Absolute path of the folder that holds it.
+    pub jobs_dir: String,
+    /// Folder of the benchmark.
+    pub benchmark: String,
+    /// Name of the benchmark.
+    pub dataset: String,
+    /// Name of the sandbox's backend.
+    pub backend: String,
+    /// Evaluations at once.
+    pub workers: usize,
+}
+
+/// A trial: an evaluation as Harbor sees it.
+#[derive(Clone, Debug)]
+pub struct HarborTrial<'a> {
+    /// The evaluation.
+    pub row: &'a Row<'a>,
+    /// What its `agent.toml` calls the agent.
+    pub agent: &'a str,
+    /// The model that it was given, if that is known.
+    pub model: Option<&'a str>,
+}
+
+impl HarborJob {
+    fn id(&self) -> String {
+        uuid(&["job", &self.archive, &self.name])
+    }
+
+    fn environment(&self) -> Value {
+        match self.backend.as_str() {
+            "docker" => json!({"type": "docker"}),
+            other => json!({"import_path": format!("dgm:{other}")}),
+        }
+    }
+
+    fn task(&self, trial: &HarborTrial<'_>) -> Value {
+        let path = format!("{}/{}", self.benchmark, trial.row.evaluation.key.task);
+        json!({"path": path, "source": self.dataset})
+    }
+}
+
+impl HarborTrial<'_> {
+    fn id(&self) -> String {
+        let key = &self.row.evaluation.key;
+        let (variant, repeat) = (key.variant.0.to_string(), key.repeat.to_string());
+        let parts = [
+            "trial",
+            self.row.archive,
+            &variant,
+            key.task.as_str(),
+            &repeat,
+        ];
+        uuid(&parts)
+    }
+
+    /// Returns the name of the trial's folder.
+    pub fn name(&self) -> String {
+        let task = self.row.evaluation.key.task.as_str().chars().take(32);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let task: String = task.map(|c| if is_plain(c) { c } else { '-' }).collect();
+        format!("{}__{}", task.trim_end_matches(['_', '-']), &self.id()[..7])
+    }
+
+    /// Variants of one archive mostly have one name: Harbor tells agents apart by theirs.
+    fn agent_name(&self) -> String {
+        format!("{}-{}", self.agent, self.row.variant.id.0)
+    }
+
+    fn agent_config(&self) -> Value {
+        json!({"name": self.agent_name(), "model_name": self.model})
+    }
+
+    fn started_ms(&self) -> i64 {
+        let timing = self.row.evaluation.timing;
+        let took = timing.agent_ms.saturating_add(timing.verifier_ms);
+        let took = i64::try_from(took).unwrap_or(0);
+        self.row.evaluation.at_ms.saturating_sub(took)
+    }
+
+    fn agent_ended_ms(&self) -> i64 {
+        let verifier = i64::try_from(self.row.evaluation.timing.verifier_ms).unwrap_or(0);
+        self.row.evaluation.at_ms.saturating_sub(verifier)
+    }
+
+    /// Returns what the lock of the trial says; none where the task's digest is not known.
+    fn lock(&self, job: &HarborJob) -> Option<Value> {
+        let evaluation = self.row.evaluation;
+        let hex = evaluation.task_digest.strip_prefix("sha256:")?;
+        let is_digest = hex.len() == 64 && hex.bytes().all(|b| b"0123456789abcdef".contains(&b));
+        is_digest.then(|| {
+            json!({
+                "schema_version": 2,
+                "task": {
+                    "name": evaluation.key.task.as_str(),
+                    "type": "local",
+                    "digest": evaluation.task_digest,
+                    "source": job.dataset,
+                    "path": job.task(self)["path"],
+                },
+                "agent": self.agent_config(),
+                "environment": job.environment(),
+                "verifier": {},
+            })
+        })
+    }
+
+    fn exception(&self) -> Option<Value> {
+        let evaluation = self.row.evaluation;
+        let kind = exception(evaluation.outcome)?;
+        Some(json!({
+            "exception_type": kind,
+            "exception_message": evaluation.detail,
+            "exception_traceback": "",
+            "occurred_at": timestamp(evaluation.at_ms),
+        }))
+    }
+
+    fn result(&self, job: &HarborJob) -> Value {
+        let row = self.row;
+        let evaluation = row.evaluation;
+        let name = self.name();
+        let digest = evaluation.task_digest.as_str();
+        let span = |from: i64, to: i64| json!({"started_at": timestamp(from), "finished_at": timestamp(to)});
+        let (start, middle, end) = (self.started_ms(), self.agent_ended_ms(), evaluation.at_ms);
+        json!({
+            "id": self.id(),
+            "task_name": evaluation.key.task.as_str(),
+            "trial_name": name,
+            "trial_uri": format!("file://{}/{}/{name}", job.jobs_dir, job.name),
+            "task_id": {"path": job.task(self)["path"]},
+            "source": job.dataset,
+            "task_checksum": digest.strip_prefix("sha256:").unwrap_or(digest),
+            "config": self.config(job),
+            "agent_info": {
+                "name": self.agent_name(),
+                "version": row.variant.commit.as_str(),
+                "model_info": self.model.map(|model| json!({"name": model, "provider": null})),
+            },
+            "agent_result": {
+                "n_input_tokens": row.spend.tokens.input,
+                "n_cache_tokens": row.spend.tokens.cached,
+                "n_output_tokens": row.spend.tokens.output,
+                "cost_usd": row.spend.cost.dollars(),
+                "metadata": {"dgm": self.metadata()},
+            },
+            "verifier_result": evaluation.reward.map(|reward| json!({"rewards": {"reward": reward}})),
+            "exception_info": self.exception(),
+            "started_at": timestamp(start),
+            "finished_at": timestamp(end),
+            "agent_execution": span(start, middle),
+            "verifier": (evaluation.timing.verifier_ms > 0).then(|| span(middle, end)),
+        })
+    }
+
+    fn config(&self, job: &HarborJob) -> Value {
+        json!({
+            "task": job.task(self),
+            "trial_name": self.name(),
+            "trials_dir": format!("{}/{}", job.jobs_dir, job.name),
+            "agent": self.agent_config(),
+            "environment": job.environment(),
+            "verifier": {},
+            "job_id": job.id(),
+        })
+    }
+
+    fn metadata(&self) -> Value {
+        let row = self.row;
+        let evaluation = row.evaluation;
+        json!({
+            "archive": row.archive,
+            "variant": row.variant.id.0,
+            "parent": row.variant.parent.map(|parent| parent.0),
+            "generation": row.variant.generation,
+            "repeat": evaluation.key.repeat,
+            "outcome": evaluation.outcome.name(),
+            "counts": evaluation.outcome.counts(),
+            "passed": evaluation.passed,
+            "detail": evaluation.detail,
+            "cost_usd_micros": row.spend.cost.0,
+            "faults": row.faults,
+        })
+    }
+}
+
+/// Returns the type of exception that Harbor has for an outcome; two are only ours.
+fn exception(outcome: Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Resolved | Outcome::Unresolved | Outcome::Empty => None,
+        Outcome::AgentError => Some("NonZeroAgentExitCodeError"),
+        Outcome::Timeout => Some("AgentTimeoutError"),
+        Outcome::Budget => Some("AgentBudgetExceededError"),
+        Outcome::VerifierError => Some("RewardFileNotFoundError"),
+        Outcome::InfraError => Some("InfrastructureError"),
+        Outcome::Cancelled => Some("CancelledError"),
+    }
+}
+
+/// Returns the JSON files of a trial by their names, and what else is text of ours in it.
+pub fn harbor_trial(job: &HarborJob, trial: &HarborTrial<'_>) -> Vec<(&'static str, String)> {
+    let mut files = vec![
+        ("config.json", json::text(&trial.config(job))),
+        ("result.json", json::text(&trial.result(job))),
+    ];
+    if let Some(lock) = trial.lock(job) {
+        files.push(("lock.json", json::text(&lock)));
+    }
+    if let Some(reward) = trial.row.evaluation.reward {
+        let reward = json::text(&json!({"reward": reward}));
+        files.push(("verifier/reward.json", reward));
+    }
+    if let Some(kind) = exception(trial.row.evaluation.outcome) {
+        let text = format!("{kind}: {}\n", trial.row.evaluation.detail);
+        files.push(("exception.txt", text));
+    }
+    files
+}
+
+/// Returns the files of the job itself by their names.
+pub fn harbor_job(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Vec<(&'static str, String)> {
+    let times = |time: fn(&HarborTrial<'_>) -> i64| trials.iter().map(time);
+    let started = times(|trial| trial.started_ms()).min().and_then(timestamp);
+    let ended = times(|trial| trial.row.evaluation.at_ms).max();
+    let ended = ended.and_then(timestamp);
+    let mut agents: BTreeMap<(u32, Option<&str>), Value> = BTreeMap::new();
+    for trial in trials {
+        let key = (trial.row.variant.id.0, trial.model);
+        agents.entry(key).or_insert_with(|| trial.agent_config());
+    }
+    let locks = trials.iter().filter_map(|trial| trial.lock(job));
+    let config = json!({
+        "job_name": job.name,
+        "jobs_dir": job.jobs_dir,
+        "n_concurrent_trials": job.workers.max(1),
+        "environment": job.environment(),
+        "agents": agents.into_values().collect::<Vec<_>>(),
+        "datasets": [{"path": job.benchmark}],
+    });
+    let lock = json!({
+        "schema_version": 3,
+        "created_at": started,
+        "harbor": {},
+        "n_concurrent_trials": job.workers.max(1),
+        "retry": {},
+        "trials": locks.collect::<Vec<_>>(),
+    });
+    let result = json!({
+        "id": job.id(),
+        "started_at": started,
+        "updated_at": ended,
+        "finished_at": ended,
+        "n_total_trials": trials.len(),
+        "stats": stats(job, trials),
+    });
+    vec![
+        ("config.json", json::text(&config)),
+        ("lock.json", json::text(&lock)),
+        ("result.json", json::text(&result)),
+    ]
+}
+
+/// Trials of one agent with one model.
+#[derive(Default)]
+struct Group {
+    trials: usize,
+    rewards: Vec<f64>,
+    by_reward: BTreeMap<String, Vec<String>>,
+    by_exception: BTreeMap<&'static str, Vec<String>>,
+}
+
+/// Returns the sums over a job. As Harbor has it, a reward that is missing is a zero in the mean.
+fn stats(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Value {
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    for trial in trials {
+        let agent = trial.agent_name();
+        let key = match trial.model {
+            Some(model) => format!("{agent}__{model}__{}", job.dataset),
+            None => format!("{agent}__{}", job.dataset),
+        };
+        let group = groups.entry(key).or_default();
+        group.trials += 1;
+        if let Some(reward) = trial.row.evaluation.reward {
+            group.rewards.push(reward);
+            let of_reward = group.by_reward.entry(format!("{reward:?}")).or_default();
+            of_reward.push(trial.name());
+        }
+        if let Some(kind) = exception(trial.row.evaluation.outcome) {
+            group
+                .by_exception
+                .entry(kind)
+                .or_default()
+                .push(trial.name());
+        }
+    }
+    let evals = groups.into_iter().map(|(key, group)| {
+        let errors: usize = group.by_exception.values().map(Vec::len).sum();
+        let rewards = match group.by_reward.is_empty() {
+            true => json!({}),
+            false => json!({"reward": group.by_reward}),
+        };
+        let eval = json!({
+            "n_trials": group.rewards.len(),
+            "n_errors": errors,
+            "metrics": [{"mean": mean(&group)}],
+            "pass_at_k": {},
+            "reward_stats": rewards,
+            "exception_stats": group.by_exception,
+        });
+        (key, eval)
+    });
+    let evals: Map<String, Value> = evals.collect();
+    let count = |is_meant: fn(Outcome) -> bool| {
+        let outcomes = trials.iter().map(|trial| trial.row.evaluation.outcome);
+        outcomes.filter(|outcome| is_meant(*outcome)).count()
+    };
+    let tokens: crate::domain::Tokens = trials.iter().map(|trial| trial.row.spend.tokens).sum();
+    let cost: crate::domain::Usd = trials.iter().map(|trial| trial.row.spend.cost).sum();
+    json!({
+        "n_completed_trials": trials.len(),
+        "n_errored_trials": count(|outcome| exception(outcome).is_some()),
+        "n_running_trials": 0,
+        "n_pending_trials": 0,
+        "n_cancelled_trials": count(|outcome| outcome == Outcome::Cancelled),
+        "n_retries": trials.iter().map(|trial| trial.row.faults).sum::<u64>(),
+        "evals": evals,
+        "n_input_tokens": tokens.input,
+        "n_cache_tokens": tokens.cached,
+        "n_output_tokens": tokens.output,
+        "cost_usd": cost.dollars(),
+    })
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a number of trials is far below 2^53"
+)]
+fn mean(group: &Group) -> f64 {
+    group.rewards.iter().sum::<f64>() / group.trials as f64
+}
+
+/// Returns an id (UUID version 8) that is a hash of the parts.
+fn uuid(parts: &[&str]) -> String {
+    let mut bytes = Sha256::digest(parts.join("\0"));
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
+    parts.join("-")
+}

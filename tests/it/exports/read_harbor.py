@@ -1,0 +1,80 @@
+"""Reads a folder of jobs as Harbor's viewer does, and sums each job up as Harbor does."""
+
+import json
+import sys
+import types
+import typing
+
+import typing_extensions
+
+# Both came to `typing` with Python 3.12, which the package asks for.
+typing.override = typing_extensions.override
+typing.TypedDict = typing_extensions.TypedDict
+
+import harbor  # noqa: E402
+
+# The viewer's package starts a server when it is imported; its reader does not need one.
+viewer = types.ModuleType("harbor.viewer")
+viewer.__path__ = [harbor.__path__[0] + "/viewer"]
+sys.modules["harbor.viewer"] = viewer
+
+from pathlib import Path  # noqa: E402
+
+from harbor.models.job.lock import JobLock, TrialLock  # noqa: E402
+from harbor.models.job.result import JobStats  # noqa: E402
+from harbor.viewer.scanner import JobScanner  # noqa: E402
+
+
+
+def group(trial):
+    agent = trial.agent_info
+    model = agent.model_info and agent.model_info.name
+    return JobStats.format_agent_evals_key(agent.name, model, trial.source)
+
+
+jobs = Path(sys.argv[1])
+scanner = JobScanner(jobs)
+for job in scanner.list_jobs():
+    assert scanner.get_job_config(job).job_name == job
+    result = scanner.get_job_result(job)
+    lock = JobLock.model_validate_json((jobs / job / "lock.json").read_text())
+    trials = {}
+    for name in scanner.list_trials(job):
+        config = scanner.get_trial_config(job, name)
+        trial = scanner.get_trial_result(job, name)
+        assert trial is not None and config == trial.config, name
+        assert config.trial_name == trial.trial_name == name
+        own = TrialLock.model_validate_json((jobs / job / name / "lock.json").read_text())
+        assert own in lock.trials
+        trials[name] = trial
+    assert len(lock.trials) == result.n_total_trials == len(trials)
+
+    # What Harbor itself would have summed up.
+    stats = JobStats.from_trial_results(
+        list(trials.values()),
+        n_total_trials=len(trials),
+        n_retries=result.stats.n_retries,
+    )
+    for key, found in result.stats.evals.items():
+        own = [trial for trial in trials.values() if group(trial) == key]
+        rewards = [trial.verifier_result and trial.verifier_result.rewards for trial in own]
+        # Its metrics need Python 3.12; this one counts what is missing as zero.
+        values = [reward["reward"] if reward else 0 for reward in rewards]
+        stats.evals[key].metrics = [{"mean": sum(values) / len(values)}]
+        for sums in [found, stats.evals[key]]:
+            for names in [*sums.exception_stats.values(), *sums.reward_stats.get("reward", {}).values()]:
+                names.sort()
+    cost = stats.cost_usd
+    assert abs(cost - result.stats.cost_usd) < 1e-9, (cost, result.stats.cost_usd)
+    stats.cost_usd = result.stats.cost_usd
+    assert stats.model_dump() == result.stats.model_dump(), (stats, result.stats)
+    summary = {
+        trial.task_name: [
+            trial.agent_info.name,
+            trial.verifier_result and trial.verifier_result.rewards,
+            trial.failure_cause,
+            trial.agent_result.n_input_tokens,
+        ]
+        for trial in trials.values()
+    }
+    print(json.dumps({"job": job, "trials": summary, "retries": result.stats.n_retries}))
