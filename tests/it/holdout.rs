@@ -275,7 +275,14 @@ fn what_guides_is_not_held_out_and_what_is_held_out_does_not_guide() {
     `benchmark.holdout` holds out `another-name`, which is the same task as `slug-text`
     `bench.holdout` stands there twice: also as `[benchmark.holdout]`
     ");
-    // A count is drawn the same way everywhere, never from what stages name.
+}
+
+#[test]
+fn a_count_is_drawn_from_what_no_stage_names_and_what_has_guided_is_not_held_out() {
+    let world = World::new(&PLAN);
+    for task in HELD_OUT {
+        world.add_task(task, "tasks");
+    }
     world.configure("[[stages]]", "[bench.holdout]\ncount = 2\n[[stages]]");
     world.evolve("demo");
     let (text, _) = world.done("eval demo seed --holdout");
