@@ -18,7 +18,8 @@ type Table = (&'static [&'static str], fn(&mut Columns<'_>) -> Read<Fact>);
 
 /// Columns that a later format than the first added: table, column, that format, and what
 /// stands in their place where they are not there.
-const ADDED: [(&str, &str, u32, &str); 3] = [
+const ADDED: [(&str, &str, u32, &str); 4] = [
+    ("evaluation", "image", 2, "NULL"),
     ("evaluation", "holdout", 2, "0"),
     ("call_settlement", "cache_written_long_tokens", 2, "0"),
     ("call_settlement", "estimated", 2, "0"),

@@ -21,7 +21,11 @@ const KEEP: &str = "\
     DROP TABLE main.call;";
 
 const FILL: &str = "\
-    INSERT INTO main.evaluation SELECT *, 0 FROM old_evaluation ORDER BY seq;
+    INSERT INTO main.evaluation
+        SELECT seq, variant, task, repeat, stage, outcome, passed, reward, detail, task_digest,
+               NULL, agent_log_blob, verifier_log_blob, patch_blob, transcript_blob,
+               context_overflow, agent_ms, verifier_ms, run, execution, at_ms, 0
+        FROM old_evaluation ORDER BY seq;
     DROP TABLE old_evaluation;
     INSERT INTO main.call SELECT * FROM old_call ORDER BY seq;
     INSERT INTO main.call_settlement

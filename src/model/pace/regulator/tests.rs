@@ -400,6 +400,7 @@ proptest! {
             .expect("it is small");
         prop_assert!(ended <= latest, "{:?} > {:?}", ended, latest);
         let probes = 10 + back_after / LONGEST_PROBE.as_secs();
-        prop_assert!(tries <= calls * 8 + probes, "{} tries", tries);
+        // Linear in the calls: where one stands at a time, each is asked for some nine times.
+        prop_assert!(tries <= calls * 10 + probes, "{} tries", tries);
     }
 }
