@@ -144,6 +144,7 @@ fn the_shape_of_the_tree_as_json() {
             "estimated_usd",
             "evidence",
             "generation",
+            "holdout",
             "number",
             "parent",
             "reason",

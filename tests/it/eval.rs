@@ -199,7 +199,7 @@ fn kept_answers_are_judged_again_without_any_agent_and_nothing_is_overwritten() 
     durable::write(&world.path(test), b"echo 0 >/logs/verifier/reward.txt\n").unwrap();
     world.edit("tasks/slug-text/task.toml", "sealed = true\n", "");
     let (talk, code) = refused(&world, &format!("{EVAL} -k 3"));
-    assert!(talk.contains("`--regrade` judges answers"), "{talk}");
+    assert!(talk.contains("`--regrade` judges kept answers"), "{talk}");
     assert_eq!(code, Some(2));
     let (text, _) = world.done(&format!("{EVAL} -k 2 --regrade"));
     assert!(

@@ -245,7 +245,7 @@ impl Args {
             });
         }
         same_tasks(&lineage, &chosen.suite).wrong(format!(
-            "{KEEP}; `--regrade` judges answers that `dgm eval` has kept with the task as it is now"
+            "{KEEP}; `--regrade` judges kept answers with the task as it is now"
         ))?;
         let purpose = self.purpose();
         let policy = EvalPolicy::missing(&lineage, order.variant, purpose, &tasks, self.n_attempts);
