@@ -131,7 +131,10 @@ fn heed(live: &mut Live, lines: &mut Lines, progress: Progress, no_table: bool) 
     {
         live.settled(*outcome, *passed);
         let is_changed = *before != Some((*outcome, *passed));
-        let was = before.map_or_else(String::new, |(outcome, _)| format!(" (was {outcome})"));
+        let was = match before {
+            Some((before, _)) if is_changed => format!(" (was {before})"),
+            Some(_) | None => String::new(),
+        };
         let what = lines.outcome(*outcome, *passed);
         let line = format!("{}  {}: {what}{was}", live.position(), key.task);
         return (no_table || is_changed).then_some(line);

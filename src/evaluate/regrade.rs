@@ -6,7 +6,7 @@
 use super::outcome::Verdict;
 use super::{failed, judge_answer, limits, millis};
 use crate::benchmark::{Answer, Judgement, Task};
-use crate::domain::{EvaluationKey, Outcome};
+use crate::domain::{Evaluation, Outcome};
 use crate::sandbox::{Limits, Sandbox};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -14,16 +14,12 @@ use tokio_util::sync::CancellationToken;
 /// What is to be judged again.
 #[derive(Clone, Debug)]
 pub struct RegradeJob {
-    /// Which evaluation.
-    pub key: EvaluationKey,
     /// The task as it is now.
     pub task: Arc<Task>,
-    /// The answer as it was kept.
-    pub answer: Vec<u8>,
-    /// How the evaluation ended.
-    pub first: Outcome,
-    /// Whether its verifier gave a reward.
-    pub had_reward: bool,
+    /// The answer as it was kept; none: nothing was judged, whatever the verifier.
+    pub answer: Option<Vec<u8>>,
+    /// The evaluation as it ended.
+    pub first: Evaluation,
     /// Limits where the task asks for nothing else.
     pub limits: Limits,
 }
@@ -68,14 +64,20 @@ pub async fn regrade(
     job: &RegradeJob,
     cancel: CancellationToken,
 ) -> RegradeEnd {
-    let answer = match Answer::from_bytes(&job.task, &job.answer) {
+    let Some(answer) = &job.answer else {
+        return RegradeEnd {
+            task_digest: job.task.digest.clone(),
+            ..RegradeEnd::failed(job.first.outcome, job.first.detail.clone())
+        };
+    };
+    let answer = match Answer::from_bytes(&job.task, answer) {
         Ok(answer) => answer,
         Err(error) => {
             let detail = format!("the kept answer cannot be read: {error}");
             return RegradeEnd::failed(Outcome::VerifierError, detail);
         }
     };
-    let name = format!("r{}", super::job_name(&job.key));
+    let name = format!("r{}", super::job_name(&job.first.key));
     let limits = limits(&job.task, job.limits);
     match judge_answer(sandbox, &job.task, &answer, &name, limits, &cancel).await {
         Ok((judgement, broken)) => {
@@ -120,9 +122,10 @@ fn decide(job: &RegradeJob, reward: Result<f64, String>, broken: Option<String>)
     } else {
         Outcome::Unresolved
     };
-    let (outcome, passed) = match job.first {
-        Outcome::Timeout | Outcome::Budget => (job.first, passed),
-        Outcome::AgentError if job.had_reward => (job.first, false),
+    let first = job.first.outcome;
+    let (outcome, passed) = match first {
+        Outcome::Timeout | Outcome::Budget => (first, passed),
+        Outcome::AgentError if job.first.reward.is_some() => (first, false),
         Outcome::Resolved
         | Outcome::Unresolved
         | Outcome::Empty

@@ -120,20 +120,19 @@ impl Starter {
         let evaluation = lineage
             .evaluation(&key)
             .context("an answer is to be judged that nobody gave")?;
-        let answer = lineage
-            .answer(&key)
-            .context("an answer is to be judged that was not kept")?;
+        let answer = lineage.answer(&key);
+        let answer = answer
+            .map(|blob| recorder.reader().blob(blob))
+            .transpose()?;
         let job = RegradeJob {
             task: self
                 .suite
                 .get(&key.task)
                 .with_context(|| format!("the benchmark has no task `{}`", key.task))?
                 .clone(),
-            answer: recorder.reader().blob(answer)?,
-            first: evaluation.outcome,
-            had_reward: evaluation.reward.is_some(),
+            answer,
+            first: evaluation.clone(),
             limits: self.settings.limits,
-            key: key.clone(),
         };
         let (place, cancel) = (self.place.clone(), self.cancel.clone());
         Ok(async move {

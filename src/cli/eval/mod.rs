@@ -13,7 +13,7 @@ use super::{block_on, making, workplace};
 use crate::archive::{Reader, Writer};
 use crate::benchmark::{Kind, Suite, Task};
 use crate::config::{Overrides, Settings, Split};
-use crate::domain::{EvaluationKey, Outcome, Purpose, RunId, TaskId, VariantId};
+use crate::domain::{Evaluation, EvaluationKey, Outcome, Purpose, RunId, TaskId, VariantId};
 use crate::evolve::{EndCause, Finished, ReplaySource, never_mixed, same_tasks};
 use crate::lineage::{Judgement, Lineage};
 use crate::policy::{EvalPolicy, Policy, RegradePolicy};
@@ -245,7 +245,7 @@ impl Args {
             });
         }
         same_tasks(&lineage, &chosen.suite).wrong(format!(
-            "{KEEP}; `--regrade` judges answers that `dgm eval` has kept with the task as it is now"
+            "{KEEP}; `--regrade` judges kept answers with the task as it is now"
         ))?;
         let purpose = self.purpose();
         let policy = EvalPolicy::missing(&lineage, order.variant, purpose, &tasks, self.n_attempts);
@@ -307,14 +307,13 @@ impl Args {
             if !(all || no_reward || newest.task_digest != task.digest) {
                 continue;
             }
-            // Where nothing was changed there is nothing to judge, whatever judges it.
-            if evaluation.outcome == Outcome::Empty {
-                continue;
-            }
             if lineage.answer(&evaluation.key).is_some() && task.kind != Kind::Steps {
                 keys.push(evaluation.key.clone());
-            } else {
+            } else if !nothing_was_judged(evaluation) {
                 left_out += 1;
+            } else if newest.task_digest != task.digest {
+                // It ends so whatever the verifier says; only that is put on record.
+                keys.push(evaluation.key.clone());
             }
         }
         (keys, left_out)
@@ -374,14 +373,21 @@ impl Args {
             }
             Some((_, EndCause::Goal)) | None if unmeasured > 0 && self.regrade.is_none() => {
                 ui.talk(&format!(
-                    "{unmeasured} evaluations that were asked for have no measurement; the same \
-                     command runs those again that the infrastructure failed"
+                    "evaluations without a measurement: {unmeasured}; the same command runs those \
+                     again that the infrastructure failed, and `--regrade` judges those again \
+                     that got no reward"
                 ));
                 Code::Failed
             }
             Some((_, EndCause::Goal)) | None => Code::Done,
         }
     }
+}
+
+/// Returns whether an evaluation ended as it did without a verifier: nothing was changed, or
+/// nothing that could be an answer.
+fn nothing_was_judged(evaluation: &Evaluation) -> bool {
+    evaluation.outcome.counts() && evaluation.reward.is_none() && evaluation.patch.is_none()
 }
 
 /// Everything that a run needs.

@@ -288,6 +288,9 @@ fn regraded(page: &mut Page, asked: &Asked<'_>, found: &Found<'_>, style: Style)
         return;
     };
     page.heading("Judged again");
+    if regrading.run.is_none() {
+        page.line("  nothing: no verifier has changed, and each gave a reward");
+    }
     let changed: Vec<&Again<'_>> = found
         .again
         .iter()
@@ -298,13 +301,15 @@ fn regraded(page: &mut Page, asked: &Asked<'_>, found: &Found<'_>, style: Style)
         sum(&|again| again.first.tally()),
         sum(&|again| again.now.tally()),
     );
-    page.line(format!(
-        "  {}: {} before, {} now; {} judged otherwise",
-        plural(found.again.len() as u64, "answer", "answers"),
-        tally(first),
-        tally(now),
-        count(changed.len() as u64),
-    ));
+    if regrading.run.is_some() {
+        page.line(format!(
+            "  {}: {} before, {} now; {} judged otherwise",
+            plural(found.again.len() as u64, "answer", "answers"),
+            tally(first),
+            tally(now),
+            count(changed.len() as u64),
+        ));
+    }
     if regrading.left_out > 0 {
         let left_out = plural(
             regrading.left_out as u64,

@@ -174,6 +174,7 @@ fn evaluation_cells(subject: Subject<'_>, evaluation: &Evaluation, style: Style)
         purpose(evaluation.purpose),
         match subject.lineage.regrade(key) {
             None => outcome(evaluation),
+            Some(again) if again.outcome == evaluation.outcome => outcome(evaluation),
             Some(again) => format!("{}, now {}", outcome(evaluation), again.outcome),
         },
         evaluation

@@ -123,7 +123,7 @@ fn a_task_that_has_changed() {
     ");
     assert_snapshot!(world.refused("eval demo seed"), @"
     Error: task `hello` has changed since variants of this archive were evaluated on it (then `sha256:DIGEST`, now `sha256:DIGEST`): new results could not be compared with the old ones
-    Hint: put it back as it was to go on, or make a new archive for what has changed
+    Hint: put it back as it was to go on, or make a new archive for what has changed; `--regrade` judges kept answers with the task as it is now
     exit 2
     ");
     assert_eq!(world.done("show demo seed --json"), before);

@@ -67,12 +67,27 @@ fn without_the_models_program() {
     ");
     assert_eq!(said.code, 2);
     world.edit("demo/dgm.toml", "\"/nonexistent/sh\"", "\"dmg-model\"");
-    assert_snapshot!(world.refused("eval demo seed"), @"
+    assert_snapshot!(world.refused("evolve demo"), @"
     Error: the model of the role `diagnose` cannot be asked
     Caused by: `command` names the program `dmg-model`, which is not there
     Hint: correct `models.diagnose` in the archive's `dgm.toml`
     exit 2
     ");
+    // Who only evaluates asks one model, and that one is there.
+    world.done("eval demo seed");
+    let solve = |world: &World, from: &str, to: &str| {
+        let text = std::fs::read_to_string(world.path("demo/dgm.toml")).unwrap();
+        let (head, tail) = text.rsplit_once(from).unwrap();
+        world.put("demo/dgm.toml", &format!("{head}{to}{tail}"));
+    };
+    solve(&world, "\"false\"", "\"no-model\"");
+    assert_snapshot!(world.refused("eval demo seed -k 2"), @"
+    Error: the model of the role `solve` cannot be asked
+    Caused by: `command` names the program `no-model`, which is not there
+    Hint: correct `models.solve` in the archive's `dgm.toml`
+    exit 2
+    ");
+    solve(&world, "\"no-model\"", "\"false\"");
     world.edit("demo/dgm.toml", "\"dmg-model\"", "\"sh\"");
     world.goes_on("demo");
 }

@@ -89,14 +89,7 @@ impl World {
             &world.path("scripted-model"),
         );
         for task in plan.stages.iter().copied().flatten() {
-            let place = world.path("tasks").join(task);
-            copy(&benchmarks.join("smoke").join(task), &place);
-            // Nothing here may depend on how busy the machine is.
-            let file = place.join("task.toml");
-            let text = std::fs::read_to_string(&file).unwrap();
-            let patient = text.replace("timeout_sec = 20", "timeout_sec = 300");
-            assert_ne!(text, patient, "{task} names other times");
-            durable::write(&file, patient.as_bytes()).unwrap();
+            world.add_task(task, "tasks");
         }
         let config = plan.config(world.folder.path());
         durable::write(&world.path("config.toml"), config.as_bytes()).unwrap();
@@ -104,6 +97,19 @@ impl World {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(world.path("model.sh"), mode).unwrap();
         world
+    }
+
+    /// Adds a task of `benchmarks/smoke` to a folder of tasks.
+    pub(crate) fn add_task(&self, task: &str, folder: &str) {
+        let benchmarks = Path::new(env!("CARGO_MANIFEST_DIR")).join("benchmarks");
+        let place = self.path(folder).join(task);
+        copy(&benchmarks.join("smoke").join(task), &place);
+        // Nothing here may depend on how busy the machine is.
+        let file = place.join("task.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let patient = text.replace("timeout_sec = 20", "timeout_sec = 300");
+        assert_ne!(text, patient, "{task} names other times");
+        durable::write(&file, patient.as_bytes()).unwrap();
     }
 
     /// A path in its folder, such as that of an archive.

@@ -1,0 +1,256 @@
+//! `dgm eval`: any agent on any benchmark, on from where it stopped, and judged again.
+
+use crate::support::{Plan, World};
+use dgm::archive::Reader;
+use dgm::domain::{Fact, Outcome, VariantId};
+use dgm::sys::durable;
+use serde_json::Value;
+use std::process::Command;
+
+const PLAN: Plan = Plan {
+    stages: &[&["missing-rebate", "slug-text", "unit-factors"]],
+    generations: 1,
+    attempts: 1,
+    barrier: true,
+    workers: 2,
+    backend: "local",
+};
+
+/// Evaluates the seed agent; the archive is made if it is not there.
+const EVAL: &str = "eval --agent agent --benchmark tasks --out found --config config.toml";
+
+fn world() -> World {
+    let world = World::new(&PLAN);
+    let agent = concat!(env!("CARGO_MANIFEST_DIR"), "/agents/base");
+    let copied = Command::new("cp")
+        .args(["-a", agent, "agent"])
+        .current_dir(world.path("."))
+        .status();
+    assert!(copied.unwrap().success());
+    world
+}
+
+fn json(world: &World, line: &str) -> Value {
+    let (data, _) = world.done(&format!("{line} --json"));
+    serde_json::from_str(&data).unwrap()
+}
+
+/// What a command line that does not succeed says, and its exit code.
+fn refused(world: &World, line: &str) -> (String, Option<i32>) {
+    let output = world.output(line);
+    assert!(!output.status.success(), "{line}");
+    let talk = String::from_utf8(output.stderr).unwrap();
+    (talk, output.status.code())
+}
+
+#[test]
+fn an_agent_that_is_in_no_archive_is_evaluated_and_what_is_done_stays_done() {
+    let world = world();
+    let (data, talk) = world.done(&format!("{EVAL} -k 2 --tasks *-* --exclude unit*"));
+    assert!(talk.contains("made the archive `found`"), "{talk}");
+    assert!(talk.contains("4/4  "), "a line for each: {talk}");
+    for part in [
+        "missing-rebate",
+        "2 resolved",
+        "over graded",
+        "over tasks",
+        "pass@2",
+    ] {
+        assert!(data.contains(part), "{part}: {data}");
+    }
+    assert!(!data.contains("unit-factors"), "{data}");
+    let asked = world.asked("found");
+    // The same again runs nothing, and more runs what is missing.
+    let (again, talk) = world.done(&format!("{EVAL} -k 2 --tasks *-* --exclude unit*"));
+    assert_eq!(again, data);
+    assert!(talk.contains("nothing is missing"), "{talk}");
+    assert_eq!(world.asked("found"), asked);
+    let found = json(&world, &format!("{EVAL} -k 3 --tasks slug-text"));
+    assert_eq!(found["schema"], "dgm.eval/1");
+    assert_eq!(found["planned"], 3);
+    assert_eq!(found["missing"], 0);
+    let repeats: Vec<u64> = found["tasks"][0]["evaluations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|evaluation| evaluation["repeat"].as_u64().unwrap())
+        .collect();
+    assert_eq!(repeats, [1000, 1001, 1002]);
+    assert!(world.asked("found") > asked);
+    // It is an archive like any other.
+    world.done("show found seed slug-text --repeat 1000");
+    world.done("tree found");
+    world.done("cost found");
+    world.done("fsck found");
+    world.assert_nothing_is_left();
+}
+
+#[test]
+fn what_is_found_of_two_agents_or_benchmarks_is_never_mixed() {
+    let world = world();
+    world.done(&format!("{EVAL} --tasks slug-text"));
+    world.add_task("word-count", "other");
+    let line = EVAL.replace("--benchmark tasks", "--benchmark other");
+    let (talk, code) = refused(&world, &line);
+    assert!(talk.contains("Error: `found` is about `"), "{talk}");
+    assert_eq!(code, Some(2));
+    durable::write(&world.path("agent/new.txt"), b"another one").unwrap();
+    let (talk, code) = refused(&world, EVAL);
+    assert!(talk.contains("`found` evaluates another agent"), "{talk}");
+    assert_eq!(code, Some(2));
+    let (talk, code) = refused(&world, "eval --agent agent --benchmark tasks --out new");
+    assert!(talk.contains("an agent needs a model"), "{talk}");
+    assert_eq!(code, Some(2));
+    let (talk, _) = refused(&world, "eval --agent agent --out new --model openai/x");
+    assert!(talk.contains("an agent is tried on a benchmark"), "{talk}");
+    let line = "eval --agent agent --benchmark tasks --out new --model x";
+    let (talk, _) = refused(&world, line);
+    assert!(talk.contains("`x` names no provider"), "{talk}");
+    assert!(!world.path("new").exists());
+}
+
+#[test]
+fn an_interrupted_evaluation_goes_on_and_a_budget_ends_one() {
+    let world = world();
+    world.done(&format!("{EVAL} --tasks slug-text"));
+    world.hold("found", true);
+    let before = world.asked("found");
+    let mut running = world.start(&format!("{EVAL} -n 1"));
+    running.wait_until("a call", |_| world.asked("found") > before);
+    running.interrupt();
+    running.wait_until("the first Ctrl-C", |running| {
+        running.talk().contains("stopping:")
+    });
+    running.interrupt();
+    assert_eq!(running.code(), Some(130));
+    assert!(running.talk().contains("go on with the same command"));
+    world.hold("found", false);
+    // One call is what is left to make.
+    let used = world.asked("found");
+    let output = world.output(&format!("{EVAL} --budget-calls {}", used + 1));
+    let talk = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{talk}");
+    let found = json(&world, EVAL);
+    assert_eq!(
+        (&found["planned"], &found["missing"]),
+        (&3.into(), &0.into())
+    );
+    let evaluations = |found: &Value| -> usize {
+        let tasks = found["tasks"].as_array().unwrap();
+        tasks
+            .iter()
+            .map(|task| task["evaluations"].as_array().unwrap().len())
+            .sum()
+    };
+    assert_eq!(evaluations(&found), 3, "each counts once: {found}");
+    world.assert_nothing_is_left();
+}
+
+#[test]
+fn what_has_no_measurement_is_told_apart_until_its_verifier_works() {
+    let world = world();
+    let test = world.path("tasks/missing-rebate/tests/test.sh");
+    let good = std::fs::read(&test).unwrap();
+    durable::write(&test, b"echo 'no grade today'\n").unwrap();
+    let output = world.output(&format!("{EVAL} --tasks slug-text missing-rebate --json"));
+    let talk = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{talk}");
+    assert!(
+        talk.contains("evaluations without a measurement: 1;"),
+        "{talk}"
+    );
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&found["graded"], &found["missing"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(found["mean_over_graded"], 1.0);
+    assert_eq!(found["mean_missing_as_zero"], 0.5);
+    assert_eq!(found["causes"]["verifier_failed"], 1, "{found}");
+    // The answer is kept: it needs no agent to be judged once there is a verifier that works.
+    let asked = world.asked("found");
+    durable::write(&test, &good).unwrap();
+    let line = format!("{EVAL} --tasks slug-text missing-rebate");
+    let found = json(&world, &format!("{line} --regrade"));
+    assert_eq!(found["regrade"]["judged"], 1, "{found}");
+    let found = json(&world, &line);
+    assert_eq!(
+        (&found["graded"], &found["missing"]),
+        (&2.into(), &0.into())
+    );
+    assert_eq!(world.asked("found"), asked);
+}
+
+#[test]
+fn kept_answers_are_judged_again_without_any_agent_and_nothing_is_overwritten() {
+    let world = world();
+    world.done(&format!("{EVAL} -k 2"));
+    let asked = world.asked("found");
+    let (_, talk) = world.done(&format!("{EVAL} -k 2 --regrade"));
+    assert!(talk.contains("nothing is to be judged again"), "{talk}");
+    let again = json(&world, &format!("{EVAL} -k 2 --regrade=all"));
+    assert_eq!(
+        again["regrade"]["judged"], 4,
+        "two changed nothing: {again}"
+    );
+    assert_eq!(again["regrade"]["changed"], Value::Array(Vec::new()));
+    // A verifier that takes nothing. It seals no reward, so its task has to say so.
+    let test = "tasks/slug-text/tests/test.sh";
+    durable::write(&world.path(test), b"echo 0 >/logs/verifier/reward.txt\n").unwrap();
+    world.edit("tasks/slug-text/task.toml", "sealed = true\n", "");
+    let (talk, code) = refused(&world, &format!("{EVAL} -k 3"));
+    assert!(talk.contains("`--regrade` judges kept answers"), "{talk}");
+    assert_eq!(code, Some(2));
+    let (text, _) = world.done(&format!("{EVAL} -k 2 --regrade"));
+    assert!(
+        text.contains("2 answers: 2/2 before, 0/2 now; 2 judged otherwise"),
+        "{text}"
+    );
+    assert_eq!(world.asked("found"), asked, "no model is asked");
+    // Then the new verdicts count, so that what is missing may stand beside them.
+    let found = json(&world, &format!("{EVAL} -k 3"));
+    assert_eq!(found["missing"], 0);
+    assert_eq!(found["score"]["resolved"], 0, "{found}");
+    let reader = Reader::open(&world.path("found")).unwrap();
+    let facts = reader.facts().unwrap();
+    let first = facts.iter().filter(|fact| {
+        matches!(fact, Fact::Evaluated(found)
+            if found.key.task.as_str() == "slug-text" && found.outcome == Outcome::Resolved)
+    });
+    assert_eq!(first.count(), 2, "the first judgements are still there");
+    let regrades = facts
+        .iter()
+        .filter(|fact| matches!(fact, Fact::Regraded(_)));
+    assert_eq!(regrades.count(), 6);
+    let lineage = reader.lineage().unwrap();
+    assert_eq!(lineage.extra_score(VariantId::SEED).resolved, 0);
+    let (shown, _) = world.done("show found seed");
+    assert!(shown.contains("resolved, now unresolved"), "{shown}");
+    // Who changed nothing did so whatever the verifier: the others may stand beside it.
+    world.edit("tasks/unit-factors/tests/test.sh", "\n", "\n# better\n");
+    world.done(&format!("{EVAL} -k 3 --regrade"));
+    let found = json(&world, &format!("{EVAL} -k 4 --tasks unit-factors"));
+    assert_eq!(found["outcomes"]["empty"], 4, "{found}");
+    world.done("fsck found");
+    world.assert_nothing_is_left();
+}
+
+#[test]
+fn a_regrade_leaves_the_score_that_guides_an_evolution_as_it_was() {
+    let world = world();
+    let archive = world.evolve("demo");
+    let score = |dir| {
+        let lineage = Reader::open(dir).unwrap().lineage().unwrap();
+        lineage.score(VariantId::SEED)
+    };
+    let before = score(&archive);
+    let task = "tasks/slug-text/tests/test.sh";
+    durable::write(&world.path(task), b"echo 0 >/logs/verifier/reward.txt\n").unwrap();
+    world.edit("tasks/slug-text/task.toml", "sealed = true\n", "");
+    let (text, _) = world.done("eval demo seed --regrade");
+    assert!(text.contains("1 judged otherwise"), "{text}");
+    assert_eq!(score(&archive), before);
+    let (talk, code) = refused(&world, "evolve demo --generations 2");
+    assert!(talk.contains("task `slug-text` has changed"), "{talk}");
+    assert_eq!(code, Some(2));
+}
