@@ -317,11 +317,12 @@ async fn a_solution_that_never_ends_is_the_solutions_doing() {
 const BENT: [(Language, &str, &str, &str); 5] = [
     (
         Language::Cpp,
-        "cpp__leap",
-        "leap.h",
+        "cpp__perfect-numbers",
+        "perfect_numbers.h",
         "#pragma once\n#include \"test/catch.hpp\"\n#undef REQUIRE\n#define REQUIRE(x)\n\
-         #undef REQUIRE_FALSE\n#define REQUIRE_FALSE(x)\nnamespace leap {\n\
-         inline bool is_leap_year(int) { return false; }\n}\n",
+         #undef REQUIRE_THROWS_AS\n#define REQUIRE_THROWS_AS(x, y)\nnamespace perfect_numbers {\n\
+         enum class classification { deficient, perfect, abundant };\n\
+         inline classification classify(int) { return classification::perfect; }\n}\n",
     ),
     (
         Language::Go,

@@ -1,6 +1,8 @@
 //! Task directories with every kind of defect: each is refused by name, and none is passed over.
 
+use crate::support::docker::docker;
 use dgm::benchmark::{Suite, Task};
+use dgm::sandbox::docker::ARCHIVE_LABEL;
 use dgm::sys::durable;
 use insta::assert_snapshot;
 use std::path::Path;
@@ -330,15 +332,11 @@ fn agents_on_harbor_tasks_end_as_they_deserve() {
         let passes = matches!(*name, "right" | "late");
         assert_eq!(evaluation["passed"], passes, "{name}: {evaluation}");
     }
-    let left = ["ps", "images"].map(|what| {
-        let filter = "label=dgm.job";
-        crate::support::docker::docker(&[what, "--all", "--quiet", "--filter", filter])
-    });
-    // Those of other tests that run meanwhile carry other jobs' names.
-    let ours = left.join("\n");
-    for id in ours.lines() {
-        let label = crate::support::docker::docker(&["inspect", "--format", "{{json .}}", id]);
-        assert!(!label.contains("\"e0-right-0"), "{label}");
+    let archive = dgm::archive::Reader::open(&world.path("demo")).unwrap();
+    let filter = format!("label={ARCHIVE_LABEL}={}", archive.id());
+    for what in ["ps", "images"] {
+        let left = docker(&[what, "--all", "--quiet", "--filter", &filter]);
+        assert_eq!(left, "", "{what}");
     }
     world.goes_on("demo");
 }

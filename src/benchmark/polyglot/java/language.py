@@ -22,7 +22,7 @@ QUICK = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
 
 TEST = re.compile(
     r"@Test\b(?P<more>(?:\s*@\w+(?:\([^)]*\))?)*)\s+(?:public\s+|protected\s+|final\s+)*"
-    r"void\s+(?P<name>\w+)\s*\(\s*\)[^{;]*\{)"
+    r"void\s+(?P<name>\w+)\s*\(\s*\)[^{;]*\{"
 )
 # Before a test: it is left out, as published runs do; a mode that runs all has none of these.
 DISABLED = re.compile(r'@Disabled(?:\("[^"]*"\))?\s*\Z')
