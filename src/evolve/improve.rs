@@ -116,7 +116,12 @@ pub(super) async fn improve(
     let child: FileTree = match inspect(&job.parent.files, &agent.workspace) {
         Ok(child) => child,
         Err(result) => {
-            end.result = starved.map_or(result, GateEnd::Infra);
+            let cut = models.modify.out_of_budget();
+            end.result = match (starved, cut) {
+                (Some(what), _) => GateEnd::Infra(what),
+                (None, Some(what)) => without_child(result, &what),
+                (None, None) => result,
+            };
             return end;
         }
     };
@@ -124,6 +129,17 @@ pub(super) async fn improve(
     end.gate_log = log;
     end.result = verdict.unwrap_or(GateEnd::Child(child));
     end
+}
+
+/// Returns how an attempt ended whose agent was cut short, and left nothing that could be
+/// tried out: the cut is the reason, what it left goes with it.
+fn without_child(left: GateEnd, cut: &str) -> GateEnd {
+    match left {
+        GateEnd::Failed(Failure::Gate(_), found) => {
+            GateEnd::Failed(Failure::OutOfBudget, format!("{cut}; by then, {found}"))
+        }
+        other => other,
+    }
 }
 
 /// Returns the attempt's proposal; a new one is durable before it is used. Where there is
@@ -179,8 +195,8 @@ fn why_not(error: ProposeError) -> (GateEnd, Vec<u8>) {
                 CallError::Denied(Denied::Budget {
                     scope: Scope::Job | Scope::Attempt,
                     ..
-                })
-                | CallError::Model(ModelError::Refused { .. }) => {
+                }) => GateEnd::Failed(Failure::OutOfBudget, said),
+                CallError::Model(ModelError::Refused { .. }) => {
                     GateEnd::Failed(Failure::NoProposal, said)
                 }
             };

@@ -119,7 +119,12 @@ impl Metered {
     /// Returns whether a call was denied because the job's or the attempt's allowance is used
     /// up.
     pub fn is_out_of_budget(&self) -> bool {
-        self.seen.is_out_of_budget()
+        self.seen.out_of_budget().is_some()
+    }
+
+    /// Returns which allowance it was that a call was denied for, and how large it is.
+    pub fn out_of_budget(&self) -> Option<String> {
+        self.seen.out_of_budget()
     }
 
     /// Returns whether a call was denied because the run's budget is used up. What the job

@@ -2,7 +2,7 @@
 
 use crate::support::Program;
 use dgm::archive::{Layout, Reader};
-use dgm::domain::{Outcome, Usd};
+use dgm::domain::{CallSubject, Failure, Gate, Outcome, Role, Usd, VariantId};
 use dgm::lineage::Lineage;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -119,13 +119,58 @@ fn a_job_out_of_its_allowance_is_told_so_and_counts_as_what_it_is() {
     assert!(!outcomes.contains(&Outcome::Cancelled), "{outcomes:?}");
     for evaluation in lineage.evaluations() {
         let key = &evaluation.key;
-        let subject =
-            dgm::domain::CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+        let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
         assert!(lineage.spend().of(&subject).cost <= Usd(17_000));
         if evaluation.outcome == Outcome::Budget {
             assert_eq!(evaluation.detail, "the job's allowance ran out");
         }
     }
+}
+
+/// Returns how the first attempt ended, and how many calls of it were made for a role.
+fn first_attempt(lineage: &Lineage) -> (Option<(Failure, String)>, impl Fn(Role) -> usize + use<>) {
+    let first = VariantId(1);
+    let ended = lineage.attempt(first).and_then(|it| it.end.clone());
+    let calls: Vec<Role> = lineage
+        .spend()
+        .calls()
+        .filter(|(intent, _)| intent.subject == CallSubject::Attempt(first))
+        .map(|(intent, _)| intent.role)
+        .collect();
+    let count = move |role| calls.iter().filter(|it| **it == role).count();
+    (ended.expect("it ended").failure, count)
+}
+
+#[test]
+fn a_child_that_is_not_let_ask_is_not_called_unfit() {
+    let whole = Place::new("");
+    let (code, talk) = whole.run("evolve demo --generations 1");
+    assert_eq!(code, 0, "{talk}");
+    let (failure, calls) = first_attempt(&whole.lineage());
+    assert_eq!(failure, None);
+    let before_gates = calls(Role::Diagnose) + calls(Role::Modify);
+
+    // Nothing is left for the gates.
+    let place = Place::new(&format!("calls_per_attempt = {before_gates}"));
+    let (code, talk) = place.run("evolve demo --generations 1");
+    assert_eq!(code, 0, "{talk}");
+    let (failure, calls) = first_attempt(&place.lineage());
+    let (failure, detail) = failure.expect("no child");
+    assert_eq!(failure, Failure::OutOfBudget, "{detail}");
+    let why = format!("the attempt's allowance of {before_gates} model calls is used up");
+    assert!(detail.contains(&why), "{detail}");
+    assert_eq!(calls(Role::Solve), 0);
+    assert!(talk.contains("ran out of its allowance"), "{talk}");
+    assert!(!talk.contains("cannot do a trivial edit"), "{talk}");
+
+    // Nor does a parent that is cut short while it changes itself say anything about itself.
+    let place = Place::new(&format!("calls_per_attempt = {}", before_gates / 2));
+    let (code, talk) = place.run("evolve demo --generations 1");
+    assert_eq!(code, 0, "{talk}");
+    let (failure, _) = first_attempt(&place.lineage());
+    let (failure, detail) = failure.expect("no child");
+    assert_ne!(failure, Failure::Gate(Gate::Changed), "{detail}");
+    assert_eq!(failure, Failure::OutOfBudget, "{detail}");
 }
 
 fn json(place: &Place, line: &str) -> Value {
