@@ -1,6 +1,7 @@
 //! `dgm evolve --dry-run`: what a run would do and may cost. It takes no lock, starts nothing,
 //! asks no model and no engine, and leaves the archive as it is.
 
+use super::caps::{self, Asked};
 use super::cost::of_budgets;
 use super::error::Hint as _;
 use super::init::{self, Source, config_error};
@@ -49,6 +50,7 @@ fn print(
     if let Ok(inside) = settings.benchmark.strip_prefix(dir) {
         plan.benchmark = place.join(inside).display().to_string();
     }
+    plan.warnings.iter().for_each(|said| ui.warn(said));
     ui.data(if json {
         plan::json(&plan, &lineage)
     } else {
@@ -79,6 +81,7 @@ fn plan_of(dir: &Path, settings: &Settings, lineage: &Lineage) -> anyhow::Result
     let forecast = forecast(lineage, &settings.dgm(stages), &budgets, known);
     let models = Role::ALL.iter().zip(&settings.models).zip(known);
     Ok(Plan {
+        warnings: caps::check(settings, Asked::of(forecast.attempts))?,
         sandbox: settings.backend.name().to_owned(),
         benchmark: settings.benchmark.display().to_string(),
         workers: settings.engine.workers as u64,

@@ -1,5 +1,6 @@
 //! `dgm evolve`.
 
+use super::caps::{self, Asked};
 use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::init::{self, Source, config_error};
@@ -12,7 +13,7 @@ use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
 use crate::domain::Disclosure;
-use crate::evolve::{EndCause, Finished, ReplaySource, comparable, never_mixed};
+use crate::evolve::{EndCause, Finished, ReplaySource, attempts_left, comparable, never_mixed};
 use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
 use crate::view::tree;
@@ -86,6 +87,8 @@ impl Args {
             return Ok(Code::Done);
         }
         if !exists(&dir) {
+            let planned = init::settings(&remake.source, &overrides)?;
+            caps::check(&planned, Asked::of(u64::from(planned.generations())))?;
             init::create(&dir, &remake.source, replay.is_none())?;
             ui.status(&format!("made the archive `{}`", dir.display()));
         } else if self.source.says_more_than_a_preset() {
@@ -165,6 +168,11 @@ async fn evolve(
     }
     let stages = config_error(settings.stages(&suite), &name)?;
     comparable(&writer.lineage()?, &suite, &stages).wrong(KEEP)?;
+    let rounds = settings.generations();
+    let policy = settings.dgm(stages.clone());
+    let left = attempts_left(&writer.lineage()?, &policy);
+    let said = caps::check(settings, Asked::of(left))?;
+    said.iter().for_each(|said| ui.warn(said));
     let in_stages = || {
         suite.tasks.iter().filter(|task| {
             stages
@@ -177,8 +185,7 @@ async fn evolve(
     making::prepare_for_run(ui, settings.backend, &suite.path, in_stages()).await?;
     let images = workplace::images(in_stages(), Some(&settings.engine.agent_image));
     let place = workplace::open(settings.backend, writer.id(), &images).await?;
-    let rounds = settings.generations();
-    let policy = Dgm::new(settings.dgm(stages));
+    let policy = Dgm::new(policy);
     let run = Run {
         writer,
         suite,

@@ -1,12 +1,12 @@
 //! `dgm gateway`.
 
-use super::block_on;
 use super::error::Hint as _;
 use super::exit::Code;
 use super::place::Place;
 use super::progress::command_line;
 use super::run::{model, settings};
 use super::ui::Ui;
+use super::{block_on, caps};
 use crate::archive::{Reader, Writer};
 use crate::config::{Overrides, Settings};
 use crate::domain::{CallSettlement, CallSubject, Role, Usd};
@@ -120,6 +120,9 @@ impl Args {
             tokens: self.allowance_tokens,
             cost: self.allowance_usd,
         };
+        let of_archive = settings.engine.budgets.job;
+        let wanted = super::run::wanted(settings, self.role);
+        caps::warn_by_hand(ui, self.role, wanted, allowance, of_archive)?;
         let metered = Arc::new(Metered::new(model, desk.books(), job, allowance));
         let gateway = Gateway::serve_on(socket, metered.clone());
         self.greet(ui, metered.model().name());

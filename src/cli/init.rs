@@ -92,6 +92,14 @@ pub(super) fn create(dir: &Path, source: &Source, checks_models: bool) -> anyhow
     create_with(dir, source, text, checks_models)
 }
 
+/// Returns what an archive that is made from this would be set to.
+pub(super) fn settings(source: &Source, overrides: &Overrides) -> anyhow::Result<Settings> {
+    let (text, config_dir) = config_text(source)?;
+    let name = source.name();
+    let raw = config_error(parse(&text), &name)?;
+    config_error(Settings::resolve(raw, &config_dir, overrides), &name)
+}
+
 /// A configuration to make an archive of.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Text<'a> {

@@ -57,8 +57,12 @@ impl Budget {
 /// Says why a run ended early, and how to go on with that command.
 pub(super) fn out_of_budget(finished: &Finished, again: &str) -> String {
     let how = finished.raise.as_ref().map_or_else(String::new, |key| {
-        let option = key.replace('.', "-");
-        format!("raise `{key}` in the archive's `dgm.toml`, or say `--{option}`, and ")
+        // The limits of attempts and jobs are the configuration's alone.
+        let option = match key.contains("_per_") {
+            true => String::new(),
+            false => format!(", or say `--{}`,", key.replace('.', "-")),
+        };
+        format!("raise `{key}` in the archive's `dgm.toml`{option} and ")
     });
     format!(
         "stopped: {}; what had ended is recorded, the rest is planned again: {how}go on with {again}",
@@ -204,7 +208,7 @@ pub(super) fn model(settings: &Settings, role: Role) -> anyhow::Result<Arc<Model
     new_model(wanted(settings, role), role).map(Arc::new)
 }
 
-fn wanted(settings: &Settings, role: Role) -> &ModelSettings {
+pub(super) fn wanted(settings: &Settings, role: Role) -> &ModelSettings {
     let [diagnose, modify, solve] = &settings.models;
     match role {
         Role::Diagnose => diagnose,

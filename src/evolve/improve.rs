@@ -1,5 +1,6 @@
 //! One attempt at self-modification, from evidence to a child that passed the gates.
 
+use super::budget::no_diagnosis;
 use super::event::{Event, ImproveEnd};
 use super::gates::{GateEnd, inspect, try_out};
 use crate::agent::{AgentJob, Manifest, Place, run_agent};
@@ -157,7 +158,22 @@ async fn propose(
         asked = diagnose(metered, &job.evidence, DIAGNOSE_RETRIES) => asked,
         () = cancel.cancelled() => return Err((GateEnd::Cancelled, Vec::new())),
     };
-    let (proposal, exchange) = asked.map_err(why_not)?;
+    let (proposal, exchange) = match asked {
+        Ok(asked) => asked,
+        Err(error) => {
+            let (end, exchange) = why_not(error);
+            let Some(limit) = metered.unaffordable() else {
+                return Err((end, exchange));
+            };
+            let why = metered.out_of_budget().unwrap_or_default();
+            // A dispatcher that is gone ends the run as well.
+            drop(events.send(Event::Unaffordable {
+                what: no_diagnosis(&why),
+                key: format!("budget.{}_per_job", limit.name()),
+            }));
+            return Err((GateEnd::Cancelled, exchange));
+        }
+    };
     // A proposal is not asked for again: what it cost is known before it is recorded.
     metered.settled().await;
     let (done, recorded) = oneshot::channel();

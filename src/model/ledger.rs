@@ -7,10 +7,10 @@
 
 use super::tape::Tape;
 use super::{
-    Account, Allowance, Books, Denied, Intent, JobSubject, ModelError, Reply, Room, Scope,
+    Account, Allowance, Books, Denied, Intent, JobSubject, Limit, ModelError, Reply, Room, Scope,
 };
 use crate::domain::{Amount, CallId, CallSettlement, CallStatus, Tokens, Usd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
@@ -25,6 +25,8 @@ pub(super) struct Ledger {
     turn: tokio::sync::Mutex<()>,
     freed: Notify,
     settling: TaskTracker,
+    /// The limit that a call did not fit into although nothing was used yet.
+    unaffordable: OnceLock<Limit>,
 }
 
 /// What one call can use at most.
@@ -42,7 +44,13 @@ impl Ledger {
             turn: tokio::sync::Mutex::default(),
             freed: Notify::new(),
             settling: TaskTracker::new(),
+            unaffordable: OnceLock::new(),
         }
+    }
+
+    /// Returns the limit that a call did not fit into although nothing was used yet.
+    pub(super) fn unaffordable(&self) -> Option<Limit> {
+        self.unaffordable.get().copied()
     }
 
     /// Puts a call on the books, if allowance and budgets cover it.
@@ -113,6 +121,9 @@ impl Ledger {
                         return Ok(());
                     }
                     Room::Never(limit) => {
+                        if account.is_untouched() {
+                            self.unaffordable.get_or_init(|| limit);
+                        }
                         return Err(Denied::Budget {
                             scope: Scope::Job,
                             what: account.refusal("the job's allowance", limit, at_most),

@@ -1,7 +1,8 @@
 //! What a role's model is, resolved from the configuration by the caller.
 
-use super::{Price, Rates, Retry, listed_price};
-use serde_json::{Map, Value};
+use super::{Price, Rates, Retry, bound, listed_price};
+use crate::domain::{Amount, Tokens};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -285,6 +286,25 @@ impl ModelSettings {
                     model: self.model.clone(),
                 }),
         }
+    }
+
+    /// Returns what is reserved for a call with an empty prompt that may have as many output
+    /// tokens as any: the host makes none that is smaller.
+    pub fn least_call(&self) -> Result<Amount, SettingsError> {
+        let output = self.output_limit();
+        let empty = json!({
+            "model": self.model, "messages": [], "max_completion_tokens": output,
+        });
+        let tokens = Tokens {
+            input: bound::input_at_most(&empty),
+            output,
+            ..Tokens::default()
+        };
+        Ok(Amount {
+            calls: 1,
+            tokens: tokens.total(),
+            cost: self.known_price()?.at_most(tokens),
+        })
     }
 
     pub(super) fn output_limit(&self) -> u64 {

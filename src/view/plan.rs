@@ -41,6 +41,8 @@ pub struct Plan {
     pub limits: Limits,
     /// What the estimate rests on, a sentence each.
     pub assumptions: Vec<String>,
+    /// What a run would warn of before it starts, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// One kind of work.
@@ -180,6 +182,7 @@ struct Shape<'a> {
     work: Vec<WorkShape>,
     estimate: SpreadShape,
     assumptions: &'a [String],
+    warnings: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -300,5 +303,6 @@ pub fn json(plan: &Plan, lineage: &Lineage) -> String {
             .collect(),
         estimate: plan.total.into(),
         assumptions: &plan.assumptions,
+        warnings: &plan.warnings,
     })
 }

@@ -173,6 +173,86 @@ fn a_child_that_is_not_let_ask_is_not_called_unfit() {
     assert_eq!(failure, Failure::OutOfBudget, "{detail}");
 }
 
+#[test]
+fn a_limit_that_no_call_fits_into_is_said_before_anything_starts() {
+    // A call with an empty prompt reserves some 1.65 cents, or 16,500 tokens.
+    for (limit, key) in [
+        ("usd_per_attempt = 0.012", "usd_per_attempt` is $0.0120"),
+        ("usd_per_job = 0.008", "usd_per_job` is $0.0080"),
+        ("tokens_per_job = 3500", "tokens_per_job` is 3500 tokens"),
+    ] {
+        let place = Place::new(limit);
+        for line in [
+            "evolve demo --generations 1",
+            "evolve demo --generations 1 --dry-run",
+            "evolve new --config demo/dgm.toml",
+        ] {
+            let (code, talk) = place.run(line);
+            assert_eq!(code, 2, "{line}: {talk}");
+            let said = format!("`budget.{key}, and a call of the role `diagnose` reserves ");
+            assert!(talk.contains(&said), "{line}: {talk}");
+            assert!(talk.contains("is the least that would do"), "{talk}");
+        }
+        assert!(!place.folder.path().join("new").exists());
+        assert_eq!(place.lineage().runs().len(), 0);
+
+        // What agents ask for may be smaller: where only they ask, it is a warning.
+        let plan = place
+            .program
+            .output("evolve demo --generations 0 --dry-run --json");
+        let talk = String::from_utf8_lossy(&plan.stderr);
+        let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
+        let warnings = plan["warnings"].as_array().unwrap();
+        let of_job = limit.contains("_per_job");
+        assert_eq!(warnings.len(), usize::from(of_job), "{warnings:?}");
+        if of_job {
+            let said = warnings[0].as_str().unwrap();
+            let start = format!("`budget.{key}, and a call of the role `solve` reserves ");
+            assert!(said.starts_with(&start), "{said}");
+            assert!(talk.contains(said), "{talk}");
+            let (_, talk) = place.run("evolve demo --generations 0");
+            assert!(talk.contains(&start), "{talk}");
+        }
+    }
+}
+
+#[test]
+fn an_attempt_whose_diagnosis_can_never_be_paid_ends_the_run_and_not_the_attempt() {
+    // Enough for an empty prompt, but not for what a diagnosis shows.
+    for (limit, key) in [
+        ("usd_per_attempt = 0.0167", "budget.usd_per_attempt"),
+        ("tokens_per_job = 16700", "budget.tokens_per_job"),
+    ] {
+        let place = Place::new(limit);
+        let (code, talk) = place.run("evolve demo --generations 2");
+        assert_eq!(code, 3, "{limit}: {talk}");
+        for said in [
+            "stopped: an attempt cannot pay for its diagnosis: the ",
+            "does not cover this call",
+            &format!("raise `{key}` in the archive's `dgm.toml` and go on with `dgm evolve demo`"),
+        ] {
+            assert!(talk.contains(said), "{limit}: no `{said}` in {talk}");
+        }
+        let lineage = place.lineage();
+        assert!(lineage.open_attempts().count() > 0);
+        assert!(lineage.attempts().all(|attempt| attempt.end.is_none()));
+        assert!(
+            lineage
+                .attempts()
+                .all(|attempt| attempt.decision.round == 1)
+        );
+
+        // With more it goes on with the same attempts.
+        let file = Layout::new(place.archive()).config();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let text = text.replace(limit, "");
+        dgm::sys::durable::write(&file, text.as_bytes()).unwrap();
+        let (code, talk) = place.run("evolve demo --generations 1");
+        assert_eq!(code, 0, "{talk}");
+        assert_eq!(place.lineage().open_attempts().count(), 0);
+    }
+}
+
 fn json(place: &Place, line: &str) -> Value {
     serde_json::from_str(&place.program.data(line)).unwrap()
 }

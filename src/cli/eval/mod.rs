@@ -2,6 +2,7 @@
 
 mod subject;
 
+use super::caps::{self, Asked as Calls};
 use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::place::{Place as Archive, Shape, split};
@@ -404,6 +405,10 @@ impl Begin<'_> {
     async fn go(self, ui: Ui, policy: Arc<dyn Policy>) -> anyhow::Result<Finished> {
         let Chosen { suite, tasks } = self.chosen;
         let settings = &self.order.settings;
+        if self.models == Models::Solve {
+            let said = caps::check(settings, Calls::Evaluations)?;
+            said.iter().for_each(|said| ui.warn(said));
+        }
         workplace::refuse_unfit(settings.backend, tasks.iter())?;
         making::prepare_for_run(ui, settings.backend, &suite.path, tasks.iter()).await?;
         let images = workplace::images(tasks.iter(), None);
