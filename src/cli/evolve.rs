@@ -5,14 +5,13 @@ use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::init::{self, Source, config_error};
 use super::progress::Watch;
-use super::run::{Budget, KEEP, Models, Run, configured, out_of_budget, settings};
+use super::run::{Budget, KEEP, Models, Run, configured, out_of_budget, paper, settings};
 use super::traffic::{Remake, Traffic};
 use super::ui::Ui;
 use super::{block_on, dry_run, making, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
-use crate::domain::Disclosure;
 use crate::evolve::{EndCause, Finished, ReplaySource, attempts_left, comparable, never_mixed};
 use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
@@ -149,11 +148,8 @@ async fn evolve(
     settings: &Settings,
     replay: Option<ReplaySource>,
 ) -> anyhow::Result<(Finished, u32)> {
-    if settings.engine.disclosure == Disclosure::Paper {
-        ui.warn(
-            "`evidence = \"paper\"`: the diagnosing model is shown hidden tests and reference \
-             solutions; what is learned may be their answers",
-        );
+    if let Some(told) = paper(settings) {
+        ui.warn(told);
     }
     let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
     let writer = Writer::open(dir)?;

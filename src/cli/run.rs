@@ -10,7 +10,7 @@ use crate::agent::Place;
 use crate::archive::{Layout, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings, parse};
-use crate::domain::Role;
+use crate::domain::{Disclosure, Role};
 use crate::evolve::{Engine, Finished, Parts, ReplaySource, RoleModels};
 use crate::model::{Model, ModelSettings, Pace, Replay};
 use crate::policy::Policy;
@@ -22,6 +22,17 @@ use std::sync::Arc;
 /// What to do where new results could not be compared with the recorded ones.
 pub(super) const KEEP: &str =
     "put it back as it was to go on, or make a new archive for what has changed";
+
+/// Returns what is to be said where the configuration lets diagnoses see what is hidden.
+pub(super) fn paper(settings: &Settings) -> Option<&'static str> {
+    match settings.engine.disclosure {
+        Disclosure::Visible => None,
+        Disclosure::Paper => Some(
+            "`evidence = \"paper\"`: the diagnosing model is shown hidden tests and reference \
+             solutions; what is learned may be their answers",
+        ),
+    }
+}
 
 /// What the archive may use, in the place of what its configuration says.
 #[derive(clap::Args, Clone, Copy, Default)]

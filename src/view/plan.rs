@@ -7,7 +7,7 @@ use super::page::Page;
 use super::prices::{self, Model, ModelShape};
 use super::style::{Ink, Style};
 use super::table::{Align, Table};
-use crate::domain::{Amount, Usd};
+use crate::domain::{Amount, Disclosure, Usd};
 use crate::lineage::Lineage;
 use serde::Serialize;
 
@@ -19,6 +19,8 @@ pub type Spread = [Amount; 3];
 /// A run that has not begun.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
+    /// What of a task a diagnosis may see.
+    pub evidence: Disclosure,
     /// Name of the sandbox backend.
     pub sandbox: String,
     /// Folder of the benchmark.
@@ -170,6 +172,7 @@ fn work(page: &mut Page, plan: &Plan, style: Style) {
 #[derive(Serialize)]
 struct Shape<'a> {
     schema: &'static str,
+    evidence: &'static str,
     sandbox: &'a str,
     benchmark: &'a str,
     workers: u64,
@@ -264,6 +267,7 @@ impl From<Amount> for AmountShape {
 pub fn json(plan: &Plan, lineage: &Lineage) -> String {
     json::text(&Shape {
         schema: "dgm.plan/1",
+        evidence: plan.evidence.name(),
         sandbox: &plan.sandbox,
         benchmark: &plan.benchmark,
         workers: plan.workers,
