@@ -39,6 +39,8 @@ pub(super) async fn messages(State(gate): State<Arc<Gate>>, request: Request) ->
 async fn ask(gate: &Gate, request: Request, dialect: Dialect) -> Response {
     if !gate.metered.speaks(dialect) {
         // Known without its body. Asked all the same for the words, which the model has.
+        let (head, body) = request.into_parts();
+        gate.room.discard(&head.headers, body.into_data_stream());
         return whole(gate, &json!({}), dialect).await;
     }
     let (head, body) = request.into_parts();
