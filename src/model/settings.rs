@@ -236,6 +236,12 @@ impl ModelSettings {
     }
 
     fn check_server(&self) -> Result<(), SettingsError> {
+        if let Some(name) = secret_in(&self.extra_body) {
+            return Err(SettingsError::unusable(
+                "extra_body",
+                format!("`{name}` {LOOKS_SECRET}"),
+            ));
+        }
         let own = ["model", "messages", "stream", "stream_options", "n"];
         if let Some(name) = own.iter().find(|name| self.extra_body.contains_key(**name)) {
             return Err(SettingsError::unusable(
@@ -312,6 +318,47 @@ impl ModelSettings {
     }
 }
 
+/// What is said of a secret in the configuration, which is copied and recorded.
+pub(super) const LOOKS_SECRET: &str =
+    "looks like a secret: keys come from `api_key_env` or `api_key_file`";
+
+/// What names of secrets end with, in lower case and without what parts their words. Not
+/// `token` alone: `max_tokens` and many of its like are none.
+const SECRET_ENDS: [&str; 14] = [
+    "accesskey",
+    "accesstoken",
+    "apikey",
+    "apitoken",
+    "authorization",
+    "authtoken",
+    "bearer",
+    "credential",
+    "credentials",
+    "passwd",
+    "password",
+    "secret",
+    "secretkey",
+    "subscriptionkey",
+];
+
+/// Returns whether a text by this name is a secret.
+pub(super) fn names_secret(name: &str) -> bool {
+    let words = name.chars().filter(char::is_ascii_alphanumeric);
+    let name: String = words.map(|c| c.to_ascii_lowercase()).collect();
+    ["key", "token", "auth", "code", "sig"].contains(&name.as_str())
+        || SECRET_ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// Returns the name of the first secret among fields, and those below them.
+fn secret_in(fields: &Map<String, Value>) -> Option<&str> {
+    fields.iter().find_map(|(name, value)| match value {
+        Value::String(text) if !text.is_empty() && names_secret(name) => Some(name.as_str()),
+        Value::Object(fields) => secret_in(fields),
+        Value::Array(list) => list.iter().filter_map(Value::as_object).find_map(secret_in),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    })
+}
+
 fn is_variable(name: &str) -> bool {
     !name.is_empty() && !name.contains(['=', '\0'])
 }
@@ -333,6 +380,39 @@ mod tests {
         Model::new(settings)
             .expect_err("the settings are refused")
             .to_string()
+    }
+
+    #[test]
+    fn a_secret_is_known_by_its_name() {
+        for name in [
+            "api_key",
+            "apiKey",
+            "X-Api-Key",
+            "openai_api_key",
+            "key",
+            "token",
+            "access_token",
+            "client_secret",
+            "password",
+            "Authorization",
+            "subscription-key-secret",
+        ] {
+            assert!(super::names_secret(name), "{name}");
+        }
+        for name in [
+            "max_tokens",
+            "prompt_cache_key",
+            "stop_token_ids",
+            "skip_special_tokens",
+            "keys",
+            "api-version",
+            "tokenizer",
+            "monkey",
+            "author",
+            "",
+        ] {
+            assert!(!super::names_secret(name), "{name}");
+        }
     }
 
     #[test]
