@@ -14,7 +14,7 @@ use crate::archive::{Writer, check_files, exists, write_files};
 use crate::benchmark::read_folder;
 use crate::config::{ConfigError, Overrides, Raw, Settings, parse};
 use crate::domain::{Fact, FileTree, Variant, VariantId};
-use crate::sys::clock::now_ms;
+use crate::sys::clock::commit_ms;
 use crate::sys::durable;
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
@@ -202,7 +202,7 @@ fn fill(
     agent: &FileTree,
     folders: &[(&'static str, FileTree)],
 ) -> anyhow::Result<()> {
-    let now = now_ms();
+    let now = commit_ms();
     let mut writer = Writer::create(draft, config, now)?;
     for (place, files) in folders {
         write_files(files, &draft.join(place), false)?;

@@ -210,8 +210,13 @@ fn a_limit_that_no_call_fits_into_is_said_before_anything_starts() {
             let start = format!("`budget.{key}, and a call of the role `solve` reserves ");
             assert!(said.starts_with(&start), "{said}");
             assert!(talk.contains(said), "{talk}");
-            let (_, talk) = place.run("evolve demo --generations 0");
-            assert!(talk.contains(&start), "{talk}");
+            for line in [
+                "evolve demo --generations 0",
+                "eval demo 0 --tasks slug-text --n-attempts 2",
+            ] {
+                let (_, talk) = place.run(line);
+                assert!(talk.contains(&start), "{line}: {talk}");
+            }
         }
     }
 }
@@ -251,6 +256,35 @@ fn an_attempt_whose_diagnosis_can_never_be_paid_ends_the_run_and_not_the_attempt
         assert_eq!(code, 0, "{talk}");
         assert_eq!(place.lineage().open_attempts().count(), 0);
     }
+}
+
+#[test]
+fn hours_are_counted_by_the_clock_also_where_the_time_of_commits_is_fixed() {
+    let place = Place::new("hours = 5");
+    let (code, talk) = place.run("evolve demo --generations 0");
+    assert_eq!(code, 0, "{talk}");
+    let first = place.lineage().run_time();
+    assert!(!first.is_zero());
+    // Commits are of the moment that `SOURCE_DATE_EPOCH` fixes, whatever the clock says.
+    let lineage = place.lineage();
+    let fixed = 1_750_000_000_000;
+    assert!(
+        lineage
+            .variants()
+            .all(|variant| variant.created_ms == fixed)
+    );
+    let (start, end) = lineage.runs().last().unwrap();
+    let end = end.as_ref().expect("it ended in order");
+    assert!(fixed < start.at_ms && start.at_ms < end.at_ms);
+    // It adds up over resumes.
+    let (code, talk) = place.run("evolve demo --generations 1");
+    assert_eq!(code, 0, "{talk}");
+    assert!(place.lineage().run_time() > first);
+    let shown = json(&place, "cost demo --json");
+    let hours = &shown["budgets"]["archive"];
+    let part = |name: &str| hours[name]["hours"].as_f64().unwrap();
+    assert!(part("used") > 0.0, "{hours}");
+    assert!(part("left") < part("limit"), "{hours}");
 }
 
 fn json(place: &Place, line: &str) -> Value {
