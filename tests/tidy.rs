@@ -94,6 +94,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("bollard", &["sandbox/docker"]),
     ("clap", &["cli/"]),
     ("eventsource_stream", &["model/http"]),
+    ("foldhash", &["benchmark/swebench"]),
     ("git2", &["archive/"]),
     ("reqwest", &["model/http"]),
     ("hyper", &["gateway/"]),

@@ -1,6 +1,7 @@
 //! What became of each test, as a log says it.
 
 use super::text::strip;
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use std::borrow::Cow;
 
@@ -19,18 +20,39 @@ pub(super) const ALL: [&str; 5] = [FAILED, PASSED, SKIPPED, ERROR, XFAIL];
 /// stand (`ERROR:`), and a status that is none counts neither as success nor as failure.
 #[derive(Clone, Debug, Default)]
 pub struct StatusMap<'a> {
-    tests: IndexMap<Cow<'a, str>, Cow<'a, str>>,
+    tests: IndexMap<Cow<'a, str>, Status, RandomState>,
+    /// Statuses that are none.
+    odd: Vec<Cow<'a, str>>,
 }
+
+/// A status: its place in [`ALL`], or behind those in the odd ones. A log can hold hundreds of
+/// thousands of tests, so each is kept small.
+type Status = u32;
 
 impl<'a> StatusMap<'a> {
     /// Sets the status of a test.
     pub(super) fn set(&mut self, test: impl Into<Cow<'a, str>>, status: impl Into<Cow<'a, str>>) {
-        self.tests.insert(test.into(), status.into());
+        let status = status.into();
+        let known = ALL.iter().position(|known| *known == status);
+        let place = known.unwrap_or_else(|| {
+            self.odd.push(status);
+            ALL.len() + self.odd.len() - 1
+        });
+        let place = Status::try_from(place).expect("invariant: a log has fewer lines");
+        self.tests.insert(test.into(), place);
     }
 
     /// Returns the status of a test.
     pub fn get(&self, test: &str) -> Option<&str> {
-        self.tests.get(test).map(|status| &**status)
+        self.tests.get(test).map(|status| self.text(*status))
+    }
+
+    fn text(&self, status: Status) -> &str {
+        let place = status as usize;
+        match ALL.get(place) {
+            Some(status) => status,
+            None => &self.odd[place - ALL.len()],
+        }
     }
 
     /// Returns whether no test is known.
@@ -45,18 +67,8 @@ impl<'a> StatusMap<'a> {
 
     /// Returns tests and statuses, in the order in which the tests came.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.tests.iter().map(|(test, status)| (&**test, &**status))
-    }
-
-    /// Returns tests and statuses in order of name, each with its place in the order in which
-    /// the tests came.
-    pub(super) fn by_name(&self) -> Vec<(&str, &str, usize)> {
-        let tests = self.iter().enumerate();
-        let mut tests: Vec<_> = tests
-            .map(|(order, (test, status))| (test, status, order))
-            .collect();
-        tests.sort_unstable_by_key(|(test, _, _)| *test);
-        tests
+        let tests = self.tests.iter();
+        tests.map(|(test, status)| (&**test, self.text(*status)))
     }
 
     /// Returns a copy that borrows nothing.
@@ -64,9 +76,8 @@ impl<'a> StatusMap<'a> {
         let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
         let tests = self.tests.into_iter();
         StatusMap {
-            tests: tests
-                .map(|(test, status)| (own(test), own(status)))
-                .collect(),
+            tests: tests.map(|(test, status)| (own(test), status)).collect(),
+            odd: self.odd.into_iter().map(own).collect(),
         }
     }
 }
@@ -93,15 +104,21 @@ impl<'a> Suites<'a> {
 
     /// Returns the names of the suites, with a dash between each two.
     pub(super) fn prefix(&self) -> String {
-        let names: Vec<&str> = self.0.iter().map(|(name, _)| *name).collect();
-        names.join(" - ")
+        let mut prefix = String::new();
+        for (place, (name, _)) in self.0.iter().enumerate() {
+            if place > 0 {
+                prefix.push_str(" - ");
+            }
+            prefix.push_str(name);
+        }
+        prefix
     }
 
     /// Returns the full name of a test.
     pub(super) fn full_name(&self, test: &str) -> String {
         match self.0.is_empty() {
             true => test.to_owned(),
-            false => format!("{} - {test}", self.prefix()),
+            false => [&self.prefix(), " - ", test].concat(),
         }
     }
 }

@@ -3,7 +3,9 @@
 use super::browser::joined_lines;
 use super::{About, Parsed};
 use crate::benchmark::swebench::grade::status::{FAILED, StatusMap};
-use crate::benchmark::swebench::grade::text::{indent, is_digit, is_space, is_word, without_ansi};
+use crate::benchmark::swebench::grade::text::{
+    indent, is_digit, is_space, is_word, lines, without_ansi,
+};
 use std::collections::HashMap;
 
 /// Most characters of a failure's name.
@@ -60,7 +62,7 @@ fn grows_deeper(name: &str) -> bool {
 fn without_json(log: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let (mut in_object, mut in_list) = (false, false);
-    for line in log.split('\n') {
+    for line in lines(log) {
         let end = line.trim_end_matches(is_space);
         if end.ends_with('{') {
             in_object = true;
