@@ -29,17 +29,33 @@ pub struct StatusMap<'a> {
 /// thousands of tests, so each is kept small.
 type Status = u32;
 
+/// Number of tests up to which a map grows as any other.
+const FEW: usize = 1 << 10;
+
 impl<'a> StatusMap<'a> {
     /// Sets the status of a test.
     pub(super) fn set(&mut self, test: impl Into<Cow<'a, str>>, status: impl Into<Cow<'a, str>>) {
-        let status = status.into();
-        let known = ALL.iter().position(|known| *known == status);
-        let place = known.unwrap_or_else(|| {
-            self.odd.push(status);
-            ALL.len() + self.odd.len() - 1
-        });
-        let place = Status::try_from(place).expect("invariant: a log has fewer lines");
+        let place = self.place(status.into());
+        // Growing means that every test is put into its place anew: rather seldom.
+        if self.tests.len() == self.tests.capacity() && self.tests.len() >= FEW {
+            self.tests.reserve(self.tests.len() * 3);
+        }
         self.tests.insert(test.into(), place);
+    }
+
+    fn place(&mut self, status: Cow<'a, str>) -> Status {
+        let known = match &*status {
+            FAILED => 0,
+            PASSED => 1,
+            SKIPPED => 2,
+            ERROR => 3,
+            XFAIL => 4,
+            _ => {
+                self.odd.push(status);
+                ALL.len() + self.odd.len() - 1
+            }
+        };
+        Status::try_from(known).expect("invariant: a log has fewer lines")
     }
 
     /// Returns the status of a test.

@@ -112,7 +112,11 @@ impl<'a> Iterator for Words<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        let text = self.0.trim_start_matches(is_space);
+        let text = match self.0.as_bytes() {
+            [b'!'..=b'~', ..] => self.0,
+            [b' ', b'!'..=b'~', ..] => &self.0[1..],
+            _ => self.0.trim_start_matches(is_space),
+        };
         let (word, rest) = text.split_at(word_end(text));
         self.0 = rest;
         (!word.is_empty()).then_some(word)
@@ -134,16 +138,7 @@ impl<'a> DoubleEndedIterator for Words<'a> {
 /// most time goes into this.
 fn word_end(text: &str) -> usize {
     let bytes = text.as_bytes();
-    // What is looked at as one is looked at with wide instructions.
-    let plain = bytes
-        .chunks_exact(16)
-        .take_while(|chunk| {
-            chunk
-                .iter()
-                .fold(true, |plain, byte| plain & matches!(byte, b'!'..=b'~'))
-        })
-        .count();
-    let mut at = plain * 16;
+    let mut at = start_of(bytes, |byte| matches!(byte, b'!'..=b'~'));
     while at < bytes.len() {
         match bytes[at] {
             b' ' | b'\t'..=b'\r' | 0x1c..=0x1f => return at,
@@ -160,11 +155,20 @@ fn word_end(text: &str) -> usize {
     at
 }
 
+/// Returns how many bytes at the start are of a kind, or somewhat fewer: looked at many at
+/// once, with wide instructions.
+pub(super) fn start_of(bytes: &[u8], kind: impl Fn(u8) -> bool) -> usize {
+    const WIDTH: usize = 16;
+    let of_a_kind = |chunk: &&[u8]| chunk.iter().fold(true, |all, byte| all & kind(*byte));
+    bytes.chunks_exact(WIDTH).take_while(of_a_kind).count() * WIDTH
+}
+
 /// Returns the words with one space between each two.
 pub(super) fn joined<'a>(text: &Cow<'a, str>) -> Cow<'a, str> {
     let single = |text: &str| {
-        let mut before = b' ';
-        text.bytes().all(|byte| {
+        let plain = start_of(text.as_bytes(), |byte| matches!(byte, b'!'..=b'~'));
+        let mut before = if plain > 0 { b'!' } else { b' ' };
+        text.bytes().skip(plain).all(|byte| {
             let good = match byte {
                 b' ' => before != b' ',
                 b'!'..=b'~' => true,

@@ -142,6 +142,11 @@ fn branch(line: &str) -> Option<Branch<'_>> {
 
 /// Returns the text without line ends around each of its lines, joined.
 pub(super) fn joined_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.split('\n').map(strip).collect();
-    lines.join(":")
+    let mut joined = String::with_capacity(text.len());
+    for line in lines(text) {
+        joined.push_str(strip(line));
+        joined.push(':');
+    }
+    joined.pop();
+    joined
 }

@@ -2,7 +2,7 @@
 
 use super::{About, Parsed};
 use crate::benchmark::swebench::grade::status::{ALL, FAILED, PASSED, SKIPPED, StatusMap};
-use crate::benchmark::swebench::grade::text::{holds, is_digit, joined, lines, words};
+use crate::benchmark::swebench::grade::text::{holds, is_digit, joined, lines, start_of, words};
 use memchr::memmem::Finder;
 use std::borrow::Cow;
 
@@ -31,7 +31,9 @@ pub(super) fn options<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
 /// The same, with two names of mouse buttons replaced by their numbers.
 pub(super) fn mouse_buttons<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     let mut tests = StatusMap::default();
-    let button = Finder::new("MouseButton.");
+    const BUTTON: &str = "MouseButton.";
+    let button = Finder::new(BUTTON);
+    let mut numbered = String::new();
     for line in lines(log) {
         // Numbers in place of names make no line start with a status.
         if !starts_with_status(line) {
@@ -43,10 +45,20 @@ pub(super) fn mouse_buttons<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
             }
             continue;
         }
-        let line = line
-            .replace("MouseButton.LEFT", "1")
-            .replace("MouseButton.RIGHT", "3");
-        if let Some((status, test)) = result(&line) {
+        numbered.clear();
+        let mut from = 0;
+        for at in button.find_iter(line.as_bytes()) {
+            let rest = &line[at + BUTTON.len()..];
+            let number = [("LEFT", "1"), ("RIGHT", "3")]
+                .into_iter()
+                .find(|(side, _)| rest.starts_with(side));
+            if let Some((side, number)) = number {
+                numbered.extend([&line[from..at], number]);
+                from = at + BUTTON.len() + side.len();
+            }
+        }
+        numbered.push_str(&line[from..]);
+        if let Some((status, test)) = result(&numbered) {
             tests.set(test.to_owned(), known(status));
         }
     }
@@ -201,7 +213,11 @@ fn without_control(line: &str, clean: &mut String) -> bool {
     let suspect = |byte: u8| byte == b'[' || (0x01..=0x1f).contains(&byte);
     let mut kept = 0;
     let mut from = 0;
-    while let Some(open) = bytes[from..].iter().position(|byte| suspect(*byte)) {
+    loop {
+        from += start_of(&bytes[from..], |byte| !suspect(byte));
+        let Some(open) = bytes[from..].iter().position(|byte| suspect(*byte)) else {
+            break;
+        };
         let open = from + open;
         from = open + 1;
         let end = match bytes[open] {
