@@ -1,7 +1,7 @@
 //! Tests in a browser.
 
-use super::failed::{Failures, Text};
 use super::listed;
+use super::reading::{Reading, Text};
 use super::{About, Parsed, Unreadable};
 use crate::benchmark::swebench::grade::status::{FAILED, PASSED, StatusMap};
 use crate::benchmark::swebench::grade::text::{
@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 /// Failures of Karma's, as the browsers of two periods name themselves.
 pub(super) fn bpmn_js<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
-    let mut found = Failures::of(log);
+    let mut found = Reading::of(log);
     for place in ["", "x86_64"] {
         found.take("2KPhantomJS", |log, at| {
             let at = log.space(log.linux(log.space(log.version(log.space(at)?)?)?, place)?)?;
@@ -24,12 +24,12 @@ pub(super) fn bpmn_js<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
         let at = log.space(log.linux(log.space(log.version(log.space(at)?)?)?, "")?)?;
         log.failed(at)
     });
-    Ok(found.named(Cow::Borrowed))
+    Ok(found.failed(Cow::Borrowed))
 }
 
 /// Failures of Karma's and of the rendering tests.
 pub(super) fn openlayers<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
-    let mut found = Failures::of(log);
+    let mut found = Reading::of(log);
     found.take("Chrome", |log, at| {
         let at = log.space(log.literal(log.space(at)?, "Headless")?)?;
         let at = log.space(log.any_linux(log.space(log.version(at)?)?)?)?;
@@ -44,18 +44,18 @@ pub(super) fn openlayers<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
         let starts = at == 4 || log.all.as_bytes()[at - 5] == b'\n';
         log.mismatch(log.space(at).filter(|_| starts)?)
     });
-    Ok(found.named(|test| joined(&Cow::Borrowed(test))))
+    Ok(found.failed(|test| joined(&Cow::Borrowed(test))))
 }
 
 /// Failures of Karma's in Chrome, colors taken away.
 pub(super) fn chart_js<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     fn failures(log: &str) -> StatusMap<'_> {
-        let mut found = Failures::of(log);
+        let mut found = Reading::of(log);
         found.take("Chrome", |log, at| {
             let at = log.blank(log.version(log.space(at)?)?)?;
             log.failed_in_place(log.literal(at, "(")?)
         });
-        found.named(Cow::Borrowed)
+        found.failed(Cow::Borrowed)
     }
     Ok(match without_ansi(log) {
         Cow::Borrowed(log) => failures(log),

@@ -4,8 +4,9 @@ use super::lines::{each, jest_json, without_duration};
 use super::{About, Parsed, Unreadable};
 use crate::benchmark::swebench::grade::status::{FAILED, PASSED, SKIPPED, StatusMap, Suites};
 use crate::benchmark::swebench::grade::text::{indent, is_digit, is_space, lines, strip};
-use memchr::memmem;
+use memchr::memmem::Finder;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// `✓ NAME (12 ms)`. The blocks around a test are no part of its name.
 pub(super) fn verbose<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
@@ -168,7 +169,7 @@ pub(super) fn calypso<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
             let test = calypso_test(line, depth).ok_or(Unreadable(
                 "a mark stands where no test of Jest's can stand",
             ))?;
-            let name = [&suites.prefix(), " - ", test].concat();
+            let name = [suites.prefix(), " - ", test].concat();
             let stripped = strip(&name);
             let name = match stripped.len() == name.len() {
                 true => name,
@@ -187,17 +188,18 @@ fn calypso_test(line: &str, depth: usize) -> Option<&str> {
     if depth == 0 {
         return None;
     }
-    if durations(line).next().is_none() {
-        return Some(test);
+    match durations(line).last() {
+        None => Some(test),
+        // It begins behind white space or later, as the name does.
+        Some(last) if last.end == line.len() => line.get(line.len() - test.len()..last.start),
+        Some(_) => None,
     }
-    let last = durations(test).last()?;
-    (last.end == test.len()).then(|| &test[..last.start])
 }
 
 /// Returns where `(12ms)` stands in a text.
 pub(super) fn durations(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let ends = memmem::find_iter(text.as_bytes(), "ms)");
-    ends.filter_map(|end| {
+    static UNIT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ms)"));
+    UNIT.find_iter(text.as_bytes()).filter_map(|end| {
         let before = text[..end].trim_end_matches(is_digit);
         let start = before.strip_suffix('(').filter(|_| before.len() < end)?;
         Some(start.len()..end + "ms)".len())

@@ -3,8 +3,9 @@
 use super::{About, Parsed, Unreadable};
 use crate::benchmark::swebench::grade::status::{FAILED, PASSED, SKIPPED, StatusMap};
 use crate::benchmark::swebench::grade::text::{
-    indent, is_digit, is_space, is_word, lines, strip, words,
+    holds, indent, is_digit, is_space, is_word, lines, strip, words,
 };
+use memchr::memmem::Finder;
 use memchr::memrchr_iter;
 
 /// Reads each line, stripped, with a rule that may find a test and its status.
@@ -253,7 +254,11 @@ pub(super) fn minitest<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
 
 /// `features/name.feature ....F`
 pub(super) fn cucumber<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
+    let dots = Finder::new(" .");
     Ok(each(log, |line| {
+        if !holds(line, &dots) {
+            return None;
+        }
         memrchr_iter(b' ', line.as_bytes()).find_map(|at| {
             let rest = &line[at + 1..];
             let after = rest.trim_start_matches('.');

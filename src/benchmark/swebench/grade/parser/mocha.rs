@@ -1,12 +1,13 @@
 //! Mocha's reporters: trees, and JSON between other output.
 
 use super::jest::{durations, files};
+use super::reading::Reading;
 use super::{About, Parsed, Unreadable};
 use crate::benchmark::swebench::grade::status::{FAILED, PASSED, StatusMap, Suites};
 use crate::benchmark::swebench::grade::text::{
     before_last, indent, is_digit, is_space, last_part, lines, python, strip, without_ansi,
 };
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use regex::Regex;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -103,7 +104,6 @@ pub(super) fn lighthouse<'a>(log: &'a str, about: About<'_>) -> Parsed<'a> {
     if version >= 3.0 {
         return files(log, about);
     }
-    static TITLE: LazyLock<Regex> = LazyLock::new(|| python(r#""fullTitle":\s"(.*)",\n"#));
     let mut tests = StatusMap::default();
     for run in log
         .split("./node_modules/.bin/mocha --reporter json")
@@ -112,10 +112,10 @@ pub(super) fn lighthouse<'a>(log: &'a str, about: About<'_>) -> Parsed<'a> {
         let passes = before_last(last_part(run, "\"passes\": ["), "]");
         let failures = before_last(last_part(run, "\"failures\": ["), "],");
         for (list, status) in [(passes, PASSED), (failures, FAILED)] {
-            for found in TITLE.captures_iter(list) {
-                if let Some(title) = found.get(1) {
-                    tests.set(title.as_str(), status);
-                }
+            let mut titles = Reading::of(list);
+            titles.take("\"fullTitle\":", |list, at| list.quoted(list.space(at)?));
+            for title in titles.tests {
+                tests.set(title, status);
             }
         }
     }
@@ -172,6 +172,7 @@ fn next_karma(log: &str) -> StatusMap<'static> {
         LazyLock::new(|| python(r"AssertionError:\s+#([\s\S]*?)\n\n"));
     let log = without_ansi(log);
     let log = ASSERTION.replace_all(&log, "");
+    let marked = [("✗", FAILED), ("✓", PASSED)].map(|(mark, status)| (Finder::new(mark), status));
     let mut tests = StatusMap::default();
     let mut suites = Suites::default();
     for run in log.split(" xvfb-run ").skip(1) {
@@ -184,10 +185,10 @@ fn next_karma(log: &str) -> StatusMap<'static> {
             if noise.iter().any(|word| inner.starts_with(word)) {
                 continue;
             }
-            let marked = [('✗', FAILED), ('✓', PASSED)];
-            let found = marked
-                .into_iter()
-                .find_map(|(mark, status)| Some((line.split_once(mark)?.1, status)));
+            let found = marked.iter().find_map(|(mark, status)| {
+                let at = mark.find(line.as_bytes())?;
+                Some((&line[at + mark.needle().len()..], *status))
+            });
             if let Some((test, status)) = found {
                 let test = test.trim_start_matches(is_space);
                 tests.set(suites.full_name(test), status);

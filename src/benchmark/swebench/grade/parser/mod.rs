@@ -7,7 +7,6 @@
 mod browser;
 mod django;
 mod doctest;
-mod failed;
 mod gradle;
 mod jest;
 mod lines;
@@ -16,6 +15,7 @@ mod mocha;
 mod p5;
 mod pytest;
 mod quarto;
+mod reading;
 mod sympy;
 
 use super::status::StatusMap;

@@ -1,4 +1,5 @@
-//! Lines of Karma's that say what failed: a browser, where it ran, a name and `FAILED`.
+//! Names between texts that a log is searched for, such as Karma's lines of what failed: a
+//! browser, where it ran, a name and `FAILED`.
 //!
 //! Invariant: each is what a regular expression of the official parser finds, which stands
 //! beside it; white space in one of these may be the end of a line. However often a line names
@@ -13,12 +14,12 @@ use std::borrow::Cow;
 type Found<'a> = Option<(&'a str, usize)>;
 
 /// The tests that were found, in their order.
-pub(super) struct Failures<'a> {
+pub(super) struct Reading<'a> {
     log: &'a str,
     pub(super) tests: Vec<&'a str>,
 }
 
-impl<'a> Failures<'a> {
+impl<'a> Reading<'a> {
     /// Starts with none.
     pub(super) fn of(log: &'a str) -> Self {
         Self {
@@ -45,8 +46,8 @@ impl<'a> Failures<'a> {
         }
     }
 
-    /// Returns them, with their names as they are to be.
-    pub(super) fn named(self, name: impl Fn(&'a str) -> Cow<'a, str>) -> StatusMap<'a> {
+    /// Returns them as tests that failed, with their names as they are to be.
+    pub(super) fn failed(self, name: impl Fn(&'a str) -> Cow<'a, str>) -> StatusMap<'a> {
         let mut tests = StatusMap::default();
         for test in self.tests {
             tests.set(name(test), FAILED);
@@ -155,6 +156,13 @@ impl<'a> Text<'a> {
     pub(super) fn failed(&mut self, at: usize) -> Found<'a> {
         let end = self.line_end(at)?;
         Some((self.all[at..end].strip_suffix(FAILED)?, end + 1))
+    }
+
+    /// `"(?P<test>.*)",\n`
+    pub(super) fn quoted(&mut self, at: usize) -> Found<'a> {
+        let at = self.literal(at, "\"")?;
+        let end = self.line_end(at)?;
+        Some((self.all[at..end].strip_suffix("\",")?, end + 1))
     }
 
     /// `(?P<test>.*)\sFAILED\n`
