@@ -202,7 +202,7 @@ fn tag(rest: &str) -> Result<(Tag<'_>, &str), Unreadable> {
 }
 
 fn name(rest: &str) -> Result<(&str, &str), Unreadable> {
-    let is_name = |c: char| c.is_alphanumeric() || "_:-.".contains(c);
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '-' | '.');
     let after = rest.trim_start_matches(is_name);
     let name = &rest[..rest.len() - after.len()];
     let starts = |c: char| c.is_alphabetic() || c == '_' || c == ':';
