@@ -1,6 +1,7 @@
 //! Calls that a person makes by hand: a line for each, and their sum at the end.
 
 use super::figure::{count, duration, money, plural};
+use super::line::clean;
 use crate::domain::{CallSettlement, CallStatus, Tokens, Usd};
 
 /// The sum of calls.
@@ -13,8 +14,9 @@ pub struct Totals {
     is_estimated: bool,
 }
 
-/// Returns a line about a call.
-pub fn line(call: &CallSettlement) -> String {
+/// Returns a line about a call, with why it failed where that is known.
+pub fn line(call: &CallSettlement, why: Option<&str>) -> String {
+    let why = why.map_or_else(String::new, |why| format!(": {}", clean(why)));
     let tokens = call.tokens;
     let cached = match tokens.cached {
         0 => String::new(),
@@ -22,7 +24,7 @@ pub fn line(call: &CallSettlement) -> String {
     };
     let about = if call.estimated { "about " } else { "" };
     format!(
-        "call {}: {}, {about}{} in{cached}, {} out, {}, {}",
+        "call {}: {}, {about}{} in{cached}, {} out, {}, {}{why}",
         call.id.0,
         call.status.name(),
         count(tokens.input),
@@ -83,7 +85,7 @@ mod tests {
         assert_eq!(totals.line(), "0 calls, 0 tokens in, 0 out, $0");
         totals.add(&call);
         assert_eq!(
-            line(&call),
+            line(&call, None),
             "call 12: answered, 1,234 in (200 cached), 56 out, $0.0012, 0.8 s"
         );
         assert_eq!(totals.line(), "1 call, 1,234 tokens in, 56 out, $0.0012");
@@ -92,8 +94,12 @@ mod tests {
         call.estimated = true;
         totals.add(&call);
         assert_eq!(
-            line(&call),
+            line(&call, None),
             "call 12: abandoned, about 1,234 in, 56 out, $0.0012, 0.8 s"
+        );
+        assert_eq!(
+            line(&call, Some("no route")),
+            "call 12: abandoned, about 1,234 in, 56 out, $0.0012, 0.8 s: no route"
         );
         assert_eq!(
             totals.line(),
