@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 /// Say what this machine can run, and what to do about the rest
 ///
 /// Nothing is changed. Keys are never shown, only whether they are set. With `--models` the model
-/// of each role is asked one tiny question, which may cost a little; the calls are put on the
-/// archive's books.
+/// of each role is asked one tiny question, which may cost a little and takes 30 seconds at most;
+/// the calls are put on the archive's books.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
