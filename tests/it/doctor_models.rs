@@ -155,7 +155,10 @@ fn a_provider_that_asks_for_fewer_calls_is_told_at_once() {
         let model = &found["models"][role];
         let error = model["error"].as_str().unwrap();
         let expected = " answers 429: Rate limit reached; it takes no call for ";
-        assert!(error.contains(expected) && error.contains(" min "), "{error}");
+        assert!(
+            error.contains(expected) && error.contains(" min "),
+            "{error}"
+        );
         assert_eq!(model["cost_usd"], json!(0.0), "{model}");
     }
     assert_eq!(upstream.asked(), 3, "each is asked once");
@@ -194,4 +197,26 @@ fn the_models_are_asked_at_the_same_time() {
         assert_eq!(found["models"][role]["answered"], true, "{found}");
     }
     runtime.shutdown_background();
+}
+
+#[test]
+fn the_keys_that_are_looked_for_are_those_that_the_models_name() {
+    let (world, _upstream) = served();
+    world.done("init demo --config config.toml");
+    let keys = |line: &str| {
+        let output = world.command(line).env("MODEL_KEY", KEY).output().unwrap();
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let checks = found["checks"].as_array().unwrap();
+        let keys = checks.iter().find(|check| check["name"] == "model keys");
+        let keys = keys.unwrap();
+        format!("{}: {}", keys["state"], keys["found"]).replace('"', "")
+    };
+    assert_eq!(keys("doctor demo --json"), "ok: MODEL_KEY set");
+    world.edit("demo/dgm.toml", "MODEL_KEY", "OTHER_KEY");
+    let found = keys("doctor demo --json");
+    assert_eq!(found, "warn: MODEL_KEY set, OTHER_KEY not set");
+    std::fs::create_dir(world.path("plain")).unwrap();
+    let found = keys("doctor plain --json");
+    let usual = "warn: ANTHROPIC_API_KEY not set, OPENAI_API_KEY not set";
+    assert_eq!(found, usual);
 }
