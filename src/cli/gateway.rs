@@ -53,13 +53,13 @@ pub(super) struct Args {
     /// Who may use the socket, as `chmod` takes it
     #[arg(long, value_name = "MODE", default_value = "600", value_parser = mode)]
     socket_mode: u32,
-    /// Most money that the calls may cost, in US dollars
+    /// Most money that the calls may cost, in US dollars [default: the archive's `usd_per_job`]
     #[arg(long, value_name = "USD", value_parser = dollars)]
     allowance_usd: Option<Usd>,
-    /// Most calls
+    /// Most calls [default: the archive's `calls_per_job`]
     #[arg(long, value_name = "N")]
     allowance_calls: Option<u64>,
-    /// Most tokens, input and output together
+    /// Most tokens, input and output together [default: the archive's `tokens_per_job`]
     #[arg(long, value_name = "N")]
     allowance_tokens: Option<u64>,
 }
@@ -119,10 +119,11 @@ impl Args {
             execution: 1,
             role: self.role,
         };
+        let usual = settings.engine.budgets.job;
         let allowance = Allowance {
-            calls: self.allowance_calls,
-            tokens: self.allowance_tokens,
-            cost: self.allowance_usd,
+            calls: self.allowance_calls.or(usual.calls),
+            tokens: self.allowance_tokens.or(usual.tokens),
+            cost: self.allowance_usd.or(usual.cost),
         };
         let limit = settings.engine.outage_limit;
         let mut providers = Providers::new([(self.role, model.pace().clone())], limit);
@@ -130,7 +131,7 @@ impl Args {
         let metered = Metered::new(model, desk.books(), job, allowance).telling(witness);
         let metered = Arc::new(metered);
         let gateway = Gateway::serve_on(socket, metered.clone());
-        self.greet(ui, metered.model().name());
+        self.greet(ui, metered.model().name(), allowance);
         let mut talk = Talk {
             ui,
             calls,
@@ -161,10 +162,11 @@ impl Args {
         Ok(if is_out { Code::Budget } else { Code::Done })
     }
 
-    fn greet(&self, ui: Ui, model: &str) {
+    fn greet(&self, ui: Ui, model: &str, allowance: Allowance) {
+        let most = by_hand::most(allowance.calls, allowance.tokens, allowance.cost);
         let socket = self.socket.display();
         ui.status(&format!(
-            "serving `{model}` (role {}) on `{socket}`; Ctrl-C ends it\n\
+            "serving `{model}` (role {}) on `{socket}`{most}; Ctrl-C ends it\n\
              \x20 curl --unix-socket {socket} http://dgm/v1/chat/completions \\\n\
              \x20      -d '{{\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\
              \x20 DGM_MODEL_SOCKET={socket} DGM_INSTRUCTION=task.md python3 -m agent",

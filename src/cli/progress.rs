@@ -211,9 +211,7 @@ impl Lines {
     fn line(&mut self, progress: Progress) -> Option<String> {
         let style = self.ui.talk_style();
         match progress {
-            Progress::Status { .. }
-            | Progress::Spent { .. }
-            | Progress::Regraded { .. } => None,
+            Progress::Status { .. } | Progress::Spent { .. } | Progress::Regraded { .. } => None,
             Progress::Reaped(count) => {
                 Some(format!("removed {count} leftovers of a run that had died"))
             }

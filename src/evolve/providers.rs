@@ -123,13 +123,18 @@ struct Pause {
 /// How one provider is to those who wait for it.
 enum Standing {
     Well,
-    Slowed { what: String, until: Instant },
+    Slowed {
+        what: String,
+        until: Instant,
+    },
     Out {
         what: String,
         /// Unix time in milliseconds of the first failure; none: when the pause began.
         since_ms: Option<i64>,
     },
-    Barred { what: String },
+    Barred {
+        what: String,
+    },
 }
 
 impl Standing {
@@ -266,10 +271,7 @@ impl Vigil {
     ) -> Option<String> {
         let news = self.held_until.filter(|until| self.is_news(*until, now));
         let is_new = self.pause.is_none();
-        let since = self
-            .pause
-            .get_or_insert(Pause { role, since: now })
-            .since;
+        let since = self.pause.get_or_insert(Pause { role, since: now }).since;
         let waited = now - since;
         if waited >= self.limit && !is_new {
             let waited = span(waited);
@@ -439,7 +441,10 @@ mod tests {
     fn the_time_runs_out_over_several_pauses_that_it_asks_for() {
         let mut watch = Watch::new(2 * HOUR);
         let first = watch.slowed(3600);
-        assert_eq!(watch.look(0, first, false), (vec!["paused true".to_owned()], None));
+        assert_eq!(
+            watch.look(0, first, false),
+            (vec!["paused true".to_owned()], None)
+        );
         let second = watch.slowed(7210);
         assert_eq!(watch.look(3610, second.clone(), false).0, ["paused true"]);
         assert_eq!(watch.vigil.next_look(), Some(watch.at(7200)));

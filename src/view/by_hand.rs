@@ -14,6 +14,20 @@ pub struct Totals {
     is_estimated: bool,
 }
 
+/// Returns the most that calls may use, as the end of a sentence; nothing without a limit.
+pub fn most(calls: Option<u64>, tokens: Option<u64>, cost: Option<Usd>) -> String {
+    let limits = [
+        calls.map(|calls| plural(calls, "call", "calls")),
+        tokens.map(|tokens| plural(tokens, "token", "tokens")),
+        cost.map(money),
+    ];
+    let limits: Vec<String> = limits.into_iter().flatten().collect();
+    match limits.is_empty() {
+        true => String::new(),
+        false => format!(", for at most {}", limits.join(", ")),
+    }
+}
+
 /// Returns a line about a call, with why it failed where that is known.
 pub fn line(call: &CallSettlement, why: Option<&str>) -> String {
     let why = why.map_or_else(String::new, |why| format!(": {}", clean(why)));
@@ -63,8 +77,18 @@ impl Totals {
 
 #[cfg(test)]
 mod tests {
-    use super::{Totals, line};
+    use super::{Totals, line, most};
     use crate::domain::{CallId, CallSettlement, CallStatus, Tokens, Usd};
+
+    #[test]
+    fn limits_are_named_where_there_are_some() {
+        assert_eq!(most(None, None, None), "");
+        assert_eq!(most(Some(1), None, None), ", for at most 1 call");
+        assert_eq!(
+            most(Some(200), Some(500_000), Some(Usd(500_000))),
+            ", for at most 200 calls, 500,000 tokens, $0.5000"
+        );
+    }
 
     #[test]
     fn a_line_says_what_a_call_used() {

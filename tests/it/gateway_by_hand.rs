@@ -160,12 +160,7 @@ fn served() -> (World, Upstream) {
         "[models.diagnose]",
         "[models]\noutage_hours = 0.001\n[models.diagnose]",
     );
-    let made = world
-        .command("init demo --config config.toml")
-        .env("MODEL_KEY", KEY)
-        .status()
-        .unwrap();
-    assert!(made.success());
+    world.done("init demo --config config.toml");
     (world, upstream)
 }
 
@@ -257,4 +252,39 @@ fn an_outage_and_its_end_are_told() {
     assert_eq!(gateway.code(), Some(0), "{}", gateway.talk());
     let failed = gateway.talk().matches(": no connection to ").count();
     assert!(failed >= 4, "{}", gateway.talk());
+}
+
+#[test]
+fn what_a_job_may_use_is_the_allowance_unless_the_command_line_says_more() {
+    let world = World::new(&PLAN);
+    world.configure(
+        "[models.diagnose]",
+        "[budget]\ncalls_per_job = 1\n[models.diagnose]",
+    );
+    world.done("init demo --config config.toml");
+    let socket = world.path("s.sock");
+    for (line, most, code) in [
+        ("gateway demo --socket s.sock", 1, Some(3)),
+        (
+            "gateway demo --socket s.sock --allowance-calls 3",
+            3,
+            Some(0),
+        ),
+    ] {
+        let mut gateway = world.start(line);
+        gateway.wait_until("it serves", |gateway| gateway.talk().contains("Ctrl-C"));
+        let limit = format!(", for at most {most} call");
+        assert!(gateway.talk().contains(&limit), "{}", gateway.talk());
+        let answer = chat(&socket);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        let answer = chat(&socket);
+        let expected = if most == 1 {
+            "HTTP/1.1 402 "
+        } else {
+            "HTTP/1.1 200 "
+        };
+        assert!(answer.starts_with(expected), "{answer}");
+        gateway.interrupt();
+        assert_eq!(gateway.code(), code, "{}", gateway.talk());
+    }
 }

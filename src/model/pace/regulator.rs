@@ -111,7 +111,9 @@ pub(super) enum Condition<'a> {
         what: &'a str,
         until: Duration,
     },
-    Barred { what: &'a str },
+    Barred {
+        what: &'a str,
+    },
 }
 
 impl Regulator {
