@@ -153,11 +153,11 @@ pub(super) fn whole(stored: &[u8], before: Option<(Value, u64)>) -> Option<Value
     let Value::Object(mut before) = before else {
         return None;
     };
-    let Some(Value::Array(mut messages)) = before.remove("messages") else {
+    let Some(Value::Array(mut messages)) = before.shift_remove("messages") else {
         return None;
     };
     messages.truncate(usize::try_from(kept).ok()?);
-    if let Some(Value::Array(more)) = body.remove("messages") {
+    if let Some(Value::Array(more)) = body.shift_remove("messages") {
         messages.extend(more);
     }
     // Nothing else is stored where nothing else has changed.
@@ -170,28 +170,17 @@ pub(super) fn whole(stored: &[u8], before: Option<(Value, u64)>) -> Option<Value
 pub(super) fn without_messages(body: &Value) -> Value {
     let mut rest = body.clone();
     if let Some(fields) = rest.as_object_mut() {
-        fields.remove("messages");
+        fields.shift_remove("messages");
     }
     rest
 }
 
-/// Returns JSON in which keys are in order.
+/// Returns JSON whose keys are sorted by their bytes: the one form in which requests are
+/// compared, digested and kept. What goes to a provider keeps its own order.
 pub(super) fn canonical(value: &Value) -> Vec<u8> {
-    fn ordered(value: &Value) -> Value {
-        match value {
-            Value::Array(items) => items.iter().map(ordered).collect(),
-            Value::Object(fields) => {
-                let mut names: Vec<&String> = fields.keys().collect();
-                names.sort();
-                let fields = names
-                    .into_iter()
-                    .map(|name| (name.clone(), ordered(&fields[name])));
-                Value::Object(fields.collect())
-            }
-            other => other.clone(),
-        }
-    }
-    ordered(value).to_string().into_bytes()
+    let mut sorted = value.clone();
+    sorted.sort_all_objects();
+    sorted.to_string().into_bytes()
 }
 
 pub(super) fn piece(bytes: &[u8]) -> Piece {
@@ -348,6 +337,13 @@ mod tests {
                 .unwrap();
         assert_eq!(canonical(&a), canonical(&b));
         assert_eq!(outline(&a).digest(), outline(&b).digest());
+        // As `docs/formats.md` has it; archives hold digests that were made so.
+        let sorted = r#"{"a":[2,{"c":4,"d":3}],"b":1}"#;
+        assert_eq!(canonical(&a["messages"][0]), sorted.as_bytes());
+        assert_eq!(
+            outline(&a).digest(),
+            "31878beb71eccf92ba7648cc57454745ce0e98a2b55f81bc3ad7e528e04b2327"
+        );
         for other in [
             json!({"messages": [{"b": 1, "a": [2, {"d": 3, "c": 4}]}]}),
             json!({"messages": [{"b": 1, "a": [{"d": 3, "c": 4}, 2]}], "x": null}),

@@ -179,14 +179,14 @@ fn said(text: &str) -> Value {
         body => body,
     };
     let error = match body {
-        Value::Object(mut fields) => match fields.remove("error") {
-            Some(error) if !error.is_null() => match (&error, fields.remove("message")) {
+        Value::Object(mut fields) => match fields.shift_remove("error") {
+            Some(error) if !error.is_null() => match (&error, fields.shift_remove("message")) {
                 (Value::String(kind), Some(message)) => {
                     serde_json::json!({"type": kind, "message": message})
                 }
                 _ => error,
             },
-            _ => match fields.remove("detail") {
+            _ => match fields.shift_remove("detail") {
                 Some(detail) => detail,
                 None => Value::Object(fields),
             },

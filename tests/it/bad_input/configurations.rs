@@ -25,7 +25,7 @@ fn an_unknown_key() {
       |
     8 | generatons = 0
       | ^^^^^^^^^^
-    unknown field `generatons`, expected one of `random_seed`, `generations`, `attempts_per_generation`, `barrier`, `workers`, `repeats`, `modify_timeout_sec`, `agent_timeout_sec`, `grace_sec`, `infra_retries`
+    unknown field `generatons`, expected one of `random_seed`, `generations`, `attempts_per_generation`, `barrier`, `workers`, `repeats`, `modify_timeout_sec`, `agent_timeout_sec`, `grace_sec`, `infra_retries`, `evidence`
     Hint: did you mean `generations`?
     exit 2
     ");
@@ -34,7 +34,7 @@ fn an_unknown_key() {
        |
     18 | [sandbocks]
        |  ^^^^^^^^^
-    unknown field `sandbocks`, expected one of `seed_agent`, `benchmark`, `stages`, `evolve`, `policy`, `sandbox`, `budget`, `models`
+    unknown field `sandbocks`, expected one of `seed_agent`, `benchmark`, `bench`, `stages`, `evolve`, `policy`, `sandbox`, `budget`, `models`
     Hint: did you mean `sandbox`?
     exit 2
     ");
