@@ -428,7 +428,7 @@ fn a_bad_row_is_a_sentence_and_leaves_nothing() {
         let mut row = row();
         match value {
             Some(value) => row.insert(key.to_owned(), value),
-            None => row.remove(key),
+            None => row.shift_remove(key),
         };
         let rows = world.rows("rows.jsonl", &json!(row).to_string());
         let out = world.path("out");
@@ -447,7 +447,7 @@ fn files_that_hold_no_rows_are_sentences() {
     let good = json!(row()).to_string();
     let mut old = row();
     for key in ["eval_script", "log_parser", "eval_type"] {
-        old.remove(key);
+        old.shift_remove(key);
     }
     for (name, text, message) in [
         ("a.jsonl", String::new(), "holds no row"),
