@@ -1,6 +1,6 @@
 //! From what went wrong to whose fault it is: the table of `docs/models.md`, as code.
 
-use super::About;
+use super::{About, trust};
 use crate::model::{ModelError, clip, verdict};
 use crate::sys::clock::now_ms;
 use jiff::fmt::rfc2822::DateTimeParser;
@@ -17,6 +17,9 @@ impl About {
     pub(super) fn unsent(&self, error: reqwest::Error) -> ModelError {
         let error = error.without_url();
         let server = &self.server;
+        if let Some(distrusted) = trust::distrusted(server, &error) {
+            return distrusted;
+        }
         if error.is_connect() {
             let what = match error.is_timeout() {
                 true => format!(
