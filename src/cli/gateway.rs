@@ -128,12 +128,14 @@ impl Args {
             calls,
             totals: Totals::default(),
             is_out: false,
+            failure: None,
         };
         tokio::select! {
             () = shutdown.drain().cancelled() => {}
             () = talk.run(&metered) => {}
         }
         gateway.shutdown().await;
+        talk.look(&metered);
         let is_out = is_out_of_budget(&metered);
         drop(metered);
         desk.close("interrupted").await?;
@@ -163,6 +165,7 @@ struct Talk {
     calls: mpsc::UnboundedReceiver<CallSettlement>,
     totals: Totals,
     is_out: bool,
+    failure: Option<String>,
 }
 
 impl Talk {
@@ -175,13 +178,24 @@ impl Talk {
                     Some(call) => self.call(&call),
                     None => return,
                 },
-                _ = look.tick(), if !self.is_out => {
-                    if is_out_of_budget(metered) {
-                        self.is_out = true;
-                        self.ui.warn("a call was refused: the allowance or a budget is used up");
-                    }
-                }
+                _ = look.tick() => self.look(metered),
             }
+        }
+    }
+
+    /// Says what clients are not told: why there is no answer.
+    fn look(&mut self, metered: &Metered) {
+        if !self.is_out && is_out_of_budget(metered) {
+            self.is_out = true;
+            self.ui
+                .warn("a call was refused: the allowance or a budget is used up");
+        }
+        let failure = metered.provider_failure();
+        if failure != self.failure {
+            if let Some(what) = &failure {
+                self.ui.warn(&format!("the model gave no answer: {what}"));
+            }
+            self.failure = failure;
         }
     }
 

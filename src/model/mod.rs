@@ -21,6 +21,7 @@ mod call;
 mod chunks;
 mod clip;
 mod command;
+mod discreet;
 mod exchange;
 mod http;
 mod ledger;

@@ -318,7 +318,10 @@ async fn passes_on_whose_fault_it_was() {
     let answer = chat(&world.socket, &request("hi")).await;
     assert_eq!(
         (answer.status, &answer.error()["message"]),
-        (502, &json!("`/bin/sh` ended with exit code 1: broken"))
+        (
+            502,
+            &json!("the model's provider failed; the run's log says how")
+        )
     );
     world.gateway.shutdown().await;
 

@@ -1,5 +1,6 @@
 //! From an agent's socket to a provider's server and back, byte by byte.
 
+mod errors;
 mod order;
 
 use axum::Router;
@@ -56,6 +57,7 @@ struct Line {
     said: Arc<Said>,
     serving: JoinHandle<()>,
     gateway: Gateway,
+    metered: Arc<Metered>,
     _folder: TempDir,
 }
 
@@ -99,10 +101,13 @@ impl Line {
         settings.timeout = Duration::from_secs(60);
         settings.retry.tries = 1;
         change(&mut settings);
+        let metered = metered(settings);
+        let job = folder.path().join("job");
         Self {
             said,
             serving,
-            gateway: open(folder.path(), settings),
+            gateway: Gateway::serve(job, metered.clone()).unwrap(),
+            metered,
             _folder: folder,
         }
     }
@@ -117,15 +122,19 @@ impl Line {
     }
 }
 
-fn open(folder: &Path, settings: ModelSettings) -> Gateway {
+fn metered(settings: ModelSettings) -> Arc<Metered> {
     let job = JobSubject {
         subject: CallSubject::Manual,
         execution: 1,
         role: Role::Solve,
     };
     let model = Arc::new(Model::new(settings).unwrap());
-    let metered = Metered::new(model, Arc::new(NoBooks), job, Allowance::default());
-    Gateway::serve(folder.join("job"), Arc::new(metered)).unwrap()
+    Arc::new(Metered::new(
+        model,
+        Arc::new(NoBooks),
+        job,
+        Allowance::default(),
+    ))
 }
 
 async fn say(State(said): State<Arc<Said>>, body: String) -> Response {
