@@ -277,9 +277,14 @@ fn encode_error(error: &ModelError) -> Value {
             "may_be_charged": may_be_charged,
             "retry_after_ms": retry_after.map(millis),
         }),
-        ModelError::Busy { what, retry_after } => json!({
+        ModelError::Busy {
+            what,
+            may_be_charged,
+            retry_after,
+        } => json!({
             "kind": "busy",
             "what": what,
+            "may_be_charged": may_be_charged,
             "retry_after_ms": retry_after.map(millis),
         }),
         ModelError::Unusable { what } => json!({"kind": "unusable", "what": what}),
@@ -306,6 +311,8 @@ fn decode_error(value: &Value) -> Option<ModelError> {
         },
         "busy" => ModelError::Busy {
             what: what()?,
+            // Left out by those who knew none that may be.
+            may_be_charged: value["may_be_charged"] == true,
             retry_after,
         },
         "unusable" => ModelError::Unusable { what: what()? },
@@ -361,8 +368,9 @@ mod tests {
             may_be_charged: false,
             retry_after: Some(Duration::from_millis(1500)),
         };
-        let busy = ModelError::Busy {
+        let busy = |may_be_charged| ModelError::Busy {
             what: "slow down".to_owned(),
+            may_be_charged,
             retry_after: None,
         };
         let refused = ModelError::Refused {
@@ -378,7 +386,8 @@ mod tests {
             Heard::Whole(json!({"error": {"type": "server_error"}})),
             Heard::Error(failed.clone()),
             Heard::Error(refused),
-            Heard::Error(busy),
+            Heard::Error(busy(false)),
+            Heard::Events(events.clone(), Ending::Broken(busy(true))),
             Heard::Error(unusable),
             Heard::Events(events.clone(), Ending::Complete),
             Heard::Events(events.clone(), Ending::Left),

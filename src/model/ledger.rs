@@ -180,7 +180,9 @@ impl OpenCall {
     pub(super) fn failed(mut self, error: &ModelError) {
         let status = match error {
             ModelError::Refused { .. } => CallStatus::Refused,
-            ModelError::Failed { may_be_charged, .. } if *may_be_charged => {
+            ModelError::Busy { may_be_charged, .. } | ModelError::Failed { may_be_charged, .. }
+                if *may_be_charged =>
+            {
                 return self.unknown(CallStatus::Failed);
             }
             ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. } => {

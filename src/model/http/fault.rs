@@ -158,10 +158,12 @@ pub(super) fn from_status(
         408 => failed(true),
         429 | 529 => ModelError::Busy {
             what: told.clone(),
+            may_be_charged: false,
             retry_after: retry_after(headers),
         },
         503 if headers.contains_key(RETRY_AFTER) => ModelError::Busy {
             what: told.clone(),
+            may_be_charged: false,
             retry_after: retry_after(headers),
         },
         409 | 425 => failed(false),
