@@ -8,8 +8,8 @@ const STREAMED: &str = r#"{"messages":[{"role":"user","content":"hi"}],"stream":
 
 /// Returns the error of an answer, whole or in a stream.
 fn error(body: &str) -> Value {
-    let event = body.lines().filter_map(|line| line.strip_prefix("data: "));
-    let last = event.last().unwrap_or(body);
+    let mut event = body.lines().filter_map(|line| line.strip_prefix("data: "));
+    let last = event.next_back().unwrap_or(body);
     serde_json::from_str::<Value>(last).unwrap()["error"].clone()
 }
 
