@@ -13,7 +13,7 @@ use crate::domain::{Amount, CallId, CallSettlement, CallStatus, Tokens, Usd};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -27,6 +27,17 @@ pub(super) struct Ledger {
     settling: TaskTracker,
     /// The limit that a call did not fit into although nothing was used yet.
     unaffordable: OnceLock<Limit>,
+    /// Who wants to know why tries fail: the books do not say.
+    witness: OnceLock<mpsc::UnboundedSender<FailedTry>>,
+}
+
+/// Why a call, which is one try of a request, was not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedTry {
+    /// The call's ordinal.
+    pub call: CallId,
+    /// What it failed with.
+    pub why: String,
 }
 
 /// What one call can use at most.
@@ -45,12 +56,18 @@ impl Ledger {
             freed: Notify::new(),
             settling: TaskTracker::new(),
             unaffordable: OnceLock::new(),
+            witness: OnceLock::new(),
         }
     }
 
     /// Returns the limit that a call did not fit into although nothing was used yet.
     pub(super) fn unaffordable(&self) -> Option<Limit> {
         self.unaffordable.get().copied()
+    }
+
+    /// Has somebody told why tries fail; the first who asks is.
+    pub(super) fn tell(&self, witness: mpsc::UnboundedSender<FailedTry>) {
+        drop(self.witness.set(witness));
     }
 
     /// Puts a call on the books, if allowance and budgets cover it.
@@ -187,11 +204,23 @@ impl OpenCall {
         self.end(status, reply.tokens, reply.estimated, reply.cost);
     }
 
+    /// Tells why it was not answered, before its settlement is.
+    pub(super) fn tell(&self, why: &impl ToString) {
+        if let Some(witness) = self.ledger.witness.get() {
+            let (call, why) = (self.id, why.to_string());
+            // Nobody has to listen.
+            drop(witness.send(FailedTry { call, why }));
+        }
+    }
+
     /// Settles a try that was not answered.
     pub(super) fn failed(mut self, error: &ModelError) {
+        self.tell(error);
         let status = match error {
             ModelError::Refused { .. } => CallStatus::Refused,
-            ModelError::Failed { may_be_charged, .. } if *may_be_charged => {
+            ModelError::Busy { may_be_charged, .. } | ModelError::Failed { may_be_charged, .. }
+                if *may_be_charged =>
+            {
                 return self.unknown(CallStatus::Failed);
             }
             ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. } => {

@@ -185,7 +185,7 @@ fn transcript(reader: &Reader, blob: Option<&BlobId>) -> String {
     let lines = text.lines().map(|line| {
         let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
         for time in ["latency_ms", "ended_ms"] {
-            line.as_object_mut().unwrap().remove(time);
+            line.as_object_mut().unwrap().shift_remove(time);
         }
         line.to_string()
     });
