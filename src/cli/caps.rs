@@ -1,12 +1,11 @@
 //! Limits that no call fits into, said before anything starts.
 
-use super::error::{Hint as _, usage};
+use super::error::usage;
 use super::ui::Ui;
 use crate::config::Settings;
 use crate::domain::Role;
 use crate::evolve::{TooSmall, too_small, too_small_for};
-use crate::model::{Allowance, ModelSettings};
-use anyhow::Context as _;
+use crate::model::{Allowance, Limit, ModelSettings};
 
 /// What a run asks models for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +39,7 @@ pub(super) fn check(settings: &Settings, asked: Asked) -> anyhow::Result<Vec<Str
             // Evaluations belong to no attempt.
             budgets.attempt = Allowance::default();
         }
-        let found = too_small(*role, model, &budgets);
-        for found in found.with_context(|| format!("the model of the role `{role}`"))? {
+        for found in too_small(*role, model, &budgets) {
             if found.is_final() {
                 return usage(found.to_string(), found.advice());
             }
@@ -59,19 +57,17 @@ pub(super) fn warn_by_hand(
     model: &ModelSettings,
     allowance: Allowance,
     of_archive: Allowance,
-) -> anyhow::Result<()> {
-    let key = |limit: crate::model::Limit| {
+) {
+    let key = |limit: Limit| {
         if of_archive.limits().any(|other| other == limit) {
             format!("budget.{}_per_job", limit.name())
         } else {
             format!("--allowance-{}", limit.name())
         }
     };
-    let found = too_small_for(role, model, allowance, key);
-    for found in found.wrong("correct the model in the archive's `dgm.toml`")? {
+    for found in too_small_for(role, model, allowance, key) {
         ui.warn(&line(&found));
     }
-    Ok(())
 }
 
 fn line(found: &TooSmall) -> String {

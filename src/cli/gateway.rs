@@ -126,7 +126,7 @@ impl Args {
             cost: self.allowance_usd.or(usual.cost),
         };
         let wanted = super::run::wanted(settings, self.role);
-        caps::warn_by_hand(ui, self.role, wanted, allowance, usual)?;
+        caps::warn_by_hand(ui, self.role, wanted, allowance, usual);
         let limit = settings.engine.outage_limit;
         let mut providers = Providers::new([(self.role, model.pace().clone())], limit);
         let (witness, failures) = mpsc::unbounded_channel();

@@ -6,7 +6,7 @@
 
 use super::Budgets;
 use crate::domain::{Amount, Role, Usd};
-use crate::model::{Allowance, Limit, ModelSettings, SettingsError};
+use crate::model::{Allowance, Limit, ModelSettings};
 use std::fmt;
 
 /// A limit that no call of a role fits into, as long as it may use all that its model may.
@@ -62,19 +62,15 @@ impl fmt::Display for TooSmall {
 }
 
 /// Returns the limits of attempts and jobs that are too small for calls of this role.
-pub fn too_small(
-    role: Role,
-    model: &ModelSettings,
-    budgets: &Budgets,
-) -> Result<Vec<TooSmall>, SettingsError> {
-    let least = model.least_call()?;
+pub fn too_small(role: Role, model: &ModelSettings, budgets: &Budgets) -> Vec<TooSmall> {
+    let least = model.least_call();
     let scopes = [(budgets.attempt, "attempt"), (budgets.job, "job")];
     let found = scopes.into_iter().flat_map(|(allowance, scope)| {
         below(role, allowance, least, move |limit| {
             format!("budget.{}_per_{scope}", limit.name())
         })
     });
-    Ok(found.collect())
+    found.collect()
 }
 
 /// Returns the limits of one allowance that are too small for calls of this role; `key` says
@@ -84,8 +80,8 @@ pub fn too_small_for(
     model: &ModelSettings,
     allowance: Allowance,
     key: impl Fn(Limit) -> String,
-) -> Result<Vec<TooSmall>, SettingsError> {
-    Ok(below(role, allowance, model.least_call()?, key).collect())
+) -> Vec<TooSmall> {
+    below(role, allowance, model.least_call(), key).collect()
 }
 
 fn below(
@@ -125,11 +121,11 @@ mod tests {
 
     #[test]
     fn what_no_call_fits_into_is_found_and_nothing_else() {
-        let least = model().least_call().unwrap();
+        let least = model().least_call();
         assert!((10_000..10_400).contains(&least.cost.0), "{least:?}");
         assert!((1000..1400).contains(&least.tokens), "{least:?}");
         let found = |budgets: &Budgets| -> Vec<String> {
-            let found = too_small(Role::Diagnose, &model(), budgets).unwrap();
+            let found = too_small(Role::Diagnose, &model(), budgets);
             found.into_iter().map(|it| it.key).collect()
         };
         let exact = Allowance {
@@ -178,12 +174,12 @@ mod tests {
             },
             ..Budgets::default()
         };
-        let least = model().least_call().unwrap();
+        let least = model().least_call();
         for (role, end) in [
             (Role::Diagnose, "no attempt could begin"),
             (Role::Solve, "want no fewer output tokens"),
         ] {
-            let found = too_small(role, &model(), &budgets).unwrap();
+            let found = too_small(role, &model(), &budgets);
             let [found] = found.as_slice() else {
                 panic!("{found:?}")
             };

@@ -308,8 +308,9 @@ impl ModelSettings {
     }
 
     /// Returns what is reserved for a call with an empty prompt that may have as many output
-    /// tokens as any: the host makes none that is smaller.
-    pub fn least_call(&self) -> Result<Amount, SettingsError> {
+    /// tokens as any: the host makes none that is smaller. Where the price is not known,
+    /// which is an error of its own wherever calls are charged, it costs nothing.
+    pub fn least_call(&self) -> Amount {
         let output = self.output_limit();
         let empty = json!({
             "model": self.model, "messages": [], "max_completion_tokens": output,
@@ -319,11 +320,12 @@ impl ModelSettings {
             output,
             ..Tokens::default()
         };
-        Ok(Amount {
+        let price = self.known_price().unwrap_or(Price::Free);
+        Amount {
             calls: 1,
             tokens: tokens.total(),
-            cost: self.known_price()?.at_most(tokens),
-        })
+            cost: price.at_most(tokens),
+        }
     }
 
     pub(super) fn output_limit(&self) -> u64 {

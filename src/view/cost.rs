@@ -462,7 +462,7 @@ mod tests {
                 .map(|kind| json["by"][kind.name()].as_array().unwrap())
                 .chain([json["groups"].as_array().unwrap()])
                 .map(|rows| {
-                    let sum = |get: &dyn Fn(&Value) -> u64| rows.iter().map(|row| get(row)).sum::<u64>();
+                    let sum = |get: &dyn Fn(&Value) -> u64| rows.iter().map(get).sum::<u64>();
                     (
                         sum(&|row| row["calls"].as_u64().unwrap()),
                         sum(&|row| micros(&row["unsettled_at_most_usd"])),
