@@ -20,11 +20,14 @@ use tokio_util::sync::CancellationToken;
 pub(super) const VERIFIER_LOGS: &str = "/logs/verifier";
 
 /// Returns the command that runs a script as Harbor does: through bash, because a script
-/// without `#!` is allowed. An image without bash has sh.
+/// without `#!` is allowed. The system's own comes before one that an agent may have put into
+/// `PATH`; an image without bash has sh.
 pub(super) fn run_script(path: &str) -> Vec<String> {
-    let command =
-        format!("if command -v bash >/dev/null 2>&1; then exec bash -c '({path})'; fi; ({path})");
-    vec!["sh".to_owned(), "-c".to_owned(), command]
+    let command = format!(
+        "for bash in /bin/bash /usr/bin/bash \"$(command -v bash)\"; do \
+         if [ -x \"$bash\" ]; then exec \"$bash\" -c '({path})'; fi; done; ({path})"
+    );
+    vec!["/bin/sh".to_owned(), "-c".to_owned(), command]
 }
 
 /// What a verifier said.
