@@ -124,6 +124,7 @@ fn spec(task: &Task, answer: &Answer, job: &str, limits: Limits, seal: Option<&s
         writable: vec![VERIFIER_LOGS.to_owned()],
         command: run_script("/tests/test.sh"),
         env,
+        vital: vital(),
         socket_dir: None,
         deadline: task.verifier_timeout,
         collect: vec![VERIFIER_LOGS.to_owned()],
@@ -144,6 +145,13 @@ pub(super) fn with_executable(files: &FileTree, name: &str) -> FileTree {
     files
 }
 
+/// Returns the files that a reward is read from. A verifier may leave whatever it likes beside
+/// them.
+pub(super) fn vital() -> Vec<String> {
+    let path = |name| format!("{VERIFIER_LOGS}/{name}");
+    ["seal", "reward.json", "reward.txt"].map(path).into()
+}
+
 /// Returns what a verifier gave, by name.
 pub(super) fn rewards(ended: &Ended, timeout: Duration) -> Result<Rewards, String> {
     let reward = read(ended, timeout, None)?;
@@ -158,6 +166,10 @@ fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<Reward, 
             "the verifier did not end within {} s",
             timeout.as_secs_f64()
         ));
+    }
+    // Like one whose time was over, it was ended before it had said its last word.
+    if ended.exit == Exit::OutOfDisk {
+        return Err("the verifier wrote more than it may".to_owned());
     }
     let Some(logs) = ended.collected.first() else {
         return Err(format!("`{VERIFIER_LOGS}` could not be read"));
@@ -174,9 +186,6 @@ fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<Reward, 
     reward.map_err(|why| {
         if ended.exit == Exit::OutOfMemory {
             return format!("{why}; it ran out of memory");
-        }
-        if ended.exit == Exit::OutOfDisk {
-            return format!("{why}; it wrote more than it may");
         }
         match logs.refused.first() {
             Some(refused) => format!("{why}; {refused}"),

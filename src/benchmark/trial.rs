@@ -5,7 +5,7 @@
 //! left at the places of tests and rewards is gone before; and no agent's turn starts from
 //! anything that a verifier has been in, so no hidden test is ever there.
 
-use super::judge::{VERIFIER_LOGS, run_script, with_executable};
+use super::judge::{VERIFIER_LOGS, run_script, vital, with_executable};
 use super::reward::{self, Rewards};
 use super::step::{Fresh, Step, Strategy, Verifier};
 use super::task::{Hidden, Task};
@@ -298,6 +298,7 @@ impl Trial<'_> {
             command: run_script("/tests/test.sh"),
             deadline: verifier.timeout,
             collect: vec![VERIFIER_LOGS.to_owned()],
+            vital: vital(),
             ..self.spec(name, root)
         }
     }
@@ -313,6 +314,7 @@ impl Trial<'_> {
             writable: Vec::new(),
             command: Vec::new(),
             env: Vec::new(),
+            vital: Vec::new(),
             socket_dir: None,
             deadline: Duration::ZERO,
             collect: Vec::new(),

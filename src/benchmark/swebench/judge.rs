@@ -71,6 +71,7 @@ fn spec(task: &Task, patch: &[u8], job: &str, limits: Limits) -> Spec {
         writable: vec![VERIFIER_LOGS.to_owned()],
         command: run_script("/tests/test.sh"),
         env,
+        vital: Vec::new(),
         socket_dir: None,
         deadline: task.verifier_timeout,
         collect: Vec::new(),
