@@ -2,10 +2,10 @@
 
 use super::answer::Answer;
 use super::patch::patch;
-use super::reward::{self, Reward, Rewards};
+use super::reward::{self, Reward};
 use super::swebench;
 use super::task::{Grader, Kind, Task};
-use crate::domain::{FileEntry, FileTree, TreePath};
+use crate::domain::{FileEntry, FileTree, Rewards, TreePath};
 use crate::sandbox::{
     Ended, Exit, IN_WORKDIR, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec,
 };
@@ -35,6 +35,8 @@ pub(super) fn run_script(path: &str) -> Vec<String> {
 pub struct Judgement {
     /// The reward, or why there is none.
     pub reward: Result<f64, String>,
+    /// All that it gave, where that is not only a `reward`; else empty.
+    pub rewards: Rewards,
     /// What the verifier printed.
     pub log: Vec<u8>,
     /// Wall time of the verifier's sandbox.
@@ -62,9 +64,16 @@ pub async fn judge(
     let spec = spec(task, answer, job, limits, seal.as_deref());
     let ended = sandbox.run(spec, cancel).await?;
     let reward = read(&ended, task.verifier_timeout, seal.as_deref());
-    let reward = reward.and_then(|reward| reward.value());
+    let (reward, rewards) = match reward {
+        Ok(reward) => (
+            reward.value(task.reward_key.as_deref()),
+            reward::beside(reward.values),
+        ),
+        Err(why) => (Err(why), Rewards::new()),
+    };
     Ok(Judgement {
         reward,
+        rewards,
         log: ended.log,
         took: ended.took,
     })
@@ -153,10 +162,14 @@ pub(super) fn vital() -> Vec<String> {
 }
 
 /// Returns what a verifier gave, by name.
-pub(super) fn rewards(ended: &Ended, timeout: Duration) -> Result<Rewards, String> {
+pub(super) fn rewards(
+    ended: &Ended,
+    timeout: Duration,
+    key: Option<&str>,
+) -> Result<Rewards, String> {
     let reward = read(ended, timeout, None)?;
     // That it has one that counts belongs to its being usable.
-    reward.value()?;
+    reward.value(key)?;
     Ok(reward.values)
 }
 

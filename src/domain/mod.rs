@@ -27,7 +27,7 @@ pub use call::{CallId, CallIntent, CallSettlement, CallStatus, CallSubject};
 pub use cost::{Amount, Tokens, Usd};
 pub use disclosure::Disclosure;
 pub use entry::{Entry, Pattern};
-pub use evaluation::{Evaluation, EvaluationKey, Fault, Purpose, Regrade, Timing};
+pub use evaluation::{Evaluation, EvaluationKey, Fault, Purpose, Regrade, Rewards, Timing};
 pub use fact::{Fact, RunEnd, RunStart};
 pub use file_tree::{Change, FileEntry, FileTree, PathError, TreePath};
 pub use id::{CommitId, RunId, TaskId, TreeId, VariantId};

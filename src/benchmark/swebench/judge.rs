@@ -7,7 +7,7 @@
 use super::grade::{Grade, GradeFacts, Log, grade};
 use crate::benchmark::judge::{Judgement, VERIFIER_LOGS, run_script, with_executable};
 use crate::benchmark::task::Task;
-use crate::domain::{FileTree, TreePath};
+use crate::domain::{FileTree, Rewards, TreePath};
 use crate::sandbox::{Ended, Exit, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,7 @@ pub async fn judge_patch(
     let ended = sandbox.run(spec(task, patch, job, limits), cancel).await?;
     Ok(Judgement {
         reward: reward(facts, &ended, task.verifier_timeout),
+        rewards: Rewards::new(),
         log: ended.log,
         took: ended.took,
     })

@@ -6,7 +6,7 @@
 //! archive gives the same folder.
 
 use super::{Row, timestamp};
-use crate::domain::Outcome;
+use crate::domain::{Evaluation, Outcome, Rewards};
 use crate::view::json;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -164,7 +164,7 @@ impl HarborTrial<'_> {
                 "cost_usd": row.spend.cost.dollars(),
                 "metadata": {"dgm": self.metadata()},
             },
-            "verifier_result": evaluation.reward.map(|reward| json!({"rewards": {"reward": reward}})),
+            "verifier_result": rewards(evaluation).map(|rewards| json!({"rewards": rewards})),
             "exception_info": self.exception(),
             "started_at": timestamp(start),
             "finished_at": timestamp(end),
@@ -204,6 +204,15 @@ impl HarborTrial<'_> {
     }
 }
 
+/// Returns what the verifier gave, by name.
+fn rewards(evaluation: &Evaluation) -> Option<Rewards> {
+    let reward = evaluation.reward?;
+    Some(match evaluation.rewards.is_empty() {
+        true => Rewards::from([("reward".to_owned(), reward)]),
+        false => evaluation.rewards.clone(),
+    })
+}
+
 /// Returns the type of exception that Harbor has for an outcome; two are only ours.
 fn exception(outcome: Outcome) -> Option<&'static str> {
     match outcome {
@@ -226,9 +235,8 @@ pub fn harbor_trial(job: &HarborJob, trial: &HarborTrial<'_>) -> Vec<(&'static s
     if let Some(lock) = trial.lock(job) {
         files.push(("lock.json", json::text(&lock)));
     }
-    if let Some(reward) = trial.row.evaluation.reward {
-        let reward = json::text(&json!({"reward": reward}));
-        files.push(("verifier/reward.json", reward));
+    if let Some(rewards) = rewards(trial.row.evaluation) {
+        files.push(("verifier/reward.json", json::text(&json!(rewards))));
     }
     if let Some(kind) = exception(trial.row.evaluation.outcome) {
         let text = format!("{kind}: {}\n", trial.row.evaluation.detail);
@@ -284,8 +292,8 @@ pub fn harbor_job(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Vec<(&'static 
 #[derive(Default)]
 struct Group {
     trials: usize,
-    rewards: Vec<f64>,
-    by_reward: BTreeMap<String, Vec<String>>,
+    rewards: Vec<Rewards>,
+    by_reward: BTreeMap<String, BTreeMap<String, Vec<String>>>,
     by_exception: BTreeMap<&'static str, Vec<String>>,
 }
 
@@ -300,10 +308,13 @@ fn stats(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Value {
         };
         let group = groups.entry(key).or_default();
         group.trials += 1;
-        if let Some(reward) = trial.row.evaluation.reward {
-            group.rewards.push(reward);
-            let of_reward = group.by_reward.entry(format!("{reward:?}")).or_default();
-            of_reward.push(trial.name());
+        if let Some(rewards) = rewards(trial.row.evaluation) {
+            for (key, reward) in &rewards {
+                let of_key = group.by_reward.entry(key.clone()).or_default();
+                let of_reward = of_key.entry(format!("{reward:?}")).or_default();
+                of_reward.push(trial.name());
+            }
+            group.rewards.push(rewards);
         }
         if let Some(kind) = exception(trial.row.evaluation.outcome) {
             group
@@ -315,16 +326,12 @@ fn stats(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Value {
     }
     let evals = groups.into_iter().map(|(key, group)| {
         let errors: usize = group.by_exception.values().map(Vec::len).sum();
-        let rewards = match group.by_reward.is_empty() {
-            true => json!({}),
-            false => json!({"reward": group.by_reward}),
-        };
         let eval = json!({
             "n_trials": group.rewards.len(),
             "n_errors": errors,
-            "metrics": [{"mean": mean(&group)}],
+            "metrics": [means(&group)],
             "pass_at_k": {},
-            "reward_stats": rewards,
+            "reward_stats": group.by_reward,
             "exception_stats": group.by_exception,
         });
         (key, eval)
@@ -355,8 +362,17 @@ fn stats(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Value {
     clippy::cast_precision_loss,
     reason = "a number of trials is far below 2^53"
 )]
-fn mean(group: &Group) -> f64 {
-    group.rewards.iter().sum::<f64>() / group.trials as f64
+fn means(group: &Group) -> BTreeMap<&str, f64> {
+    let sum = |key: &str| -> f64 {
+        let found = group.rewards.iter().filter_map(|rewards| rewards.get(key));
+        found.sum::<f64>() / group.trials as f64
+    };
+    let keys: Vec<&str> = group.by_reward.keys().map(String::as_str).collect();
+    match keys.as_slice() {
+        [] => BTreeMap::from([("mean", 0.0)]),
+        [key] => BTreeMap::from([("mean", sum(key))]),
+        keys => keys.iter().map(|key| (*key, sum(key))).collect(),
+    }
 }
 
 /// Returns an id (UUID version 8) that is a hash of the parts.

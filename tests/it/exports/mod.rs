@@ -184,6 +184,13 @@ impl Answers {
                 Outcome::Unresolved => Some(0.0),
                 _ => None,
             },
+            rewards: match (outcome, repeat) {
+                // One that counts, and another.
+                (Outcome::Unresolved, 0) => [("reward", 0.0), ("speed", 2.5)]
+                    .map(|(key, reward)| (key.to_owned(), reward))
+                    .into(),
+                _ => dgm::domain::Rewards::new(),
+            },
             detail: "a \"sentence\",\nwith a line".to_owned(),
             image: None,
             task_digest: self.suite.get(&TaskId::new(task)).unwrap().digest.clone(),
@@ -393,7 +400,7 @@ fn harbor_reads_a_job_and_sums_it_up_the_same() {
     let trials = &read["trials"];
     assert_eq!(
         trials[ENDS[1].0],
-        json!(["odd one-0", {"reward": 0.0}, null, 101])
+        json!(["odd one-0", {"reward": 0.0, "speed": 2.5}, null, 101])
     );
     assert_eq!(trials[ENDS[3].0], json!(["odd one-0", null, null, 103]));
     assert_eq!(

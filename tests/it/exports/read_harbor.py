@@ -58,11 +58,17 @@ for job in scanner.list_jobs():
     for key, found in result.stats.evals.items():
         own = [trial for trial in trials.values() if group(trial) == key]
         rewards = [trial.verifier_result and trial.verifier_result.rewards for trial in own]
-        # Its metrics need Python 3.12; this one counts what is missing as zero.
-        values = [reward["reward"] if reward else 0 for reward in rewards]
-        stats.evals[key].metrics = [{"mean": sum(values) / len(values)}]
+        # Its metrics need Python 3.12; these count what is missing as zero.
+        keys = sorted({key for reward in rewards if reward for key in reward})
+        means = {
+            name: sum((reward or {}).get(name, 0) for reward in rewards) / len(rewards)
+            for name in keys
+        }
+        if len(keys) < 2:
+            means = {"mean": means.get(keys[0], 0) if keys else 0}
+        stats.evals[key].metrics = [means]
         for sums in [found, stats.evals[key]]:
-            for names in [*sums.exception_stats.values(), *sums.reward_stats.get("reward", {}).values()]:
+            for names in [*sums.exception_stats.values(), *[names for of in sums.reward_stats.values() for names in of.values()]]:
                 names.sort()
     cost = stats.cost_usd
     assert abs(cost - result.stats.cost_usd) < 1e-9, (cost, result.stats.cost_usd)
