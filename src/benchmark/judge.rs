@@ -5,7 +5,7 @@ use super::patch::patch;
 use super::reward::{self, Reward};
 use super::swebench;
 use super::task::{Grader, Kind, Task};
-use crate::domain::{FileEntry, FileTree, Rewards, TreePath};
+use crate::domain::{FileEntry, FileTree, NoReward, Rewards, TreePath};
 use crate::sandbox::{
     Ended, Exit, IN_WORKDIR, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec,
 };
@@ -175,10 +175,8 @@ pub(super) fn rewards(
 
 fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<Reward, String> {
     if ended.exit == Exit::TimedOut {
-        return Err(format!(
-            "the verifier did not end within {} s",
-            timeout.as_secs_f64()
-        ));
+        let seconds = timeout.as_secs_f64();
+        return Err(format!("the verifier {} {seconds} s", NoReward::TIMED_OUT));
     }
     // Like one whose time was over, it was ended before it had said its last word.
     if ended.exit == Exit::OutOfDisk {

@@ -3,7 +3,7 @@
 //! `reward.json` wins over `reward.txt`; the exit code of the test script means nothing; and
 //! nothing is made up: whatever is not a finite number is an error, never a zero.
 
-use crate::domain::{FileTree, Rewards};
+use crate::domain::{FileTree, NoReward, Rewards};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -32,16 +32,18 @@ pub(super) fn read(files: &FileTree) -> Result<Reward, String> {
             continue;
         };
         if file.bytes.is_empty() {
-            return Err(format!("the verifier left an empty `{name}`"));
+            return Err(format!("{} `{name}`", NoReward::EMPTY));
         }
         if file.bytes.len() > MOST_BYTES {
             return Err(format!(
-                "the verifier's `{name}` is larger than {MOST_BYTES} bytes"
+                "{} `{name}` is larger than {MOST_BYTES} bytes",
+                NoReward::UNREADABLE
             ));
         }
         let text = std::str::from_utf8(&file.bytes)
-            .map_err(|_| format!("the verifier's `{name}` is not UTF-8"))?;
-        let values = parse(text).map_err(|why| format!("the verifier's `{name}` {why}"))?;
+            .map_err(|_| format!("{} `{name}` is not UTF-8", NoReward::UNREADABLE))?;
+        let values =
+            parse(text).map_err(|why| format!("{} `{name}` {why}", NoReward::UNREADABLE))?;
         return Ok(Reward {
             values,
             text: file.bytes.clone(),
@@ -53,7 +55,7 @@ pub(super) fn read(files: &FileTree) -> Result<Reward, String> {
 impl Reward {
     /// Returns the number that counts.
     pub(super) fn value(&self, key: Option<&str>) -> Result<f64, String> {
-        single(&self.values, key).map_err(|why| format!("the verifier's reward {why}"))
+        single(&self.values, key).map_err(|why| format!("{} reward {why}", NoReward::UNREADABLE))
     }
 }
 
@@ -137,7 +139,7 @@ fn excerpt(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::{FileTree, TreePath};
+    use crate::domain::{FileTree, NoReward, TreePath};
 
     fn read(files: &FileTree) -> Result<f64, String> {
         super::read(files)?.value(None)
@@ -263,6 +265,16 @@ mod tests {
             ),
         ] {
             assert_eq!(read(&logs(files)), Err(why.to_owned()), "{files:?}");
+            // What the sentence says is found again where it is exported.
+            let kind = NoReward::of(&format!("step `a`: {why}"));
+            assert_eq!(kind, NoReward::of(why));
+            let last = files.first().map(|(name, text)| (*name, text.is_empty()));
+            let expected = match last {
+                None | Some(("rewards.json", _)) => NoReward::Missing,
+                Some((_, true)) => NoReward::Empty,
+                Some((_, false)) => NoReward::Unreadable,
+            };
+            assert_eq!(kind, expected, "{why}");
         }
     }
 

@@ -10,7 +10,7 @@ use super::reward;
 use super::step::{Fresh, Step, Strategy, Verifier};
 use super::task::{Hidden, Task};
 use super::turn::{Played, Player, Turn};
-use crate::domain::{FileTree, Rewards, TreePath};
+use crate::domain::{FileTree, NoReward, Rewards, TreePath};
 use crate::sandbox::{
     Ended, Exit, Found, ImageRoot, Keep, Limits, Placed, Root, Sandbox, SandboxError, Spec, State,
     Taken,
@@ -130,7 +130,7 @@ impl Trial<'_> {
         }
         let rewards = total(&given, self.task.steps.strategy);
         let reward = reward::single(&rewards, self.task.reward_key.as_deref());
-        end.reward = Some(reward.map_err(|why| format!("the verifiers' reward {why}")));
+        end.reward = Some(reward.map_err(|why| format!("{} reward {why}", NoReward::UNREADABLE)));
         end.rewards = reward::beside(rewards);
         Ok(end)
     }

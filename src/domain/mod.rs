@@ -31,7 +31,7 @@ pub use evaluation::{Evaluation, EvaluationKey, Fault, Purpose, Regrade, Rewards
 pub use fact::{Fact, RunEnd, RunStart};
 pub use file_tree::{Change, FileEntry, FileTree, PathError, TreePath};
 pub use id::{CommitId, RunId, TaskId, TreeId, VariantId};
-pub use outcome::{Cause, Outcome, Redo};
+pub use outcome::{Cause, NoReward, Outcome, Redo};
 pub use proposal::Proposal;
 pub use recording::{Recording, Replay};
 pub use role::Role;

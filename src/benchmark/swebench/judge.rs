@@ -7,7 +7,7 @@
 use super::grade::{Grade, GradeFacts, Log, grade};
 use crate::benchmark::judge::{Judgement, VERIFIER_LOGS, run_script, with_executable};
 use crate::benchmark::task::Task;
-use crate::domain::{FileTree, Rewards, TreePath};
+use crate::domain::{FileTree, NoReward, Rewards, TreePath};
 use crate::sandbox::{Ended, Exit, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec};
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,7 +87,7 @@ fn spec(task: &Task, patch: &[u8], job: &str, limits: Limits) -> Spec {
 fn reward(facts: &GradeFacts, ended: &Ended, timeout: Duration) -> Result<f64, String> {
     if ended.exit == Exit::TimedOut {
         let seconds = timeout.as_secs_f64();
-        return Err(format!("the tests did not end within {seconds} s"));
+        return Err(format!("the tests {} {seconds} s", NoReward::TIMED_OUT));
     }
     if ended.log_total > ended.log.len() as u64 {
         return Err(format!("the tests printed more than {MOST_LOG} bytes"));
