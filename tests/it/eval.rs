@@ -78,7 +78,17 @@ fn an_agent_that_is_in_no_archive_is_evaluated_and_what_is_done_stays_done() {
     assert_eq!(repeats, [1000, 1001, 1002]);
     assert!(world.asked("found") > asked);
     // It is an archive like any other.
-    world.done("show found seed slug-text --repeat 1000");
+    let (last, _) = world.done("show found seed slug-text --repeat 1002");
+    let (first, _) = world.done("show found seed slug-text --repeat 1000");
+    assert_ne!(first, last);
+    // What needs no word is the first of those that there are.
+    let (shown, _) = world.done("show found 0 slug-text");
+    assert_eq!(shown, first);
+    let trajectory = |rest: &str| {
+        let line = format!("export found seed slug-text --format atif{rest}");
+        world.done(&line).0
+    };
+    assert_eq!(trajectory(""), trajectory(" --repeat 1000"));
     world.done("tree found");
     world.done("cost found");
     world.done("fsck found");
