@@ -47,7 +47,7 @@ pub use judge::{Judgement, judge};
 pub use lint::Finding;
 pub use patch::patch;
 pub use publish::PublishError;
-pub use suite::{SelectError, Suite, SuiteError};
+pub use suite::{SelectError, Selection, Suite, SuiteError};
 pub use task::{Grader, Hidden, Kind, Permits, Recipe, Steps, Task};
 pub use trial::{Trial, TrialEnd};
 pub use turn::{Played, Player, Turn};

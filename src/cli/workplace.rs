@@ -5,7 +5,7 @@ use super::error::{Hint as _, usage};
 use super::init::config_error;
 use super::ui::Ui;
 use crate::agent::Place;
-use crate::benchmark::{Checks, Permits, Standing, Suite, Task};
+use crate::benchmark::{Checks, Permits, Selection, Standing, Suite, Task};
 use crate::config::{Backend, Settings, Split, Unchecked};
 use crate::model::{ModelSettings, Price};
 use crate::sandbox::Sandbox;
@@ -152,6 +152,16 @@ pub(super) fn left_out(suite: &Suite) -> Option<String> {
     };
     let list = format!("`dgm bench list {}` says why", suite.path.display());
     Some(format!("{names}; {list}"))
+}
+
+/// Returns what a command line names and does not exclude, and what of it cannot run.
+pub(super) fn choose(
+    suite: &Suite,
+    names: &[String],
+    excluded: &[String],
+) -> anyhow::Result<Selection> {
+    let list = format!("`dgm bench list {}` lists them", suite.path.display());
+    suite.choose(names, excluded).wrong(list)
 }
 
 /// Returns the tasks that a command line names.

@@ -157,6 +157,56 @@ fn an_interrupted_evaluation_goes_on_and_a_budget_ends_one() {
 }
 
 #[test]
+fn tasks_that_cannot_run_are_named_and_missing() {
+    let world = world();
+    for task in ["shut-in", "odd-one"] {
+        world.add_task("slug-text", "more");
+        std::fs::rename(world.path("more/slug-text"), world.path("tasks").join(task)).unwrap();
+    }
+    let manifest = world.path("tasks/shut-in/task.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let text = text.replace(
+        "network_mode = \"no-network\"",
+        "network_mode = \"allowlist\"\nallowed_hosts = [\"a.org\"]",
+    );
+    durable::write(&manifest, text.as_bytes()).unwrap();
+    durable::write(&world.path("tasks/odd-one/task.toml"), b"[agent\n").unwrap();
+    let line = format!("{EVAL} -k 2 --tasks s* odd* --exclude odd*");
+    let output = world.output(&format!("{line} --json"));
+    let talk = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{talk}");
+    let warning = "task `shut-in` cannot run: ";
+    assert!(talk.contains(warning), "{talk}");
+    assert!(talk.contains("without a measurement: 2"), "{talk}");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["refused"].as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(found["refused"][0]["task"], "shut-in");
+    let why = found["refused"][0]["why"].as_str().unwrap();
+    assert!(why.contains("allowlist"), "{why}");
+    assert_eq!(
+        (&found["planned"], &found["graded"], &found["missing"]),
+        (&4.into(), &2.into(), &2.into())
+    );
+    assert_eq!(found["mean_over_graded"], 1.0);
+    assert_eq!(found["mean_missing_as_zero"], 0.5);
+    // As text, and also where nothing else is left to do.
+    let output = world.output(&line);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("2 tasks of tasks"), "{text}");
+    assert!(text.contains("Cannot run"), "{text}");
+    assert!(text.contains("shut-in"), "{text}");
+    let found = world.output(&format!("{EVAL} --exclude odd-one shut-in --json"));
+    assert_eq!(found.status.code(), Some(0));
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    assert_eq!(found["refused"], Value::Array(Vec::new()));
+    // A pattern that only means what cannot run says so.
+    let (talk, code) = refused(&world, &format!("{EVAL} --tasks shut*"));
+    assert!(talk.contains("Error: task `shut-in` cannot run: "), "{talk}");
+    assert_eq!(code, Some(2));
+}
+
+#[test]
 fn what_has_no_measurement_is_told_apart_until_its_verifier_works() {
     let world = world();
     let test = world.path("tasks/missing-rebate/tests/test.sh");

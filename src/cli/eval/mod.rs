@@ -11,7 +11,7 @@ use super::traffic::Traffic;
 use super::ui::Ui;
 use super::{block_on, making, workplace};
 use crate::archive::{Reader, Writer};
-use crate::benchmark::{Kind, Suite, Task};
+use crate::benchmark::{Kind, Selection, Suite, Task};
 use crate::config::{Overrides, Settings, Split};
 use crate::domain::{Evaluation, EvaluationKey, Outcome, Purpose, RunId, TaskId, VariantId};
 use crate::evolve::{EndCause, Finished, ReplaySource, never_mixed, same_tasks};
@@ -113,6 +113,8 @@ struct Order {
 struct Chosen {
     suite: Suite,
     tasks: Vec<Arc<Task>>,
+    /// Those that are asked for as well and cannot run.
+    refused: Vec<(String, String)>,
 }
 
 impl Chosen {
@@ -126,6 +128,7 @@ struct Done {
     /// None: there was nothing to do.
     finished: Option<Finished>,
     tasks: Vec<TaskId>,
+    refused: Vec<(String, String)>,
     regrade: Option<Regrading>,
 }
 
@@ -166,7 +169,11 @@ impl Args {
         let settings = &order.settings;
         let mut split = workplace::load_split(settings, &config_name(&order.dir))?;
         never_mixed(lineage, &split.held_out_ids()).wrong(KEEP)?;
-        let Split { training, held_out } = &mut split;
+        let Split {
+            training,
+            held_out,
+            held_out_refused,
+        } = &mut split;
         if self.holdout && held_out.is_empty() {
             return usage(
                 "no task is held out",
@@ -187,19 +194,31 @@ impl Args {
         }
         if self.holdout {
             std::mem::swap(&mut training.tasks, held_out);
+            std::mem::swap(&mut training.refused, held_out_refused);
         }
         workplace::unchecked(ui, settings, training);
-        let mut tasks = workplace::select(training, &self.tasks)?;
-        if !self.exclude.is_empty() {
-            let out = workplace::select(training, &self.exclude)?;
-            tasks.retain(|task| out.iter().all(|other| other.id != task.id));
-        }
+        let Selection { mut tasks, refused } =
+            workplace::choose(training, &self.tasks, &self.exclude)?;
         if tasks.is_empty() {
-            return usage("no task is left", "`--exclude` leaves out all of them");
+            return usage(
+                "no task is left that can run",
+                "`--exclude` leaves out all of them",
+            );
+        }
+        if let Some((name, why)) = refused.first() {
+            let count = match refused.len() {
+                1 => format!("task `{name}` cannot run"),
+                count => format!("{count} tasks cannot run, `{name}` is the first"),
+            };
+            ui.warn(&format!("{count}: {why}; what was asked of them is missing"));
         }
         tasks.sort_by(|a, b| a.id.cmp(&b.id));
         let suite = split.together();
-        Ok(Chosen { suite, tasks })
+        Ok(Chosen {
+            suite,
+            tasks,
+            refused,
+        })
     }
 
     async fn evaluate(&self, ui: Ui, order: &Order) -> anyhow::Result<Done> {
@@ -208,6 +227,7 @@ impl Args {
         let lineage = writer.lineage()?;
         let chosen = self.choose(ui, order, &lineage)?;
         let tasks = chosen.ids();
+        let refused = chosen.refused.clone();
         if let Some(which) = &self.regrade {
             let (keys, left_out) = self.answers(order, &lineage, &chosen, which == "all");
             let policy = RegradePolicy::new(&lineage, keys, order.settings.engine.infra_retries);
@@ -222,6 +242,7 @@ impl Args {
                 return Ok(Done {
                     finished: None,
                     tasks,
+                    refused,
                     regrade,
                 });
             }
@@ -241,6 +262,7 @@ impl Args {
             return Ok(Done {
                 finished,
                 tasks,
+                refused,
                 regrade,
             });
         }
@@ -256,6 +278,7 @@ impl Args {
             return Ok(Done {
                 finished: None,
                 tasks,
+                refused,
                 regrade,
             });
         }
@@ -272,6 +295,7 @@ impl Args {
         Ok(Done {
             finished,
             tasks,
+            refused,
             regrade,
         })
     }
@@ -337,6 +361,7 @@ impl Args {
             benchmark: &name.unwrap_or_else(|| benchmark.display().to_string()),
             is_holdout: self.holdout,
             tasks: &done.tasks,
+            refused: &done.refused,
             attempts: self.n_attempts,
             regrade: done.regrade,
         };
@@ -402,7 +427,7 @@ struct Begin<'a> {
 
 impl Begin<'_> {
     async fn go(self, ui: Ui, policy: Arc<dyn Policy>) -> anyhow::Result<Finished> {
-        let Chosen { suite, tasks } = self.chosen;
+        let Chosen { suite, tasks, .. } = self.chosen;
         let settings = &self.order.settings;
         workplace::refuse_unfit(settings.backend, tasks.iter())?;
         making::prepare_for_run(ui, settings.backend, &suite.path, tasks.iter()).await?;
