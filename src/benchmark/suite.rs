@@ -7,6 +7,7 @@ use super::fault::LoadError;
 use super::glob;
 use super::task::{Permits, Task};
 use crate::domain::TaskId;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -179,7 +180,7 @@ impl Suite {
     }
 
     /// Returns the tasks that `wanted` selects and `excluded` does not, and those among them
-    /// that cannot run.
+    /// that cannot run; fails where no other is left.
     pub fn choose(
         &self,
         wanted: &[String],
@@ -193,14 +194,29 @@ impl Suite {
         for text in excluded {
             self.is_known(text)?;
         }
-        let mut tasks = self.select(wanted)?;
-        tasks.retain(|task| !is_out(task.id.as_str()));
+        let mut tasks = Vec::new();
+        for text in wanted {
+            match self.select(std::slice::from_ref(text)) {
+                Ok(found) => tasks.extend(found),
+                Err(SelectError::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if wanted.is_empty() {
+            tasks.clone_from(&self.tasks);
+        }
+        let mut seen = BTreeSet::new();
+        tasks.retain(|task| !is_out(task.id.as_str()) && seen.insert(task.id.clone()));
         let refused = self.refused.iter().filter(|(name, _)| is_in(name));
         let refused = refused.map(|(name, error)| (name.clone(), error.sentence()));
-        Ok(Selection {
-            tasks,
-            refused: refused.collect(),
-        })
+        let refused: Vec<(String, String)> = refused.collect();
+        match refused.first() {
+            Some((name, why)) if tasks.is_empty() => Err(SelectError::Refused {
+                name: name.clone(),
+                why: why.clone(),
+            }),
+            Some(_) | None => Ok(Selection { tasks, refused }),
+        }
     }
 
     /// Checks that a name or pattern speaks of some task, whether or not it can run.
@@ -457,6 +473,8 @@ mod tests {
         assert_eq!(chosen(&[], &[]), is("good-a good-b other !bad-a !good-c"));
         assert_eq!(chosen(&["good-*"], &[]), is("good-a good-b !good-c"));
         assert_eq!(chosen(&["other"], &[]), is("other"));
+        assert_eq!(chosen(&["bad-a", "o*", "*r"], &[]), is("other !bad-a"));
+        assert_eq!(chosen(&["o*", "bad*"], &["bad-a"]), is("other"));
         assert_eq!(chosen(&["good-*"], &["*-c", "good-a"]), is("good-b"));
         assert_eq!(chosen(&[], &["bad-a", "good-c"]), is("good-a good-b other"));
         let said = |found: Result<String, String>| found.expect_err("it cannot be selected");

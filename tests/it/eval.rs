@@ -157,6 +157,24 @@ fn an_interrupted_evaluation_goes_on_and_a_budget_ends_one() {
 }
 
 #[test]
+fn a_configuration_for_evaluations_alone_needs_no_stages() {
+    let world = world();
+    let config = world.path("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let from = text.find("[[stages]]").unwrap();
+    let to = text.find("[evolve]").unwrap();
+    let text = format!("{}{}", &text[..from], &text[to..]);
+    durable::write(&config, text.as_bytes()).unwrap();
+    let found = json(&world, &format!("{EVAL} --tasks slug-text"));
+    assert_eq!(found["score"]["resolved"], 1, "{found}");
+    let (talk, code) = refused(&world, "evolve demo --config config.toml");
+    let why = "`stages` has no stage: nothing would be evaluated; begin one with `[[stages]]`";
+    assert!(talk.contains(why), "{talk}");
+    assert_eq!(code, Some(2));
+    assert!(!world.path("demo").exists());
+}
+
+#[test]
 fn tasks_that_cannot_run_are_named_and_missing() {
     let world = world();
     for task in ["shut-in", "odd-one"] {

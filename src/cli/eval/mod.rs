@@ -1,25 +1,27 @@
 //! `dgm eval`.
 
+mod answers;
+mod begin;
 mod subject;
 
 use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::place::{Place as Archive, Shape, split};
-use super::progress::Watch;
-use super::run::{Budget, KEEP, Models, Run, configured, out_of_budget};
+use super::run::{Budget, KEEP, Models, configured, out_of_budget};
 use super::traffic::Traffic;
 use super::ui::Ui;
-use super::{block_on, making, workplace};
+use super::{block_on, workplace};
 use crate::archive::{Reader, Writer};
-use crate::benchmark::{Kind, Selection, Suite, Task};
+use crate::benchmark::{Selection, Suite, Task};
 use crate::config::{Overrides, Settings, Split};
-use crate::domain::{Evaluation, EvaluationKey, Outcome, Purpose, RunId, TaskId, VariantId};
+use crate::domain::{Purpose, RunId, TaskId, VariantId};
 use crate::evolve::{EndCause, Finished, ReplaySource, never_mixed, same_tasks};
-use crate::lineage::{Judgement, Lineage};
-use crate::policy::{EvalPolicy, Policy, RegradePolicy};
+use crate::lineage::Lineage;
+use crate::policy::{EvalPolicy, RegradePolicy};
 use crate::sys::shutdown::Shutdown;
 use crate::view::eval::{self, Asked, Regrading};
 use anyhow::Context as _;
+use begin::{Begin, Ready};
 use std::path::PathBuf;
 use std::sync::Arc;
 use subject::{Subject, config_name};
@@ -229,41 +231,40 @@ impl Args {
         let tasks = chosen.ids();
         let refused = chosen.refused.clone();
         if let Some(which) = &self.regrade {
-            let (keys, left_out) = self.answers(order, &lineage, &chosen, which == "all");
-            let policy = RegradePolicy::new(&lineage, keys, order.settings.engine.infra_retries);
-            let planned = policy.keys().len();
+            let (mut keys, mut left_out) = self.answers(order, &lineage, &chosen, which == "all");
             let mut regrade = Regrading {
                 run: None,
                 left_out,
             };
-            if planned == 0 {
+            if keys.is_empty() {
                 ui.status("nothing is to be judged again: no verifier has changed");
-                let regrade = Some(regrade);
                 return Ok(Done {
                     finished: None,
                     tasks,
                     refused,
-                    regrade,
+                    regrade: Some(regrade),
                 });
             }
+            let ready = Ready::make(ui, order, chosen, &keys).await?;
+            left_out += keys.len();
+            keys.retain(|key| !ready.lacking.contains_key(&key.task));
+            regrade.left_out = left_out - keys.len();
+            let policy = RegradePolicy::new(&lineage, keys, order.settings.engine.infra_retries);
             let last = lineage.runs().last();
             regrade.run = Some(RunId(last.map_or(1, |(start, _)| start.run.0 + 1)));
-            let models = Models::None;
             let run = Begin {
                 order,
-                chosen,
+                ready,
                 writer,
                 shutdown,
-                models,
-                planned,
+                models: Models::None,
+                planned: policy.keys().len(),
             };
-            let finished = run.go(ui, Arc::new(policy)).await?;
-            let (finished, regrade) = (Some(finished), Some(regrade));
             return Ok(Done {
-                finished,
+                finished: Some(run.go(ui, Arc::new(policy)).await?),
                 tasks,
                 refused,
-                regrade,
+                regrade: Some(regrade),
             });
         }
         same_tasks(&lineage, &chosen.suite).wrong(format!(
@@ -271,32 +272,28 @@ impl Args {
         ))?;
         let purpose = self.purpose();
         let policy = EvalPolicy::missing(&lineage, order.variant, purpose, &tasks, self.n_attempts);
-        let planned = policy.keys().len();
-        let regrade = None;
-        if planned == 0 {
-            ui.status("nothing is missing: all that was asked for is done");
-            return Ok(Done {
-                finished: None,
-                tasks,
-                refused,
-                regrade,
+        let finished = if policy.keys().is_empty() {
+            ui.status(match refused.is_empty() {
+                true => "nothing is missing: all that was asked for is done",
+                false => "nothing more can be run",
             });
-        }
-        let models = Models::Solve;
-        let run = Begin {
-            order,
-            chosen,
-            writer,
-            shutdown,
-            models,
-            planned,
+            None
+        } else {
+            let run = Begin {
+                order,
+                ready: Ready::make(ui, order, chosen, policy.keys()).await?,
+                writer,
+                shutdown,
+                models: Models::Solve,
+                planned: policy.keys().len(),
+            };
+            Some(run.go(ui, Arc::new(policy)).await?)
         };
-        let finished = Some(run.go(ui, Arc::new(policy)).await?);
         Ok(Done {
             finished,
             tasks,
             refused,
-            regrade,
+            regrade: None,
         })
     }
 
@@ -305,42 +302,6 @@ impl Args {
             true => Purpose::Holdout,
             false => Purpose::Extra,
         }
-    }
-
-    /// Returns the evaluations whose answers are to be judged again, and how many others have
-    /// none that could be.
-    fn answers(
-        &self,
-        order: &Order,
-        lineage: &Lineage,
-        chosen: &Chosen,
-        all: bool,
-    ) -> (Vec<EvaluationKey>, usize) {
-        let (mut keys, mut left_out) = (Vec::new(), 0);
-        for evaluation in lineage.evaluations_of(order.variant) {
-            let is_held_out = evaluation.purpose == Purpose::Holdout;
-            let task = chosen
-                .tasks
-                .iter()
-                .find(|task| task.id == evaluation.key.task);
-            let Some(task) = task.filter(|_| is_held_out == self.holdout) else {
-                continue;
-            };
-            let newest = Judgement::newest(evaluation, lineage.regrade(&evaluation.key));
-            let no_reward = newest.outcome == Outcome::VerifierError;
-            if !(all || no_reward || newest.task_digest != task.digest) {
-                continue;
-            }
-            if lineage.answer(&evaluation.key).is_some() && task.kind != Kind::Steps {
-                keys.push(evaluation.key.clone());
-            } else if !nothing_was_judged(evaluation) {
-                left_out += 1;
-            } else if newest.task_digest != task.digest {
-                // It ends so whatever the verifier says; only that is put on record.
-                keys.push(evaluation.key.clone());
-            }
-        }
-        (keys, left_out)
     }
 
     /// Prints what was found; returns how many evaluations have no measurement.
@@ -406,42 +367,5 @@ impl Args {
             }
             Some((_, EndCause::Goal)) | None => Code::Done,
         }
-    }
-}
-
-/// Returns whether an evaluation ended as it did without a verifier: nothing was changed, or
-/// nothing that could be an answer.
-fn nothing_was_judged(evaluation: &Evaluation) -> bool {
-    evaluation.outcome.counts() && evaluation.reward.is_none() && evaluation.patch.is_none()
-}
-
-/// Everything that a run needs.
-struct Begin<'a> {
-    order: &'a Order,
-    chosen: Chosen,
-    writer: Writer,
-    shutdown: Shutdown,
-    models: Models,
-    planned: usize,
-}
-
-impl Begin<'_> {
-    async fn go(self, ui: Ui, policy: Arc<dyn Policy>) -> anyhow::Result<Finished> {
-        let Chosen { suite, tasks, .. } = self.chosen;
-        let settings = &self.order.settings;
-        workplace::refuse_unfit(settings.backend, tasks.iter())?;
-        making::prepare_for_run(ui, settings.backend, &suite.path, tasks.iter()).await?;
-        let images = workplace::images(tasks.iter(), None);
-        let place = workplace::open(settings.backend, self.writer.id(), &images).await?;
-        let run = Run {
-            writer: self.writer,
-            suite,
-            place,
-            watch: Watch::Evaluations(self.planned as u64),
-            models: self.models,
-            policy,
-            replay: self.order.replay.clone(),
-        };
-        run.go(ui, settings, self.shutdown).await
     }
 }

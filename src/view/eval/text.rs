@@ -331,7 +331,7 @@ fn regraded(page: &mut Page, asked: &Asked<'_>, found: &Found<'_>, style: Style)
             "evaluations have",
         );
         page.line(format!(
-            "  {left_out} no kept answer that could be judged again"
+            "  {left_out} no kept answer that could be judged again, or no image for it"
         ));
     }
     let mut table = Table::new([

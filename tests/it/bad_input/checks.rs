@@ -2,6 +2,8 @@
 
 use super::world::World;
 use crate::support::docker::docker;
+use dgm::archive::Reader;
+use dgm::domain::Fact;
 
 /// Gives the task `hello` a reference solution.
 fn solvable(world: &World) {
@@ -127,6 +129,85 @@ fn images_are_made_listed_and_thrown_away() {
     assert!(!dry.contains(&other), "{dry}");
     docker(&["rmi", &other]);
     docker(&["rmi", &name]);
+}
+
+/// Writes two tasks in images of their own, one of which cannot be built. Returns what names
+/// images of this process alone.
+fn one_broken_image(world: &World) {
+    let label = format!("b{}", std::process::id());
+    for (name, run) in [("good", "true"), ("broken", "echo went-wrong-here; exit 3")] {
+        let put = |file: &str, text: &str| world.put(&format!("tasks/{name}/{file}"), text);
+        put(
+            "task.toml",
+            "[environment]\nnetwork_mode = \"no-network\"\nmemory_mb = 128\n",
+        );
+        put("instruction.md", "do: echo yes >answer.txt\n");
+        put(
+            "tests/test.sh",
+            "if [ \"$(cat /app/answer.txt)\" = yes ]; then echo 1; else echo 0; fi \
+             >/logs/verifier/reward.txt\n",
+        );
+        put("solution/solve.sh", "echo yes >/app/answer.txt\n");
+        let recipe = format!(
+            "FROM debian:bookworm-slim\nLABEL of={label}\nWORKDIR /app\nRUN {run}\n"
+        );
+        put("environment/Dockerfile", &recipe);
+    }
+}
+
+/// Throws away the images that could be built.
+fn throw_away(world: &World) {
+    let images = world.json("bench images list tasks --json")["images"].clone();
+    for image in images.as_array().unwrap() {
+        if image["id"].is_string() {
+            docker(&["rmi", image["name"].as_str().unwrap()]);
+        }
+    }
+}
+
+#[test]
+fn an_image_that_cannot_be_built_fails_its_own_evaluations_once() {
+    let world = World::new();
+    one_broken_image(&world);
+    world.edit("dgm.toml", "infra_retries = 0", "infra_retries = 3");
+    let eval = "eval --agent agent --benchmark tasks --out found --config dgm.toml \
+                --sandbox docker --json";
+    let said = world.run(eval);
+    assert_eq!(said.code, 1, "{}", said.err);
+    for part in ["needed by the task `broken`", "went-wrong-here"] {
+        assert!(said.err.contains(part), "{part}: {}", said.err);
+    }
+    let found: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(
+        (&found["graded"], &found["missing"], &found["score"]["resolved"]),
+        (&1.into(), &1.into(), &1.into()),
+        "{found}"
+    );
+    assert_eq!(found["causes"]["sandbox_failed"], 1, "{found}");
+    let broken = &found["tasks"][0]["evaluations"][0];
+    assert_eq!(broken["outcome"], "infra_error");
+    let detail = broken["detail"].as_str().unwrap();
+    assert!(detail.contains("went-wrong-here"), "{detail}");
+    // Building it again a second later would not have helped: nothing was tried again.
+    let facts = Reader::open(&world.path("found")).unwrap().facts().unwrap();
+    let faults = facts.iter().filter(|fact| matches!(fact, Fact::Faulted(_)));
+    assert_eq!(faults.count(), 0);
+    // Where nothing else is left, nothing is begun.
+    let said = world.run(&format!("{eval} --tasks broken"));
+    assert_eq!((said.code, said.out.as_str()), (1, ""), "{}", said.err);
+    for part in [
+        "went-wrong-here",
+        "Hint: the task `broken` needs it; `dgm bench images build",
+    ] {
+        assert!(said.err.contains(part), "{part}: {}", said.err);
+    }
+    // An evolution with such a task in a stage would measure nothing by it.
+    world.edit("dgm.toml", "path = \"bench\"", "path = \"tasks\"");
+    world.stage(&["good", "broken"]);
+    let said = world.run("evolve demo --config dgm.toml --agent agent --sandbox docker");
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(said.err.contains("the task `broken` needs it"), "{}", said.err);
+    throw_away(&world);
 }
 
 #[test]
