@@ -37,7 +37,7 @@ mod trial;
 mod turn;
 
 pub use answer::{Answer, AnswerFault, take_answer};
-pub use check::{CheckRow, Checked, Effort, check};
+pub use check::{CheckRow, Checked, Effort, NotRun, check};
 pub use checks::{Checks, Standing};
 pub use disclose::Disclosed;
 pub use fault::{LoadError, Spot};

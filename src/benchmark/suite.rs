@@ -181,11 +181,7 @@ impl Suite {
 
     /// Returns the tasks that `wanted` selects and `excluded` does not, and those among them
     /// that cannot run; fails where no other is left.
-    pub fn choose(
-        &self,
-        wanted: &[String],
-        excluded: &[String],
-    ) -> Result<Selection, SelectError> {
+    pub fn choose(&self, wanted: &[String], excluded: &[String]) -> Result<Selection, SelectError> {
         let is_out = |name: &str| excluded.iter().any(|text| is_selected(text, name));
         let is_in = |name: &str| {
             (wanted.is_empty() || wanted.iter().any(|text| is_selected(text, name)))

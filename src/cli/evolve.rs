@@ -3,11 +3,11 @@
 use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::init::{self, Source, config_error};
+use super::making::{self, Lacking};
 use super::progress::Watch;
 use super::run::{Budget, KEEP, Models, Run, configured, out_of_budget, settings};
 use super::traffic::{Remake, Traffic};
 use super::ui::Ui;
-use super::making::{self, Lacking};
 use super::{block_on, dry_run, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;

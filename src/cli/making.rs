@@ -119,7 +119,11 @@ impl Lacking {
 
 /// Returns a few names as part of a sentence.
 fn named(tasks: &[String]) -> String {
-    let some: Vec<String> = tasks.iter().take(5).map(|task| format!("`{task}`")).collect();
+    let some: Vec<String> = tasks
+        .iter()
+        .take(5)
+        .map(|task| format!("`{task}`"))
+        .collect();
     let more = match tasks.len() {
         0..=5 => String::new(),
         count => format!(" and {} more", count - 5),

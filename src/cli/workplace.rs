@@ -138,8 +138,8 @@ pub(super) fn load_split(settings: &Settings, file: &str) -> anyhow::Result<Spli
 }
 
 /// Reads a benchmark, whether or not its tasks can run.
-pub(super) fn read_suite(folder: &Path) -> anyhow::Result<Suite> {
-    Suite::load(folder).wrong(NO_BENCHMARK)
+pub(super) fn read_suite(folder: &Path, permits: &Permits) -> anyhow::Result<Suite> {
+    Suite::load_with(folder, permits).wrong(NO_BENCHMARK)
 }
 
 /// Returns a sentence about the tasks that cannot run, if there are any: a stage that takes
@@ -162,12 +162,6 @@ pub(super) fn choose(
 ) -> anyhow::Result<Selection> {
     let list = format!("`dgm bench list {}` lists them", suite.path.display());
     suite.choose(names, excluded).wrong(list)
-}
-
-/// Returns the tasks that a command line names.
-pub(super) fn select(suite: &Suite, names: &[String]) -> anyhow::Result<Vec<Arc<Task>>> {
-    let list = format!("`dgm bench list {}` lists them", suite.path.display());
-    suite.select(names).wrong(list)
 }
 
 /// Returns the folder for sockets and caches: short, because a socket's path may have no more

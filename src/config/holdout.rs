@@ -152,7 +152,9 @@ fn from_folder(raw: &RawHoldout, other: &Suite) -> Result<Vec<Arc<Task>>, Config
 /// a published list holds out every task can run.
 fn is_meant(raw: &RawHoldout, name: &str) -> bool {
     match &raw.tasks {
-        Some(names) => names.iter().any(|text| text == name || name_matches(text, name)),
+        Some(names) => names
+            .iter()
+            .any(|text| text == name || name_matches(text, name)),
         None => raw.path.is_some() && raw.subset.is_none() && raw.count.is_none(),
     }
 }

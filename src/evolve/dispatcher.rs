@@ -15,7 +15,9 @@ use super::{EngineSettings, Progress};
 use crate::agent::Place;
 use crate::archive::Writer;
 use crate::benchmark::Suite;
-use crate::domain::{Decision, Disclosure, Fact, Purpose, RunEnd, RunId, RunStart, TaskId, VariantId};
+use crate::domain::{
+    Decision, Disclosure, Fact, Purpose, RunEnd, RunId, RunStart, TaskId, VariantId,
+};
 use crate::policy::{Expansion, Policy};
 use crate::sys::clock::now_ms;
 use crate::sys::shutdown::{Level, Shutdown};
@@ -160,12 +162,8 @@ impl Engine {
         );
         let earlier = recorder.lineage().run_time();
         let mut facts = vec![Fact::RunStarted(start)];
-        facts.extend(
-            parts
-                .replay
-                .as_ref()
-                .map(|source| replay::fact(run, source)),
-        );
+        let replayed = parts.replay.as_ref();
+        facts.extend(replayed.map(|source| replay::fact(run, source)));
         recorder.record(facts)?;
         let mut engine = Self {
             recorder,

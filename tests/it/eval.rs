@@ -220,7 +220,10 @@ fn tasks_that_cannot_run_are_named_and_missing() {
     assert_eq!(found["refused"], Value::Array(Vec::new()));
     // A pattern that only means what cannot run says so.
     let (talk, code) = refused(&world, &format!("{EVAL} --tasks shut*"));
-    assert!(talk.contains("Error: task `shut-in` cannot run: "), "{talk}");
+    assert!(
+        talk.contains("Error: task `shut-in` cannot run: "),
+        "{talk}"
+    );
     assert_eq!(code, Some(2));
 }
 

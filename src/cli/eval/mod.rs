@@ -212,7 +212,9 @@ impl Args {
                 1 => format!("task `{name}` cannot run"),
                 count => format!("{count} tasks cannot run, `{name}` is the first"),
             };
-            ui.warn(&format!("{count}: {why}; what was asked of them is missing"));
+            ui.warn(&format!(
+                "{count}: {why}; what was asked of them is missing"
+            ));
         }
         tasks.sort_by(|a, b| a.id.cmp(&b.id));
         let suite = split.together();

@@ -131,10 +131,10 @@ fn images_are_made_listed_and_thrown_away() {
     docker(&["rmi", &name]);
 }
 
-/// Writes two tasks in images of their own, one of which cannot be built. Returns what names
-/// images of this process alone.
-fn one_broken_image(world: &World) {
-    let label = format!("b{}", std::process::id());
+/// Writes two tasks in images of their own, one of which cannot be built; `test` names who
+/// asks, so that no other test meets the images.
+fn one_broken_image(world: &World, test: &str) {
+    let label = format!("{test}{}", std::process::id());
     for (name, run) in [("good", "true"), ("broken", "echo went-wrong-here; exit 3")] {
         let put = |file: &str, text: &str| world.put(&format!("tasks/{name}/{file}"), text);
         put(
@@ -148,9 +148,8 @@ fn one_broken_image(world: &World) {
              >/logs/verifier/reward.txt\n",
         );
         put("solution/solve.sh", "echo yes >/app/answer.txt\n");
-        let recipe = format!(
-            "FROM debian:bookworm-slim\nLABEL of={label}\nWORKDIR /app\nRUN {run}\n"
-        );
+        let recipe =
+            format!("FROM debian:bookworm-slim\nLABEL of={label}\nWORKDIR /app\nRUN {run}\n");
         put("environment/Dockerfile", &recipe);
     }
 }
@@ -168,7 +167,7 @@ fn throw_away(world: &World) {
 #[test]
 fn an_image_that_cannot_be_built_fails_its_own_evaluations_once() {
     let world = World::new();
-    one_broken_image(&world);
+    one_broken_image(&world, "eval");
     world.edit("dgm.toml", "infra_retries = 0", "infra_retries = 3");
     let eval = "eval --agent agent --benchmark tasks --out found --config dgm.toml \
                 --sandbox docker --json";
@@ -179,7 +178,11 @@ fn an_image_that_cannot_be_built_fails_its_own_evaluations_once() {
     }
     let found: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(
-        (&found["graded"], &found["missing"], &found["score"]["resolved"]),
+        (
+            &found["graded"],
+            &found["missing"],
+            &found["score"]["resolved"]
+        ),
         (&1.into(), &1.into(), &1.into()),
         "{found}"
     );
@@ -206,8 +209,106 @@ fn an_image_that_cannot_be_built_fails_its_own_evaluations_once() {
     world.stage(&["good", "broken"]);
     let said = world.run("evolve demo --config dgm.toml --agent agent --sandbox docker");
     assert_eq!(said.code, 1, "{}", said.err);
-    assert!(said.err.contains("the task `broken` needs it"), "{}", said.err);
+    assert!(
+        said.err.contains("the task `broken` needs it"),
+        "{}",
+        said.err
+    );
     throw_away(&world);
+}
+
+#[test]
+fn an_image_that_cannot_be_built_is_told_by_the_tasks_that_need_it() {
+    let world = World::new();
+    one_broken_image(&world, "check");
+    let said = world.run("bench check tasks --json");
+    assert_eq!(said.code, 1, "{}", said.err);
+    let found: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let (broken, good) = (&found["tasks"][0], &found["tasks"][1]);
+    assert_eq!((&good["task"], &good["ok"]), (&"good".into(), &true.into()));
+    let detail = broken["detail"].as_str().unwrap();
+    for part in ["went-wrong-here", "`dgm bench images build tasks`"] {
+        assert!(detail.contains(part), "{part}: {detail}");
+    }
+    assert!(!detail.contains("dgm bench build"), "{detail}");
+    throw_away(&world);
+}
+
+#[test]
+fn a_check_tells_of_no_task_that_was_not_asked_for() {
+    let world = World::new();
+    solvable(&world);
+    world.put("bench/odd/task.toml", "[agent\n");
+    let rows = |line: &str, code: i32| {
+        let said = world.run(&format!("bench check bench --sandbox local --json{line}"));
+        assert_eq!(said.code, code, "{line}: {}", said.err);
+        let found: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        let rows = found["tasks"].as_array().unwrap().iter();
+        let names = rows.map(|row| row["task"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(rows(" --tasks hello", 0), ["hello"]);
+    assert_eq!(rows("", 1), ["hello", "odd"]);
+    assert_eq!(rows(" --tasks h* odd", 1), ["hello", "odd"]);
+    assert_eq!(world.run("bench check bench --lint --tasks hello").code, 0);
+    let all = world.run("bench check bench --lint");
+    assert_eq!(all.code, 1);
+    assert!(
+        all.err.contains("odd: task.toml:1: unclosed"),
+        "{}",
+        all.err
+    );
+}
+
+#[test]
+fn tasks_that_name_variables_or_want_a_network_can_be_looked_at() {
+    let world = World::new();
+    world.edit(
+        "bench/hello/task.toml",
+        "[environment]\n",
+        "[environment]\nenv = { WORD = \"${DGM_WORD}\" }\n",
+    );
+    world.put("bench/hello/solution/solve.sh", "echo $WORD >answer.txt\n");
+    let run = |line: &str| {
+        let mut command = world.command(line);
+        command.env("DGM_WORD", "yes").env("DGM_TOKEN", "no");
+        world.said(command)
+    };
+    let list = run("bench list bench");
+    assert_eq!(list.code, 1, "{}", list.out);
+    assert!(list.out.contains("`--env` for `dgm bench`"), "{}", list.out);
+    assert_eq!(run("bench list bench --env DGM_WORD").code, 0);
+    let check = run("bench check bench --sandbox local --env DGM_WORD");
+    assert_eq!(check.code, 0, "{}", check.err);
+    let images = run("bench images list bench --json --env DGM_WORD");
+    assert!(images.out.contains("\"dgm-smoke\""), "{}", images.out);
+    assert!(
+        !run("bench images list bench --json")
+            .out
+            .contains("dgm-smoke")
+    );
+    for (name, why) in [
+        (
+            "DGM_TOKEN",
+            "Error: `--env` names `DGM_TOKEN`, a secret by its name",
+        ),
+        (
+            "DGM_NONE",
+            "Error: `--env` names `DGM_NONE`, which is not set",
+        ),
+    ] {
+        let said = run(&format!("bench list bench --env {name}"));
+        assert_eq!(said.code, 2);
+        assert!(said.err.starts_with(why), "{}", said.err);
+    }
+    world.put(
+        "web/open/task.toml",
+        "[environment]\ndocker_image = \"debian\"\nnetwork_mode = \"public\"\n",
+    );
+    world.put("web/open/instruction.md", "Do.\n");
+    world.put("web/open/tests/test.sh", "exit\n");
+    assert_eq!(run("bench list web").code, 1);
+    assert_eq!(run("bench list web --network public").code, 0);
 }
 
 #[test]
