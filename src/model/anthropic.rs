@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 /// Where Anthropic's own server is.
 const BASE_URL: &str = "https://api.anthropic.com";
 /// The variable that holds the key to it.
-const KEY_ENV: &str = "ANTHROPIC_API_KEY";
+pub(super) const KEY_ENV: &str = "ANTHROPIC_API_KEY";
 /// The version of the API that translated requests are written in. It is the one that still
 /// has `temperature` and the like for the models that take them.
 const VERSION: &str = "2023-06-01";

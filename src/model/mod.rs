@@ -51,6 +51,7 @@ pub use books::{Books, Denied, Intent, Scope};
 pub use call::CallError;
 pub use clip::clip;
 pub use exchange::{Exchange, Outline, Stored, Traffic};
+pub use ledger::FailedTry;
 pub use metered::{JobSubject, Metered};
 pub use pace::{Advice, Call, Health, Heard, Pace, Permit};
 pub use price::{Price, Rates};

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 /// Where OpenAI's own server is.
 const BASE_URL: &str = "https://api.openai.com/v1";
 /// The variable that holds the key to it.
-const KEY_ENV: &str = "OPENAI_API_KEY";
+pub(super) const KEY_ENV: &str = "OPENAI_API_KEY";
 
 /// A model behind a server that speaks Chat Completions.
 #[derive(Debug)]

@@ -243,6 +243,9 @@ impl Open {
 
     /// Settles what ended too early: at what was counted, if that was said, or at the most.
     fn broken(self, fold: Fold, status: CallStatus, error: Option<&CallError>) {
+        if let Some(error) = error {
+            self.call.tell(error);
+        }
         let is_complete = fold.is_complete();
         let reply = self.reply(fold);
         if is_complete && !reply.estimated {
