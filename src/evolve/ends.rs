@@ -107,7 +107,11 @@ impl Recorder {
         meta: Meta,
     ) -> anyhow::Result<Ended> {
         let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
-        match self.settlement(&subject, end.outcome, meta.is_excused) {
+        let settlement = match end.is_lasting {
+            true => Settlement::Final,
+            false => self.settlement(&subject, end.outcome, meta.is_excused),
+        };
+        match settlement {
             Settlement::Final => {}
             Settlement::Again(after) => {
                 self.fault(subject, end.outcome, end.detail.clone(), meta.execution)?;
