@@ -101,7 +101,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper_util", &["gateway/"]),
     ("memchr", &["benchmark/swebench"]),
     ("parquet", &["benchmark/", "view/export/"]),
-    ("regex", &["benchmark/swebench"]),
+    ("regex", &["benchmark/swebench", "model/discreet.rs"]),
     ("rusqlite", &["archive/"]),
     ("rustls", &["model/http"]),
     ("seccompiler", &["sandbox/local"]),

@@ -366,6 +366,7 @@ impl Place<'_> {
             writable: Vec::new(),
             command: run_script("/solution/solve.sh"),
             env,
+            vital: Vec::new(),
             socket_dir: None,
             deadline: self.task.agent_timeout.unwrap_or(DEFAULT_TIMEOUT),
             collect: match self.task.kind {

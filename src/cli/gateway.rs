@@ -139,6 +139,7 @@ impl Args {
             whys: HashMap::new(),
             totals: Totals::default(),
             is_out: false,
+            failure: None,
         };
         let end = tokio::select! {
             () = shutdown.drain().cancelled() => None,
@@ -148,6 +149,7 @@ impl Args {
             Some(_) => gateway.finish(LAST_WORDS).await,
             None => gateway.shutdown().await,
         }
+        talk.look(&metered);
         let is_out = is_out_of_budget(&metered);
         drop(metered);
         desk.close(end.as_deref().unwrap_or("interrupted")).await?;
@@ -188,6 +190,7 @@ struct Talk {
     whys: HashMap<CallId, String>,
     totals: Totals,
     is_out: bool,
+    failure: Option<String>,
 }
 
 impl Talk {
@@ -211,13 +214,24 @@ impl Talk {
                     None => return None,
                 },
                 () = providers.changed() => {}
-                _ = look.tick(), if !self.is_out => {
-                    if is_out_of_budget(metered) {
-                        self.is_out = true;
-                        self.ui.warn("a call was refused: the allowance or a budget is used up");
-                    }
-                }
+                _ = look.tick() => self.look(metered),
             }
+        }
+    }
+
+    /// Says what clients are not told: why there is no answer.
+    fn look(&mut self, metered: &Metered) {
+        if !self.is_out && is_out_of_budget(metered) {
+            self.is_out = true;
+            self.ui
+                .warn("a call was refused: the allowance or a budget is used up");
+        }
+        let failure = metered.provider_failure();
+        if failure != self.failure {
+            if let Some(what) = &failure {
+                self.ui.warn(&format!("the model gave no answer: {what}"));
+            }
+            self.failure = failure;
         }
     }
 

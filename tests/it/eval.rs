@@ -317,6 +317,51 @@ fn kept_answers_are_judged_again_without_any_agent_and_nothing_is_overwritten() 
 }
 
 #[test]
+fn all_rewards_of_a_verifier_are_kept_and_shown() {
+    let world = world();
+    let test =
+        "#!/bin/sh\necho '{\"accuracy\": true, \"speed\": 0.5}' >/logs/verifier/reward.json\n";
+    durable::write(
+        &world.path("tasks/slug-text/tests/test.sh"),
+        test.as_bytes(),
+    )
+    .unwrap();
+    world.edit("tasks/slug-text/task.toml", "sealed = true\n", "");
+    let eval = format!("{EVAL} --tasks slug-text");
+    let found = json(&world, &eval);
+    assert_eq!(
+        found["outcomes"]["unresolved"], 1,
+        "the least counts: {found}"
+    );
+    let manifest = "reward_key = \"accuracy\"\nlocal = true\n";
+    world.edit("tasks/slug-text/task.toml", "local = true\n", manifest);
+    let (text, _) = world.done(&format!("{eval} --regrade"));
+    assert!(text.contains("0/1 before, 1/1 now"), "{text}");
+    let repeat = Reader::open(&world.path("found")).unwrap().facts().unwrap();
+    let repeat = repeat.iter().find_map(|fact| match fact {
+        Fact::Evaluated(found) => Some(found.key.repeat),
+        _ => None,
+    });
+    let show = format!("show found seed slug-text --repeat {}", repeat.unwrap());
+    let shown = json(&world, &show);
+    let rewards = serde_json::json!({"accuracy": 1.0, "speed": 0.5});
+    for judged in [&shown["evaluation"], &shown["evaluation"]["regrade"]] {
+        assert_eq!(judged["rewards"], rewards, "{shown}");
+    }
+    assert_eq!(shown["evaluation"]["reward"], 0.5);
+    assert_eq!(shown["evaluation"]["regrade"]["reward"], 1.0);
+    let (text, _) = world.done(&show);
+    assert!(text.contains("accuracy 1, speed 0.5"), "{text}");
+    let (csv, _) = world.done("export found --format csv");
+    let last = csv.lines().last().unwrap();
+    assert!(csv.lines().next().unwrap().ends_with(",rewards"), "{csv}");
+    assert!(
+        last.ends_with(r#","{""accuracy"":1.0,""speed"":0.5}""#),
+        "{csv}"
+    );
+}
+
+#[test]
 fn a_regrade_leaves_the_score_that_guides_an_evolution_as_it_was() {
     let world = world();
     let archive = world.evolve("demo");
