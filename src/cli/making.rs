@@ -91,29 +91,33 @@ impl Lacking {
 
     /// Refuses to begin without them.
     pub(super) fn refuse(all: &[Self], benchmark: &Path) -> anyhow::Result<()> {
-        let Some(first) = all.first() else {
-            return Ok(());
-        };
-        let others: Vec<String> = Self::tasks(all.get(1..).unwrap_or_default())
+        match all.first() {
+            None => Ok(()),
+            Some(first) => Err(anyhow!("{}", first.why)).hint(first.hint(all, benchmark)),
+        }
+    }
+
+    /// Returns what to do about it and the others.
+    fn hint(&self, all: &[Self], benchmark: &Path) -> String {
+        let others: Vec<String> = Self::tasks(all)
             .into_keys()
             .map(|task| task.to_string())
-            .filter(|task| !first.tasks.contains(task))
+            .filter(|task| !self.tasks.contains(task))
             .collect();
         let others = match others.as_slice() {
             [] => String::new(),
             others => format!(", and there is none for {} either", named(others)),
         };
-        let need = if first.tasks.len() == 1 {
-            "needs"
-        } else {
-            "need"
+        let need = match self.tasks.as_slice() {
+            [_] => "needs",
+            _ => "need",
         };
-        Err(anyhow!("{}", first.why)).hint(format!(
+        format!(
             "{} {need} it{others}; `dgm bench images build {}` makes images, with \
              `--build-network host` where containers have no network of their own",
-            named(&first.tasks),
+            named(&self.tasks),
             benchmark.display()
-        ))
+        )
     }
 }
 
@@ -195,12 +199,18 @@ mod tests {
         let warning = all.first().map(Lacking::warning);
         let is = "no image x; needed by the tasks `a`, `b`";
         assert_eq!(warning.as_deref(), Some(is));
-        let error = Lacking::refuse(&all, Path::new("tasks")).expect_err("it lacks some");
-        let said = format!("{error:?}");
-        assert!(said.contains("no image x"), "{said}");
-        let hint = "the tasks `a`, `b` need it, and there is none for the task `c` either; \
-                    `dgm bench images build tasks`";
-        assert!(said.contains(hint), "{said}");
-        assert!(Lacking::refuse(&[], Path::new("tasks")).is_ok());
+        let place = Path::new("tasks");
+        let error = Lacking::refuse(&all, place).expect_err("it lacks some");
+        assert_eq!(error.to_string(), "no image x");
+        let hints = all.each_ref().map(|image| image.hint(&all, place));
+        let begins = [
+            "the tasks `a`, `b` need it, and there is none for the task `c` either; `dgm bench \
+             images build tasks`",
+            "the tasks `b`, `c` need it, and there is none for the task `a` either; ",
+        ];
+        for (hint, begin) in hints.iter().zip(begins) {
+            assert!(hint.starts_with(begin), "{hint}");
+        }
+        assert!(Lacking::refuse(&[], place).is_ok());
     }
 }
