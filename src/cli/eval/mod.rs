@@ -11,7 +11,7 @@ use super::traffic::Traffic;
 use super::ui::Ui;
 use super::{block_on, making, workplace};
 use crate::archive::{Reader, Writer};
-use crate::benchmark::{Kind, Suite, Task};
+use crate::benchmark::{Answer, Kind, Suite, Task};
 use crate::config::{Overrides, Settings, Split};
 use crate::domain::{Evaluation, EvaluationKey, Outcome, Purpose, RunId, TaskId, VariantId};
 use crate::evolve::{EndCause, Finished, ReplaySource, never_mixed, same_tasks};
@@ -209,7 +209,7 @@ impl Args {
         let chosen = self.choose(ui, order, &lineage)?;
         let tasks = chosen.ids();
         if let Some(which) = &self.regrade {
-            let (keys, left_out) = self.answers(order, &lineage, &chosen, which == "all");
+            let (keys, left_out) = self.answers(order, &writer, &chosen, which == "all")?;
             let policy = RegradePolicy::new(&lineage, keys, order.settings.engine.infra_retries);
             let planned = policy.keys().len();
             let mut regrade = Regrading {
@@ -288,10 +288,11 @@ impl Args {
     fn answers(
         &self,
         order: &Order,
-        lineage: &Lineage,
+        reader: &Reader,
         chosen: &Chosen,
         all: bool,
-    ) -> (Vec<EvaluationKey>, usize) {
+    ) -> anyhow::Result<(Vec<EvaluationKey>, usize)> {
+        let lineage = &reader.lineage()?;
         let (mut keys, mut left_out) = (Vec::new(), 0);
         for evaluation in lineage.evaluations_of(order.variant) {
             let is_held_out = evaluation.purpose == Purpose::Holdout;
@@ -307,7 +308,7 @@ impl Args {
             if !(all || no_reward || newest.task_digest != task.digest) {
                 continue;
             }
-            if lineage.answer(&evaluation.key).is_some() && task.kind != Kind::Steps {
+            if can_be_judged_again(reader, lineage, task, &evaluation.key)? {
                 keys.push(evaluation.key.clone());
             } else if !nothing_was_judged(evaluation) {
                 left_out += 1;
@@ -316,7 +317,7 @@ impl Args {
                 keys.push(evaluation.key.clone());
             }
         }
-        (keys, left_out)
+        Ok((keys, left_out))
     }
 
     /// Prints what was found; returns how many evaluations have no measurement.
@@ -381,6 +382,23 @@ impl Args {
             }
             Some((_, EndCause::Goal)) | None => Code::Done,
         }
+    }
+}
+
+/// Returns whether an evaluation's answer was kept, and all of it that its judge needs. One that
+/// cannot be read is for the judge to say so.
+fn can_be_judged_again(
+    reader: &Reader,
+    lineage: &Lineage,
+    task: &Task,
+    key: &EvaluationKey,
+) -> anyhow::Result<bool> {
+    match lineage.answer(key) {
+        Some(answer) if task.kind != Kind::Steps => {
+            let kept = reader.blob(answer)?;
+            Ok(Answer::can_be_judged_again(task, &kept).unwrap_or(true))
+        }
+        Some(_) | None => Ok(false),
     }
 }
 

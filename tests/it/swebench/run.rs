@@ -27,7 +27,7 @@ const TESTS: &str = "diff --git a/tests/test_mathy.py b/tests/test_mathy.py\n\
     assert mathy.add(0, 0) == 0\n+\n+\n+def test_add():\n+    assert mathy.add(2, 3) == 5\n";
 
 /// Builds the image once and returns the commit that its repository stands at.
-async fn built() -> &'static str {
+pub(super) async fn built() -> &'static str {
     static BASE: OnceCell<String> = OnceCell::const_new();
     BASE.get_or_init(|| async {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/swebench/image");
@@ -76,7 +76,7 @@ fn classic(base: &str) -> Value {
 }
 
 /// The same as version 5 has it.
-fn new(base: &str) -> Value {
+pub(super) fn new(base: &str) -> Value {
     let mut row = classic(base);
     row["FAIL_TO_PASS"] = json!(["tests/test_mathy.py::test_add"]);
     row["PASS_TO_PASS"] = json!(["tests/test_mathy.py::test_zero"]);
