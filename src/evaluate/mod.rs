@@ -136,7 +136,7 @@ async fn run(
         workdir: job.task.workdir.clone(),
         env: job.task.env.clone(),
         deadline: deadline(job),
-        limits: limits(&job.task, job.limits),
+        limits: job.task.limits(job.limits),
     };
     let agent = match run_agent(place, agent_job, metered.clone(), cancel.clone()).await {
         Ok(agent) => agent,
@@ -150,7 +150,7 @@ async fn run(
         Ok(answer) if !answer.change.is_empty() => {
             end.change = Some((answer.before.clone(), answer.after()));
             end.answer = kept(answer);
-            let limits = limits(&job.task, job.limits);
+            let limits = job.task.limits(job.limits);
             let sandbox = place.sandbox.as_ref();
             match judge_answer(sandbox, &job.task, answer, &name, limits, &cancel).await {
                 Ok(judged) => Some(judged),
@@ -256,15 +256,6 @@ fn failed(error: &SandboxError) -> EvaluateEnd {
 /// Returns the time that the agent has.
 fn deadline(job: &EvaluateJob) -> Duration {
     job.task.agent_timeout.unwrap_or(job.default_timeout)
-}
-
-fn limits(task: &Task, default: Limits) -> Limits {
-    Limits {
-        memory: task.memory.unwrap_or(default.memory),
-        cpus: task.cpus.unwrap_or(default.cpus),
-        disk: task.disk.unwrap_or(default.disk),
-        ..default
-    }
 }
 
 /// Returns the name of an evaluation's job, safe for labels.

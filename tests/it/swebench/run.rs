@@ -2,7 +2,9 @@
 //! one these tests fail: `tests/bring docker`.
 
 use dgm::benchmark::swebench::{self, GradeFacts, Selection, judge_patch};
-use dgm::benchmark::{CheckRow, Grader, Judgement, Suite, Task, check, judge, take_answer};
+use dgm::benchmark::{
+    Answer, AnswerFault, CheckRow, Grader, Judgement, Suite, Task, check, judge, take_answer,
+};
 use dgm::domain::{FileTree, TreePath};
 use dgm::sandbox::docker::image::BuildNetwork;
 use dgm::sandbox::docker::{DockerSandbox, Engine, image};
@@ -146,7 +148,7 @@ impl World {
             socket_dir: None,
             deadline: Duration::from_secs(60),
             collect: Vec::new(),
-            limits: Limits::default(),
+            limits: task.limits(Limits::default()),
         };
         let ended = self.sandbox.run(spec, CancellationToken::new()).await;
         let ended = ended.expect("the sandbox itself works");
@@ -155,18 +157,27 @@ impl World {
         ended
     }
 
-    /// Judges what a script changes in the place of an agent.
-    async fn solve(&self, task: &Task, script: &str) -> Judgement {
+    /// What a script changes in the place of an agent.
+    async fn answer(&self, task: &Task, script: &str) -> Result<Answer, AnswerFault> {
         let ended = self.agent(task, script).await;
         let nothing = ended.collected.into_iter().next().unwrap_or_default();
-        let answer = take_answer(task, &nothing, ended.difference.as_ref()).unwrap();
+        take_answer(task, &nothing, ended.difference.as_ref())
+    }
+
+    /// Judges what a script changes in the place of an agent.
+    async fn solve(&self, task: &Task, script: &str) -> Judgement {
+        let answer = self.answer(task, script).await.unwrap();
+        self.judge(task, &answer).await
+    }
+
+    async fn judge(&self, task: &Task, answer: &Answer) -> Judgement {
         let cancel = CancellationToken::new();
         judge(
             &self.sandbox,
             task,
-            &answer,
+            answer,
             "judge",
-            Limits::default(),
+            task.limits(Limits::default()),
             cancel,
         )
         .await
@@ -175,7 +186,7 @@ impl World {
 
     async fn patch(&self, task: &Task, patch: &str) -> Judgement {
         let cancel = CancellationToken::new();
-        let limits = Limits::default();
+        let limits = task.limits(Limits::default());
         let facts = facts(task);
         judge_patch(
             &self.sandbox,
@@ -308,6 +319,25 @@ async fn what_tests_print_is_believed_only_so_far() {
         said.contains("Add notes") && !said.contains("THE-FIX"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn tests_may_write_and_start_what_builds_do() {
+    let world = World::new("limits").await;
+    let task = world.task();
+    let limits = task.limits(Limits::default());
+    assert_eq!((limits.disk, limits.processes), (20 << 30, 4096));
+    // More than other tasks may; it is there until the tests are over.
+    let large = "cat > mathy.py <<'X'\nimport os, threading\nend = threading.Event()\n\
+                 file = os.open('/tmp/large', os.O_CREAT | os.O_WRONLY)\n\
+                 os.posix_fallocate(file, 0, 600 << 20)\n\
+                 threads = [threading.Thread(target=end.wait) for _ in range(400)]\n\
+                 for thread in threads: thread.start()\n\
+                 end.set()\n\
+                 for thread in threads: thread.join()\n\
+                 add = lambda a, b: a + b\nX";
+    let judged = world.solve(&task, large).await;
+    assert_eq!(judged.reward, Ok(1.0), "{}", said(&judged));
 }
 
 /// What a patch may hold beside the fix without keeping it from being applied.
