@@ -49,7 +49,10 @@ impl Answer {
         };
         let mut tar = Builder::new(Vec::new());
         add(&mut tar, ABOUT, &serde_json::to_vec(&about)?, false)?;
-        for (folder, files) in [(FILES, Some(&self.change.written)), (BEFORE, before.as_ref())] {
+        for (folder, files) in [
+            (FILES, Some(&self.change.written)),
+            (BEFORE, before.as_ref()),
+        ] {
             for (path, file) in files.into_iter().flat_map(FileTree::iter) {
                 let path = format!("{folder}{path}");
                 add(&mut tar, &path, &file.bytes, file.executable)?;

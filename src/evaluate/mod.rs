@@ -11,7 +11,7 @@ mod steps;
 pub use regrade::{RegradeEnd, RegradeJob, regrade};
 
 use crate::agent::{AgentEnd, AgentJob, Manifest, Place, run_agent};
-use crate::benchmark::{Answer, Judgement, Kind, Task, judge, take_answer};
+use crate::benchmark::{Answer, Grader, Judgement, Kind, Task, judge, patch, take_answer};
 use crate::domain::{EvaluationKey, FileTree, Outcome, Purpose, Role, Timing};
 use crate::model::Metered;
 use crate::sandbox::{AgentSource, Limits, Sandbox, SandboxError};
@@ -58,6 +58,9 @@ pub struct EvaluateEnd {
     pub image: Option<String>,
     /// The files before and after, if the agent changed any.
     pub change: Option<(Arc<FileTree>, FileTree)>,
+    /// The change as its judge applied it, where that is a patch; it is written down for
+    /// people elsewhere.
+    pub patch: Option<Vec<u8>>,
     /// What was judged, as it is kept; none: nothing, or what cannot be judged again.
     pub answer: Option<Vec<u8>>,
     /// Where the time went.
@@ -77,6 +80,7 @@ impl EvaluateEnd {
             agent_log: Vec::new(),
             verifier_log: Vec::new(),
             change: None,
+            patch: None,
             answer: None,
             timing: Timing::default(),
         }
@@ -149,6 +153,10 @@ async fn run(
     let judgement = match &answer {
         Ok(answer) if !answer.change.is_empty() => {
             end.change = Some((answer.before.clone(), answer.after()));
+            end.patch = match job.task.grader {
+                Grader::Verifier => None,
+                Grader::Swebench(_) => Some(patch(&answer.before, &answer.change)),
+            };
             end.answer = kept(answer);
             let limits = job.task.limits(job.limits);
             let sandbox = place.sandbox.as_ref();
@@ -157,6 +165,7 @@ async fn run(
                 Err(error) => {
                     return EvaluateEnd {
                         change: end.change,
+                        patch: end.patch,
                         answer: end.answer,
                         ..failed(&error)
                     };

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-const IMAGE: &str = "dgm-test-swebench";
+pub(super) const IMAGE: &str = "dgm-test-swebench";
 const ID: &str = "pallets__flask-1";
 const GOLD: &str = "diff --git a/mathy.py b/mathy.py\n--- a/mathy.py\n+++ b/mathy.py\n@@ -1,2 +1,2 @@\n \
     def add(a, b):\n-    return a - b\n+    return a + b\n";

@@ -1,15 +1,17 @@
 //! The tiny instance through the whole program: an agent answers it, the answer is kept, judged
 //! again and exported.
 
-use super::run::{built, new};
+use super::run::{IMAGE, built, new};
 use crate::support::Program;
 use dgm::archive::{Reader, Writer};
 use dgm::domain::{Evaluation, VariantId};
 use dgm::sys::durable;
 use rusqlite::Connection;
 use serde_json::Value;
-use std::io::Read as _;
+use sha2::{Digest as _, Sha256};
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// A folder with the benchmark, a configuration and an agent that runs a script.
@@ -108,11 +110,76 @@ async fn a_kept_answer_is_judged_again_as_it_was() {
     let database = Connection::open(whole.path("found/archive.db")).unwrap();
     let appended = "DROP TRIGGER answer_no_update";
     database.execute(appended, []).unwrap();
-    let changed = database.execute("UPDATE answer SET answer_blob = ?1", [older.unwrap().as_str()]);
+    let changed = database.execute(
+        "UPDATE answer SET answer_blob = ?1",
+        [older.unwrap().as_str()],
+    );
     assert_eq!(changed, Ok(1));
     let left = whole.eval("--regrade=all");
     assert_eq!(left["regrade"]["left_out"], 1, "{left}");
     assert_eq!(left["score"]["resolved"], 1, "{left}");
+}
+
+/// What no diff for people tells: binary content, another encoding, a large text, another name.
+const ODD: &str = "sed -i 's/a - b/a + b/' mathy.py\nprintf 'caf\\351\\n' >latin.txt\n\
+                   git mv notes.txt 'a note'\nprintf '\\000\\001' >bin\nseq 1 800000 >large.txt\n";
+
+#[tokio::test]
+async fn a_prediction_is_the_patch_that_was_judged() {
+    let whole = Whole::new(ODD).await;
+    let found = whole.eval("");
+    assert_eq!(found["score"]["resolved"], 1, "{found}");
+    let exported = whole.dgm("export found seed --format predictions");
+    let prediction: Value = serde_json::from_str(&exported).unwrap();
+    let patch = prediction["model_patch"].as_str().unwrap();
+    let kept = whole.evaluation().patch.unwrap();
+    assert_eq!(patch.as_bytes(), whole.reader().blob(&kept).unwrap());
+    // Applied to the repository it makes what the agent left, byte for byte.
+    let look = "cd /testbed && git apply - && git add -A && git status --porcelain && sha256sum \
+                latin.txt 'a note' bin large.txt";
+    let mut docker = Command::new("docker")
+        .args([
+            "run",
+            "--rm",
+            "-i",
+            "--network",
+            "none",
+            IMAGE,
+            "sh",
+            "-c",
+            look,
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    docker
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(patch.as_bytes())
+        .unwrap();
+    let output = docker.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let large: String = (1..=800_000).map(|number| format!("{number}\n")).collect();
+    let notes = "first\nsecond\nthird\nfourth\nfifth\nsixth\nseventh\neighth\n";
+    let files: [(&str, &[u8]); 4] = [
+        ("latin.txt", b"caf\xe9\n"),
+        ("a note", notes.as_bytes()),
+        ("bin", b"\x00\x01"),
+        ("large.txt", large.as_bytes()),
+    ];
+    let sums = files.map(|(name, bytes)| {
+        let digest = Sha256::digest(bytes);
+        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{digits}  {name}\n")
+    });
+    let changes = "A  bin\nA  large.txt\nM  latin.txt\nM  mathy.py\nR  notes.txt -> \"a note\"\n";
+    let said = String::from_utf8(output.stdout).unwrap();
+    let mut lines: Vec<&str> = said.split_inclusive('\n').take(5).collect();
+    lines.sort_by_key(|line| line[3..].trim_start_matches('"'));
+    assert_eq!(lines.concat(), changes);
+    assert!(said.ends_with(&sums.concat()), "{said}");
 }
 
 /// Returns a kept answer as it was kept before the files that it replaces were kept, too.
