@@ -98,6 +98,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["model/http"]),
     ("hyper", &["gateway/"]),
     ("hyper_util", &["gateway/"]),
+    ("ignore", &["sandbox/docker"]),
     ("indexmap", &["benchmark/swebench"]),
     ("memchr", &["benchmark/swebench"]),
     ("parquet", &["benchmark/", "view/export/"]),

@@ -178,6 +178,8 @@ impl Task {
                     difference: true,
                     state: false,
                 },
+                // A patch of a repository holds none of what its builds leave.
+                ignoring: matches!(self.grader, Grader::Swebench(_)),
                 ..self.image_root(self.agent_network)
             }),
         }

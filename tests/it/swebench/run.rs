@@ -253,7 +253,7 @@ async fn the_fix_is_not_reachable_for_an_agent() {
         "{said}"
     );
     // Its own files are as they were, what git ignores among them.
-    assert!(said.contains("\nout\n"), "{said}");
+    assert!(said.contains("\nkept\nout\n"), "{said}");
     assert!(said.contains("cannot access '/tests'"), "{said}");
     assert!(said.contains("cannot access '/solution'"), "{said}");
     assert!(!said.contains(" M "), "{said}");
@@ -278,6 +278,57 @@ async fn an_agents_answer_is_taken_as_it_is() {
     // Tests that were made to pass are put back.
     let cheat = "printf 'def test_zero(): pass\\ndef test_add(): pass\\n' > tests/test_mathy.py";
     assert_eq!(world.solve(&task, cheat).await.reward, Ok(0.0));
+}
+
+/// Whatever a build may leave, more than is collected and of every kind; and what an agent may
+/// do to have more ignored, or to hide that something is tracked.
+const BUILDS: &str = "sed -i 's/a - b/a + b/' mathy.py\n\
+    mkdir -p target/debug .venv/bin new/target\n\
+    fallocate -l 70M target/debug/large\nfallocate -l 70M new/target/large\n\
+    ln -s /usr/bin/python3 .venv/bin/python\nmkfifo .venv/pipe\n\
+    touch build/x.o\nln build/x.o build/y\necho more >>build/out\necho more >build/kept\n\
+    touch deep.o docs/new.html\necho z >new/z.c\ntouch -h link\n\
+    echo '*' >.gitignore\necho '*' >new/.gitignore\necho '*' >.git/info/exclude\n\
+    git rm -rq --cached .\ngit config core.excludesFile .gitignore\n";
+
+#[tokio::test]
+async fn what_git_ignores_is_no_part_of_an_answer() {
+    let world = World::new("ignored").await;
+    let task = world.task();
+    let answer = world.answer(&task, BUILDS).await.unwrap();
+    let paths = answer.change.written.iter().map(|(path, _)| path.as_str());
+    assert_eq!(
+        paths.collect::<Vec<_>>(),
+        [
+            ".gitignore",
+            "build/kept",
+            "mathy.py",
+            "new/.gitignore",
+            "new/z.c"
+        ]
+    );
+    assert_eq!(answer.change.deleted, []);
+    let judged = world.judge(&task, &answer).await;
+    assert_eq!(judged.reward, Ok(1.0), "{}", said(&judged));
+    // Of what goes, too, only what is tracked counts.
+    let answer = world.answer(&task, "rm -rf build target docs .git").await;
+    let answer = answer.unwrap();
+    let deleted = answer.change.deleted.iter().map(TreePath::as_str);
+    assert_eq!(
+        deleted.collect::<Vec<_>>(),
+        ["build/kept", "docs/.gitignore", "docs/index.html"]
+    );
+    assert_eq!(world.judge(&task, &answer).await.reward, Ok(0.0));
+    // A folder in the place of a file has no rules in the image.
+    let answer = world.answer(
+        &task,
+        "rm notes.txt; mkdir notes.txt; touch notes.txt/x.o notes.txt/x.c",
+    );
+    let change = answer.await.unwrap().change;
+    assert!(change.written.get("notes.txt/x.c").is_some() && change.written.len() == 1);
+    let fault = world.answer(&task, "ln -s /etc alias").await.unwrap_err();
+    let what = "symlink `alias` → `/etc`".to_owned();
+    assert_eq!(fault, AnswerFault::Refused(what));
 }
 
 #[tokio::test]
@@ -381,7 +432,7 @@ const BESIDE: &[(&str, &str)] = &[
     ),
     (
         "a link",
-        "diff --git a/link b/link\nnew file mode 120000\n--- /dev/null\n+++ b/link\n\
+        "diff --git a/alias b/alias\nnew file mode 120000\n--- /dev/null\n+++ b/alias\n\
          @@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n",
     ),
 ];
@@ -391,9 +442,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("no patch", "hello\n"),
     (
         "through a link",
-        "diff --git a/link b/link\nnew file mode 120000\n--- /dev/null\n+++ b/link\n\
-         @@ -0,0 +1 @@\n+/etc\n\\ No newline at end of file\ndiff --git a/link/own b/link/own\n\
-         new file mode 100644\n--- /dev/null\n+++ b/link/own\n@@ -0,0 +1 @@\n+x\n",
+        "diff --git a/alias b/alias\nnew file mode 120000\n--- /dev/null\n+++ b/alias\n\
+         @@ -0,0 +1 @@\n+/etc\n\\ No newline at end of file\ndiff --git a/alias/own b/alias/own\n\
+         new file mode 100644\n--- /dev/null\n+++ b/alias/own\n@@ -0,0 +1 @@\n+x\n",
     ),
     (
         "outside",

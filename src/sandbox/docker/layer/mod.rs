@@ -4,6 +4,8 @@
 //! Invariant: everything here is done by the engine from outside, in a container that does not
 //! run. What comes out is bounded and goes through the same sieve as every hostile archive.
 
+mod ignored;
+mod index;
 mod put;
 mod state;
 mod take;
