@@ -4,7 +4,7 @@ use dgm::benchmark::patch;
 use dgm::domain::{FileTree, TreePath};
 use dgm::sys::durable;
 use proptest::prelude::{ProptestConfig, Strategy, any, prop};
-use proptest::{prop_assert_eq, proptest};
+use proptest::{prop_assert, prop_assert_eq, proptest};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
