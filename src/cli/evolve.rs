@@ -79,19 +79,19 @@ impl Args {
                 "name the folder of one, or make one: `dgm evolve demo --preset smoke`",
             );
         }
-        let replay = self.traffic.replay.as_deref();
-        let remake = Remake::of(&self.source, replay)?;
+        let remake = Remake::of(&self.source, self.traffic.replay.as_deref())?;
         if self.dry_run {
             dry_run::show(ui, &dir, &remake.source, &overrides, self.json)?;
             return Ok(Code::Done);
         }
+        // What cannot be replayed is told before an archive is made for it.
+        let replay = self.traffic.source(ui)?;
         if !exists(&dir) {
             init::create(&dir, &remake.source, replay.is_none())?;
             ui.status(&format!("made the archive `{}`", dir.display()));
         } else if self.source.says_more_than_a_preset() {
             ui.warn("the archive is there already: it goes on with its own `dgm.toml`");
         }
-        let replay = self.traffic.source(ui)?;
         let settings = match replay {
             Some(_) => configured(&dir, &overrides)?,
             None => settings(&dir, &overrides)?,

@@ -11,7 +11,7 @@ use crate::agent::Place;
 use crate::benchmark::Suite;
 use crate::domain::{CallSubject, EvaluationKey, Purpose, Role, VariantId};
 use crate::evaluate::{EvaluateJob, RegradeJob, evaluate, regrade};
-use crate::model::{JobSubject, Metered, Model};
+use crate::model::{JobSubject, Metered, Model, Pace};
 use crate::sandbox::AgentSource;
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -36,6 +36,11 @@ impl RoleModels {
             Role::Modify => self.modify.clone(),
             Role::Solve => self.solve.clone(),
         }
+    }
+
+    /// Returns the pace of each role's model.
+    pub(super) fn paces(&self) -> [(Role, Pace); 3] {
+        Role::ALL.map(|role| (role, self.of(role).pace().clone()))
     }
 }
 
