@@ -237,7 +237,7 @@ async fn a_stream_that_fails_in_the_middle_says_so() {
         let health = bench.metered.model().pace().health().borrow().clone();
         match said {
             "Overloaded" => {
-                assert!(matches!(health, Health::Slowed { what } if what.contains(said)));
+                assert!(matches!(health, Health::Slowed { what, .. } if what.contains(said)));
             }
             _ => assert_eq!(health, Health::Well),
         }

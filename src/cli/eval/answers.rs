@@ -1,0 +1,69 @@
+//! Which kept answers are judged again.
+
+use super::{Args, Chosen, Order};
+use crate::archive::Reader;
+use crate::benchmark::{Answer, Kind, Task};
+use crate::domain::{Evaluation, EvaluationKey, Outcome, Purpose};
+use crate::lineage::{Judgement, Lineage};
+
+impl Args {
+    /// Returns the evaluations whose answers are to be judged again, and how many others have
+    /// none that could be.
+    pub(super) fn answers(
+        &self,
+        order: &Order,
+        reader: &Reader,
+        chosen: &Chosen,
+        all: bool,
+    ) -> anyhow::Result<(Vec<EvaluationKey>, usize)> {
+        let lineage = &reader.lineage()?;
+        let (mut keys, mut left_out) = (Vec::new(), 0);
+        for evaluation in lineage.evaluations_of(order.variant) {
+            let is_held_out = evaluation.purpose == Purpose::Holdout;
+            let task = chosen
+                .tasks
+                .iter()
+                .find(|task| task.id == evaluation.key.task);
+            let Some(task) = task.filter(|_| is_held_out == self.holdout) else {
+                continue;
+            };
+            let newest = Judgement::newest(evaluation, lineage.regrade(&evaluation.key));
+            let no_reward = newest.outcome == Outcome::VerifierError;
+            if !(all || no_reward || newest.task_digest != task.digest) {
+                continue;
+            }
+            if can_be_judged_again(reader, lineage, task, &evaluation.key)? {
+                keys.push(evaluation.key.clone());
+            } else if !nothing_was_judged(evaluation) {
+                left_out += 1;
+            } else if newest.task_digest != task.digest {
+                // It ends so whatever the verifier says; only that is put on record.
+                keys.push(evaluation.key.clone());
+            }
+        }
+        Ok((keys, left_out))
+    }
+}
+
+/// Returns whether an evaluation's answer was kept, and all of it that its judge needs. One that
+/// cannot be read is for the judge to say so.
+fn can_be_judged_again(
+    reader: &Reader,
+    lineage: &Lineage,
+    task: &Task,
+    key: &EvaluationKey,
+) -> anyhow::Result<bool> {
+    match lineage.answer(key) {
+        Some(answer) if task.kind != Kind::Steps => {
+            let kept = reader.blob(answer)?;
+            Ok(Answer::can_be_judged_again(task, &kept).unwrap_or(true))
+        }
+        Some(_) | None => Ok(false),
+    }
+}
+
+/// Returns whether an evaluation ended as it did without a verifier: nothing was changed, or
+/// nothing that could be an answer.
+fn nothing_was_judged(evaluation: &Evaluation) -> bool {
+    evaluation.outcome.counts() && evaluation.reward.is_none() && evaluation.patch.is_none()
+}
