@@ -6,11 +6,14 @@ use super::load;
 use super::step::{Step, Strategy};
 use super::swebench::{GradeFacts, HISTORY};
 use crate::domain::{FileTree, TaskId};
-use crate::sandbox::{Health, ImageRoot, Keep, Network, Root, Sandbox};
+use crate::sandbox::{Health, ImageRoot, Keep, Limits, Network, Root, Sandbox};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Processes and threads that sandboxes of SWE-bench's instances may have, at least.
+const SWEBENCH_PROCESSES: u32 = 4096;
 
 /// Files that no agent may see: tests, reference solutions.
 #[derive(Clone, Debug)]
@@ -177,8 +180,25 @@ impl Task {
                     difference: true,
                     state: false,
                 },
+                // A patch of a repository holds none of what its builds leave.
+                ignoring: matches!(self.grader, Grader::Swebench(_)),
                 ..self.image_root(self.agent_network)
             }),
+        }
+    }
+
+    /// Returns the limits of its sandboxes: what it asks for, and the default elsewhere. The
+    /// official harness of SWE-bench knows no limit of processes, and its tests start many.
+    pub fn limits(&self, default: Limits) -> Limits {
+        Limits {
+            memory: self.memory.unwrap_or(default.memory),
+            cpus: self.cpus.unwrap_or(default.cpus),
+            disk: self.disk.unwrap_or(default.disk),
+            processes: match self.grader {
+                Grader::Verifier => default.processes,
+                Grader::Swebench(_) => default.processes.max(SWEBENCH_PROCESSES),
+            },
+            ..default
         }
     }
 
