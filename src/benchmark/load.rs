@@ -117,6 +117,7 @@ fn assemble(
         agent_network: first.agent_network,
         verifier_network: first.verifier.network,
         file_rights: permits.file_rights,
+        collect: permits.collect,
         health: first.health.clone(),
         build_timeout: manifest.environment.build_timeout,
         verifier_env: first.verifier.env.clone(),

@@ -67,6 +67,8 @@ pub struct Permits {
     pub variables: BTreeMap<String, String>,
     /// Whether root in a task's image may do with its files and users what root may.
     pub file_rights: bool,
+    /// Bytes of artifacts and answer that are taken out; none: the usual ones.
+    pub collect: Option<u64>,
 }
 
 /// One task, ready to run.
@@ -110,6 +112,8 @@ pub struct Task {
     pub verifier_network: Network,
     /// Whether root may do with files and users of the image what root may.
     pub file_rights: bool,
+    /// Bytes of artifacts and answer that are taken out; none: the usual ones.
+    pub collect: Option<u64>,
     /// What must succeed before anything starts in the task's image.
     pub health: Vec<Health>,
     /// Time for building or pulling the image, and for a start in it.

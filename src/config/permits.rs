@@ -54,6 +54,7 @@ pub(super) fn resolve(raw: &Raw) -> Result<Permits, ConfigError> {
         network,
         variables,
         file_rights,
+        collect: Some(raw.sandbox.collect_mb.saturating_mul(1 << 20)),
     })
 }
 
@@ -77,6 +78,7 @@ mod tests {
     fn nothing_is_allowed_unless_it_is_said() {
         let permits = resolve(&raw("")).expect("it is fine");
         assert!(permits.variables.is_empty() && !permits.file_rights);
+        assert_eq!(permits.collect, Some(64 << 20));
         assert_eq!(permits.network, crate::sandbox::Network::None);
         let given = resolve(&raw(
             "env = [\"PATH\", \"NOT_SET_ANYWHERE\"]\nnetwork = \"public\"",

@@ -186,6 +186,8 @@ pub struct RawSandbox {
     pub processes: u32,
     /// MiB that the workspace, and again `/tmp`, can hold.
     pub disk_mb: u64,
+    /// MiB of artifacts, and of an answer, that are taken out.
+    pub collect_mb: u64,
     /// KiB of log that are kept per run.
     pub log_kb: u64,
     /// What tasks that want a network get: `none`, or `public` (the engine's default network).
@@ -206,6 +208,7 @@ impl Default for RawSandbox {
             cpus: 1.0,
             processes: 256,
             disk_mb: 512,
+            collect_mb: 64,
             log_kb: 1024,
             network: "none".to_owned(),
             env: Vec::new(),

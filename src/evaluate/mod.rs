@@ -277,6 +277,7 @@ fn limits(task: &Task, default: Limits) -> Limits {
         memory: task.memory.unwrap_or(default.memory),
         cpus: task.cpus.unwrap_or(default.cpus),
         disk: task.disk.unwrap_or(default.disk),
+        collect: task.collect.unwrap_or(default.collect),
         ..default
     }
 }
