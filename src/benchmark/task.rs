@@ -63,6 +63,8 @@ pub struct Recipe {
 pub struct Permits {
     /// The network, for tasks that want one.
     pub network: Network,
+    /// Whether tasks that want some hosts only get the whole network, where tasks get one.
+    pub allowlist_is_public: bool,
     /// Variables of this machine that a task may name.
     pub variables: BTreeMap<String, String>,
     /// Whether root in a task's image may do with its files and users what root may.

@@ -192,6 +192,9 @@ pub struct RawSandbox {
     pub log_kb: u64,
     /// What tasks that want a network get: `none`, or `public` (the engine's default network).
     pub network: String,
+    /// What tasks that want some hosts only get: `refuse` (they do not run), or `public` (the
+    /// whole network).
+    pub allowlist: String,
     /// Variables of this machine that a task may name as `${NAME}`; never keys.
     pub env: Vec<String>,
     /// What root in a task's image may do: `none`, or `files` (with files and users of the
@@ -211,6 +214,7 @@ impl Default for RawSandbox {
             collect_mb: 64,
             log_kb: 1024,
             network: "none".to_owned(),
+            allowlist: "refuse".to_owned(),
             env: Vec::new(),
             capabilities: "none".to_owned(),
         }

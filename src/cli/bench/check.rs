@@ -54,6 +54,10 @@ pub(super) struct Args {
     /// What root in a task's image may do: `none`, or `files`
     #[arg(long, default_value = "none", value_parser = ["none", "files"])]
     capabilities: String,
+    /// What tasks that want some hosts only get: `refuse` (not run), or with `--network public`
+    /// the whole network: `public`
+    #[arg(long, default_value = "refuse", value_parser = ["refuse", "public"])]
+    allowlist: String,
     /// MiB of artifacts, and of an answer, that are taken out of a sandbox
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
     collect_mb: u64,
@@ -78,6 +82,7 @@ impl Args {
                 _ => Network::None,
             },
             file_rights: self.capabilities == "files",
+            allowlist_is_public: self.allowlist == "public",
             collect: Some(self.collect_mb << 20),
             ..Permits::default()
         };
