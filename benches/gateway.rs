@@ -10,10 +10,12 @@
 //!   then takes 64 divided by the calls in a second, whatever a call alone takes;
 //! - `paced`: 64 callers, each calling so often that all of them make 500, 1000, 2000 calls
 //!   in a second: what the gateway adds to a call where the machine is not saturated;
-//! - `waiting`: 64 callers, and a provider that answers after 50 ms: always 64 in flight, in
-//!   whatever step they fall into;
-//! - `chunks`: 64 streams of one chunk each 20 ms, begun one after the other; from the moment at which the provider sends
-//!   a chunk to the moment at which the client has it;
+//! - `in flight`: 64 callers, and a provider that takes 20 to 120 ms, as models differ in what
+//!   they take: always 64 in flight. What it took is subtracted, on both ways;
+//! - `in step`: the same where it always takes 50 ms. Then those that wait for one sync of the
+//!   disk leave and come back together ever after, which no real provider does;
+//! - `chunks`: 64 streams of one chunk each 20 ms, begun one after the other; from the moment
+//!   at which the provider sends a chunk to the moment at which the client has it;
 //! - `open`: memory of a new gateway's process with 256 streams open.
 //!
 //! - `disk`: the bare disk in the same folder at the same time: 16 KiB written and made durable,
@@ -41,8 +43,11 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 const CALLERS: usize = 64;
-/// How long a provider takes that takes its time.
-const WAIT: Duration = Duration::from_millis(50);
+const MILLISECOND: Duration = Duration::from_millis(1);
+/// How long a provider takes that always takes the same time, in milliseconds.
+const WAIT: u64 = 50;
+/// How long one takes whose time differs from call to call, in milliseconds.
+const WAITS: std::ops::Range<u64> = 20..121;
 /// From one chunk of a stream to the next.
 const EVERY: Duration = Duration::from_millis(20);
 const REPLY: &str = r#"{"id":"chat-1","object":"chat.completion","created":1,"model":"served","choices":[{"index":0,"message":{"role":"assistant","content":"All good things come to those who wait."},"finish_reason":"stop"}],"usage":{"prompt_tokens":100,"completion_tokens":10,"total_tokens":110}}"#;
@@ -145,17 +150,19 @@ impl Way {
 enum Kind {
     Closed,
     Paced(u32),
-    Waiting,
+    InFlight,
+    InStep,
     Chunks,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Closed,
         Self::Paced(500),
         Self::Paced(1000),
         Self::Paced(2000),
-        Self::Waiting,
+        Self::InFlight,
+        Self::InStep,
         Self::Chunks,
     ];
 
@@ -163,7 +170,8 @@ impl Kind {
         match self {
             Self::Closed => "closed".to_owned(),
             Self::Paced(rate) => format!("paced {rate}"),
-            Self::Waiting => "waiting".to_owned(),
+            Self::InFlight => "in flight".to_owned(),
+            Self::InStep => "in step".to_owned(),
             Self::Chunks => "chunks".to_owned(),
         }
     }
@@ -265,32 +273,40 @@ impl Bench {
         match kind {
             Kind::Closed => self.closed(way, 300).await,
             Kind::Paced(rate) => self.paced(way, rate).await,
-            Kind::Waiting => self.calls(way, 40, "wait", WAIT, None).await,
+            Kind::InFlight => self.calls(way, 40, WAITS, MILLISECOND * 100, None).await,
+            Kind::InStep => {
+                let within = MILLISECOND * WAIT as u32;
+                self.calls(way, 40, WAIT..WAIT + 1, within, None).await
+            }
             Kind::Chunks => self.chunks(way).await,
         }
     }
 
     async fn closed(&self, way: Way, each: usize) -> anyhow::Result<Figures> {
-        self.calls(way, each, "now", Duration::ZERO, None).await
+        self.calls(way, each, 0..1, Duration::ZERO, None).await
     }
 
     async fn paced(&self, way: Way, rate: u32) -> anyhow::Result<Figures> {
         let every = Duration::from_secs(1) * CALLERS as u32 / rate;
         let each = (3 * rate) as usize / CALLERS;
-        self.calls(way, each, "now", every, Some(every)).await
+        self.calls(way, each, 0..1, every, Some(every)).await
     }
 
     /// Makes calls, `each` by every caller, one after the other or at a pace. The callers begin
-    /// one after the other within a time.
+    /// one after the other within a time. The provider takes one of the milliseconds asked for,
+    /// which do not count.
     async fn calls(
         &self,
         way: Way,
         each: usize,
-        asked: &str,
+        takes: std::ops::Range<u64>,
         within: Duration,
         every: Option<Duration>,
     ) -> anyhow::Result<Figures> {
-        let request = Arc::new(request(asked, false));
+        let asked: Vec<_> = takes
+            .map(|takes| (takes, request(&format!("{takes} ms"), false)))
+            .collect();
+        let asked = Arc::new(asked);
         let mut connections = Vec::new();
         for _ in 0..CALLERS {
             connections.push(self.connect(way).await?);
@@ -300,20 +316,22 @@ impl Bench {
             .into_iter()
             .enumerate()
             .map(|(index, mut wire)| {
-                let request = request.clone();
+                let asked = asked.clone();
                 let caller = async move {
                     let mut times = Vec::with_capacity(each);
                     let mut buffer = Vec::new();
                     let first = begun + within * index as u32 / CALLERS as u32;
                     let mut due = Some(tokio::time::Instant::from_std(first));
-                    for _ in 0..each {
+                    for turn in 0..each {
+                        // Steps through them all, each caller in an order of its own.
+                        let (takes, request) = &asked[(index * 31 + turn * 37) % asked.len()];
                         if let Some(next) = due {
                             tokio::time::sleep_until(next).await;
                             due = every.map(|every| next + every);
                         }
                         let called = Instant::now();
-                        call(&mut wire, &request, &mut buffer).await?;
-                        times.push(called.elapsed().as_secs_f64() * 1e3);
+                        call(&mut wire, request, &mut buffer).await?;
+                        times.push(called.elapsed().as_secs_f64() * 1e3 - *takes as f64);
                     }
                     anyhow::Ok(times)
                 };
@@ -457,20 +475,19 @@ async fn call(wire: &mut dyn Wire, request: &[u8], buffer: &mut Vec<u8>) -> anyh
 
 /// The provider: answers at once, after a while, by a stream, or by one that never ends.
 async fn answer(State(began): State<Instant>, _headers: HeaderMap, body: Bytes) -> Response {
-    let asks = |what: &str| {
-        let field = format!("\"user\":\"{what}\"");
-        body.windows(field.len())
-            .any(|part| part == field.as_bytes())
-    };
-    let json = [("content-type", "application/json")];
-    if asks("now") {
-        return (json, REPLY).into_response();
+    let field = b"\"user\":\"";
+    let at = body.windows(field.len()).position(|part| part == field);
+    let asked = at.map_or(&body[..0], |at| &body[at + field.len()..]);
+    let asked = asked.split(|byte| *byte == b'"').next();
+    let asked = asked.and_then(|asked| std::str::from_utf8(asked).ok());
+    let takes = asked.and_then(|asked| asked.strip_suffix(" ms"));
+    if let Some(takes) = takes.and_then(|takes| takes.parse().ok()) {
+        if takes > 0 {
+            tokio::time::sleep(Duration::from_millis(takes)).await;
+        }
+        return ([("content-type", "application/json")], REPLY).into_response();
     }
-    if asks("wait") {
-        tokio::time::sleep(WAIT).await;
-        return (json, REPLY).into_response();
-    }
-    let is_endless = asks("hang");
+    let is_endless = asked == Some("hang");
     let events = futures_util::stream::unfold(0_u32, move |sent| async move {
         let (last, more) = if is_endless {
             (u32::MAX, 3600)

@@ -1,5 +1,6 @@
 //! Puts a benchmark where the user wants it: whole, or not at all.
 
+use super::checks::FILE as CHECKS;
 use crate::domain::FileTree;
 use crate::sys::durable;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,7 +85,7 @@ impl Target {
         Ok(Self { path, parent })
     }
 
-    /// Writes everything beside the place, then moves it there.
+    /// Writes everything beside the place, then moves it there, durably.
     pub(super) fn publish(
         self,
         tasks: &BTreeMap<String, FileTree>,
@@ -101,18 +102,22 @@ impl Target {
             .map_err(written(&self.parent))?;
         let new = desk.path().join("new");
         fs::create_dir(&new).map_err(written(&new))?;
+        // What was found of tasks still holds where they stay as they are: each result names
+        // the digest that it is about.
+        let checks = self.path.join(CHECKS);
+        if let Ok(found) = fs::read(&checks) {
+            write_file(&new.join(CHECKS), &found, false).map_err(written(&checks))?;
+        }
         for (name, files) in tasks {
             write_tree(&new.join(name), files).map_err(written(&self.path.join(name)))?;
         }
         let dataset = new.join("dataset.toml");
         write_file(&dataset, manifest.as_bytes(), false).map_err(written(&dataset))?;
-        durable::sync_folder(&new).map_err(written(&new))?;
         if self.path.exists() {
             let old = desk.path().join("old");
             fs::rename(&self.path, &old).map_err(written(&self.path))?;
         }
-        fs::rename(&new, &self.path).map_err(written(&self.path))?;
-        durable::sync_folder(&self.parent).map_err(written(&self.parent))
+        durable::publish(&new, &self.path).map_err(written(&self.path))
     }
 }
 
@@ -131,15 +136,19 @@ fn made_by_import(path: &Path, importer: &str) -> Option<BTreeSet<String>> {
         .map(str::to_owned)
         .collect();
     names.insert("dataset.toml".to_owned());
+    names.insert(CHECKS.to_owned());
     Some(names)
 }
 
 fn write_tree(folder: &Path, files: &FileTree) -> io::Result<()> {
+    let mut last = None;
     for (path, file) in files.iter() {
         let path = folder.join(path.as_str());
-        if let Some(parent) = path.parent() {
+        let parent = path.parent().map(Path::to_owned);
+        if let Some(parent) = parent.as_ref().filter(|_| parent != last) {
             fs::create_dir_all(parent)?;
         }
+        last = parent;
         write_file(&path, &file.bytes, file.executable)?;
     }
     Ok(())
@@ -151,13 +160,50 @@ fn write_file(path: &Path, bytes: &[u8], executable: bool) -> io::Result<()> {
         .create_new(true)
         .mode(if executable { 0o755 } else { 0o644 })
         .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    file.write_all(bytes)
 }
 
 fn read(path: &Path, source: io::Error) -> PublishError {
     PublishError::Read {
         path: path.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CHECKS, Target};
+    use crate::benchmark::fixture;
+    use crate::domain::{FileTree, TreePath};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn checks_stay_where_the_same_importer_comes_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let place = folder.path().join("tasks");
+        let manifest = "[metadata.dgm]\nimporter = \"us\"\n[[tasks]]\nname = \"us/a\"\n";
+        let publish = |text: &str| {
+            let mut files = FileTree::new();
+            let path = TreePath::new("instruction.md").expect("it is a path");
+            files.insert(path, text.as_bytes(), false);
+            let tasks = BTreeMap::from([("a".to_owned(), files)]);
+            let target = Target::check(&place, "us").map_err(|error| error.to_string())?;
+            target
+                .publish(&tasks, manifest)
+                .map_err(|error| error.to_string())
+        };
+        publish("one").expect("nothing is there");
+        fixture::write(&place, &[(CHECKS, "found".to_owned())]);
+        publish("two").expect("we made what is there");
+        let text = |name: &str| std::fs::read_to_string(place.join(name)).expect("it is there");
+        assert_eq!(
+            (text("a/instruction.md"), text(CHECKS)),
+            ("two".into(), "found".into())
+        );
+        // What is somebody's stays theirs.
+        fixture::write(&place, &[("notes.md", "mine".to_owned())]);
+        let error = publish("three").expect_err("it holds more");
+        assert!(error.contains("holds `notes.md`"), "{error}");
+        assert_eq!(text("a/instruction.md"), "two");
     }
 }

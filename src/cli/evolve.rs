@@ -3,11 +3,12 @@
 use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::init::{self, Source, config_error};
+use super::making::{self, Lacking};
 use super::progress::Watch;
 use super::run::{Budget, KEEP, Models, Run, configured, out_of_budget, settings};
 use super::traffic::{Remake, Traffic};
 use super::ui::Ui;
-use super::{block_on, dry_run, making, workplace};
+use super::{block_on, dry_run, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
@@ -17,6 +18,7 @@ use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
 use crate::view::tree;
 use anyhow::Context as _;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -79,19 +81,19 @@ impl Args {
                 "name the folder of one, or make one: `dgm evolve demo --preset smoke`",
             );
         }
-        let replay = self.traffic.replay.as_deref();
-        let remake = Remake::of(&self.source, replay)?;
+        let remake = Remake::of(&self.source, self.traffic.replay.as_deref())?;
         if self.dry_run {
             dry_run::show(ui, &dir, &remake.source, &overrides, self.json)?;
             return Ok(Code::Done);
         }
+        // What cannot be replayed is told before an archive is made for it.
+        let replay = self.traffic.source(ui)?;
         if !exists(&dir) {
             init::create(&dir, &remake.source, replay.is_none())?;
             ui.status(&format!("made the archive `{}`", dir.display()));
         } else if self.source.says_more_than_a_preset() {
             ui.warn("the archive is there already: it goes on with its own `dgm.toml`");
         }
-        let replay = self.traffic.source(ui)?;
         let settings = match replay {
             Some(_) => configured(&dir, &overrides)?,
             None => settings(&dir, &overrides)?,
@@ -174,7 +176,9 @@ async fn evolve(
         })
     };
     workplace::refuse_unfit(settings.backend, in_stages())?;
-    making::prepare_for_run(ui, settings.backend, &suite.path, in_stages()).await?;
+    // A stage with a task that nothing can ever measure would be no stage.
+    let lacking = making::prepare_for_run(ui, settings.backend, in_stages()).await?;
+    Lacking::refuse(&lacking, &suite.path)?;
     let images = workplace::images(in_stages(), Some(&settings.engine.agent_image));
     let place = workplace::open(settings.backend, writer.id(), &images).await?;
     let rounds = settings.generations();
@@ -187,6 +191,7 @@ async fn evolve(
         watch: Watch::Rounds(rounds),
         models: Models::All,
         replay,
+        lacking: BTreeMap::new(),
     };
     Ok((run.go(ui, settings, shutdown).await?, rounds))
 }

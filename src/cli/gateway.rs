@@ -4,18 +4,19 @@ use super::block_on;
 use super::error::Hint as _;
 use super::exit::Code;
 use super::place::Place;
-use super::progress::command_line;
+use super::progress::{command_line, provider};
 use super::run::{model, settings};
 use super::ui::Ui;
 use crate::archive::{Reader, Writer};
 use crate::config::{Overrides, Settings};
-use crate::domain::{CallSettlement, CallSubject, Role, Usd};
-use crate::evolve::Desk;
+use crate::domain::{CallId, CallSettlement, CallSubject, Role, Usd};
+use crate::evolve::{Desk, Providers};
 use crate::gateway::{Gateway, Socket};
-use crate::model::{Allowance, JobSubject, Metered};
+use crate::model::{Allowance, FailedTry, JobSubject, Metered};
 use crate::sys::shutdown::Shutdown;
 use crate::view::by_hand::{self, Totals};
 use anyhow::Context as _;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,8 @@ use tokio::sync::mpsc;
 
 /// How often the allowance is looked at.
 const LOOK: Duration = Duration::from_millis(500);
+/// Time for those who wait for an answer to get the error that ends everything.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Serve a role's model on a Unix socket, by hand
 ///
@@ -31,7 +34,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Completions API of OpenAI, and the Messages API where Anthropic serves the model.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Ends with exit code 0 when interrupted; 3 if the allowance or a budget was used up by then.
+Ends with exit code 0 when interrupted; 3 if the allowance or a budget was used up by then; 4 as
+soon as the provider lets nobody in, or has answered nobody for `outage_hours`.
 
 Examples:
   dgm gateway demo --role solve --socket /tmp/model.sock --allowance-usd 0.50
@@ -49,13 +53,13 @@ pub(super) struct Args {
     /// Who may use the socket, as `chmod` takes it
     #[arg(long, value_name = "MODE", default_value = "600", value_parser = mode)]
     socket_mode: u32,
-    /// Most money that the calls may cost, in US dollars
+    /// Most money that the calls may cost, in US dollars [default: the archive's `usd_per_job`]
     #[arg(long, value_name = "USD", value_parser = dollars)]
     allowance_usd: Option<Usd>,
-    /// Most calls
+    /// Most calls [default: the archive's `calls_per_job`]
     #[arg(long, value_name = "N")]
     allowance_calls: Option<u64>,
-    /// Most tokens, input and output together
+    /// Most tokens, input and output together [default: the archive's `tokens_per_job`]
     #[arg(long, value_name = "N")]
     allowance_tokens: Option<u64>,
 }
@@ -115,36 +119,56 @@ impl Args {
             execution: 1,
             role: self.role,
         };
+        let usual = settings.engine.budgets.job;
         let allowance = Allowance {
-            calls: self.allowance_calls,
-            tokens: self.allowance_tokens,
-            cost: self.allowance_usd,
+            calls: self.allowance_calls.or(usual.calls),
+            tokens: self.allowance_tokens.or(usual.tokens),
+            cost: self.allowance_usd.or(usual.cost),
         };
-        let metered = Arc::new(Metered::new(model, desk.books(), job, allowance));
+        let limit = settings.engine.outage_limit;
+        let mut providers = Providers::new([(self.role, model.pace().clone())], limit);
+        let (witness, failures) = mpsc::unbounded_channel();
+        let metered = Metered::new(model, desk.books(), job, allowance).telling(witness);
+        let metered = Arc::new(metered);
         let gateway = Gateway::serve_on(socket, metered.clone());
-        self.greet(ui, metered.model().name());
+        self.greet(ui, metered.model().name(), allowance);
         let mut talk = Talk {
             ui,
             calls,
+            failures,
+            whys: HashMap::new(),
             totals: Totals::default(),
             is_out: false,
+            failure: None,
         };
-        tokio::select! {
-            () = shutdown.drain().cancelled() => {}
-            () = talk.run(&metered) => {}
+        let end = tokio::select! {
+            () = shutdown.drain().cancelled() => None,
+            end = talk.run(&metered, &mut providers) => end,
+        };
+        match &end {
+            Some(_) => gateway.finish(LAST_WORDS).await,
+            None => gateway.shutdown().await,
         }
-        gateway.shutdown().await;
+        talk.look(&metered);
         let is_out = is_out_of_budget(&metered);
         drop(metered);
-        desk.close("interrupted").await?;
+        desk.close(end.as_deref().unwrap_or("interrupted")).await?;
         talk.end();
+        if let Some(reason) = end {
+            ui.talk(&format!(
+                "stopped: {reason}\nsee to the provider (`dgm doctor --models` asks each model), then \
+                 start it again"
+            ));
+            return Ok(Code::Unusable);
+        }
         Ok(if is_out { Code::Budget } else { Code::Done })
     }
 
-    fn greet(&self, ui: Ui, model: &str) {
+    fn greet(&self, ui: Ui, model: &str, allowance: Allowance) {
+        let most = by_hand::most(allowance.calls, allowance.tokens, allowance.cost);
         let socket = self.socket.display();
         ui.status(&format!(
-            "serving `{model}` (role {}) on `{socket}`; Ctrl-C ends it\n\
+            "serving `{model}` (role {}) on `{socket}`{most}; Ctrl-C ends it\n\
              \x20 curl --unix-socket {socket} http://dgm/v1/chat/completions \\\n\
              \x20      -d '{{\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\
              \x20 DGM_MODEL_SOCKET={socket} DGM_INSTRUCTION=task.md python3 -m agent",
@@ -161,33 +185,64 @@ fn is_out_of_budget(metered: &Metered) -> bool {
 struct Talk {
     ui: Ui,
     calls: mpsc::UnboundedReceiver<CallSettlement>,
+    failures: mpsc::UnboundedReceiver<FailedTry>,
+    /// Why calls failed that are not settled yet.
+    whys: HashMap<CallId, String>,
     totals: Totals,
     is_out: bool,
+    failure: Option<String>,
 }
 
 impl Talk {
-    /// Says what happens, until the books are closed.
-    async fn run(&mut self, metered: &Metered) {
+    /// Says what happens, until the books are closed; returns why to end where the provider
+    /// leaves no other way.
+    async fn run(&mut self, metered: &Metered, providers: &mut Providers) -> Option<String> {
         let mut look = tokio::time::interval(LOOK);
         loop {
+            let (ui, style) = (self.ui, self.ui.talk_style());
+            let end = providers.heed(|news| {
+                if let Some(line) = provider(style, &news) {
+                    ui.status(&line);
+                }
+            });
+            if end.is_some() {
+                return end;
+            }
             tokio::select! {
                 call = self.calls.recv() => match call {
                     Some(call) => self.call(&call),
-                    None => return,
+                    None => return None,
                 },
-                _ = look.tick(), if !self.is_out => {
-                    if is_out_of_budget(metered) {
-                        self.is_out = true;
-                        self.ui.warn("a call was refused: the allowance or a budget is used up");
-                    }
-                }
+                () = providers.changed() => {}
+                _ = look.tick() => self.look(metered),
             }
         }
     }
 
+    /// Says what clients are not told: why there is no answer.
+    fn look(&mut self, metered: &Metered) {
+        if !self.is_out && is_out_of_budget(metered) {
+            self.is_out = true;
+            self.ui
+                .warn("a call was refused: the allowance or a budget is used up");
+        }
+        let failure = metered.provider_failure();
+        if failure != self.failure {
+            if let Some(what) = &failure {
+                self.ui.warn(&format!("the model gave no answer: {what}"));
+            }
+            self.failure = failure;
+        }
+    }
+
     fn call(&mut self, call: &CallSettlement) {
+        // What it failed with is told before it is settled.
+        while let Ok(FailedTry { call, why }) = self.failures.try_recv() {
+            self.whys.insert(call, why);
+        }
         self.totals.add(call);
-        self.ui.status(&by_hand::line(call));
+        let why = self.whys.remove(&call.id);
+        self.ui.status(&by_hand::line(call, why.as_deref()));
     }
 
     /// Says the rest, and the sum.

@@ -5,7 +5,7 @@ use super::ui::Ui;
 use crate::domain::{Outcome, Tally, VariantId, Verdict};
 use crate::evolve::Progress;
 use crate::view::eval::Live;
-use crate::view::{Ink, Style, duration, moment};
+use crate::view::{Ink, Style, clean, duration, moment};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -166,11 +166,16 @@ impl Moving {
             self.numbers = format!(
                 "{running} running, {evaluations} evaluations and {calls} model calls in this run"
             );
-        } else if let Progress::Paused { since_ms, .. } = progress {
+        } else if let Progress::Paused {
+            since_ms, next_ms, ..
+        } = progress
+        {
             let since = moment(*since_ms);
-            self.state = Some(format!(
-                "PAUSED since {since}: the provider does not answer"
-            ));
+            let why = match next_ms {
+                Some(next) => format!("the provider takes no call before {}", moment(*next)),
+                None => "the provider does not answer".to_owned(),
+            };
+            self.state = Some(format!("PAUSED since {since}: {why}"));
         } else if let Progress::Resumed { .. } = progress {
             self.state = None;
         } else if let Progress::Slowed(what) = progress {
@@ -206,10 +211,7 @@ impl Lines {
     fn line(&mut self, progress: Progress) -> Option<String> {
         let style = self.ui.talk_style();
         match progress {
-            Progress::Status { .. }
-            | Progress::Slowed(_)
-            | Progress::Spent { .. }
-            | Progress::Regraded { .. } => None,
+            Progress::Status { .. } | Progress::Spent { .. } | Progress::Regraded { .. } => None,
             Progress::Reaped(count) => {
                 Some(format!("removed {count} leftovers of a run that had died"))
             }
@@ -254,32 +256,60 @@ impl Lines {
                 verdict,
                 score,
             } => Some(judged(style, variant, &verdict, score)),
-            Progress::Retry { what, after } => {
-                Some(format!("{what}: failed, again in {} s", after.as_secs()))
+            Progress::Retry { what, why, after } => {
+                let again = match after {
+                    Some(after) => format!("again in {} s", after.as_secs()),
+                    None => "again when the provider answers".to_owned(),
+                };
+                Some(format!("{what}: failed ({}), {again}", first_line(&why)))
             }
-            Progress::Paused {
-                role,
-                what,
-                since_ms,
-                limit,
-            } => Some(format!(
-                "{} since {}: the model of the role `{role}` does not answer ({}); calls wait, at \
-                 most {}",
-                style.paint(Ink::Warn, "paused"),
-                moment(since_ms),
-                first_line(&what),
-                duration(millis(limit)),
-            )),
-            Progress::Resumed { after } => Some(format!(
-                "{} after {}: the provider answers again",
-                style.paint(Ink::Good, "going on"),
-                duration(millis(after)),
-            )),
+            Progress::Slowed(_) | Progress::Paused { .. } | Progress::Resumed { .. } => {
+                provider(style, &progress)
+            }
             Progress::Draining { running, grace } => Some(format!(
                 "stopping: nothing new is started, {running} jobs have {} s to end (Ctrl-C again stops them)",
                 grace.as_secs()
             )),
         }
+    }
+}
+
+/// Returns a line about a provider of models, where there is something to say.
+pub(super) fn provider(style: Style, progress: &Progress) -> Option<String> {
+    let before = |next_ms: &Option<i64>| match next_ms {
+        Some(next) => format!("takes no call before {}", moment(*next)),
+        None => "does not answer".to_owned(),
+    };
+    match progress {
+        Progress::Slowed(Some(slowdown)) => slowdown.next_ms.map(|_| {
+            format!(
+                "{}: the model of the role `{}` {} ({})",
+                style.paint(Ink::Warn, "slowed"),
+                slowdown.role,
+                before(&slowdown.next_ms),
+                first_line(&slowdown.what),
+            )
+        }),
+        Progress::Paused {
+            role,
+            what,
+            since_ms,
+            next_ms,
+            limit,
+        } => Some(format!(
+            "{} since {}: the model of the role `{role}` {} ({}); calls wait, at most {}",
+            style.paint(Ink::Warn, "paused"),
+            moment(*since_ms),
+            before(next_ms),
+            first_line(what),
+            duration(millis(*limit)),
+        )),
+        Progress::Resumed { after } => Some(format!(
+            "{} after {}: the provider answers again",
+            style.paint(Ink::Good, "going on"),
+            duration(millis(*after)),
+        )),
+        _ => None,
     }
 }
 
@@ -303,10 +333,6 @@ fn millis(time: Duration) -> u64 {
 }
 
 fn first_line(text: &str) -> String {
-    text.lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(160)
-        .collect()
+    let line = text.lines().next().unwrap_or_default();
+    clean(&line.chars().take(160).collect::<String>())
 }

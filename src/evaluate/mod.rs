@@ -64,6 +64,8 @@ pub struct EvaluateEnd {
     pub answer: Option<Vec<u8>>,
     /// Where the time went.
     pub timing: Timing,
+    /// Whether another try could only end the same.
+    pub is_lasting: bool,
 }
 
 impl EvaluateEnd {
@@ -82,6 +84,16 @@ impl EvaluateEnd {
             change: None,
             answer: None,
             timing: Timing::default(),
+            is_lasting: false,
+        }
+    }
+
+    /// Returns the end of an evaluation whose image cannot be had.
+    pub fn without_image(task: &Task, why: String) -> Self {
+        Self {
+            task_digest: task.digest.clone(),
+            is_lasting: true,
+            ..Self::without_answer(Outcome::InfraError, why)
         }
     }
 }

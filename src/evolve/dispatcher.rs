@@ -15,12 +15,14 @@ use super::{EngineSettings, Progress};
 use crate::agent::Place;
 use crate::archive::Writer;
 use crate::benchmark::Suite;
-use crate::domain::{Decision, Disclosure, Fact, Purpose, RunEnd, RunId, RunStart, VariantId};
+use crate::domain::{
+    Decision, Disclosure, Fact, Purpose, RunEnd, RunId, RunStart, TaskId, VariantId,
+};
 use crate::policy::{Expansion, Policy};
 use crate::sys::clock::now_ms;
 use crate::sys::shutdown::{Level, Shutdown};
 use anyhow::Context as _;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -37,6 +39,8 @@ pub struct Parts {
     pub place: Place,
     /// The tasks.
     pub suite: Arc<Suite>,
+    /// Tasks whose images cannot be had, with the reason: evaluations on them fail once.
+    pub lacking: BTreeMap<TaskId, String>,
     /// A model per role.
     pub models: RoleModels,
     /// Where the models take their answers from, if that is recordings.
@@ -158,12 +162,8 @@ impl Engine {
         );
         let earlier = recorder.lineage().run_time();
         let mut facts = vec![Fact::RunStarted(start)];
-        facts.extend(
-            parts
-                .replay
-                .as_ref()
-                .map(|source| replay::fact(run, source)),
-        );
+        let replayed = parts.replay.as_ref();
+        facts.extend(replayed.map(|source| replay::fact(run, source)));
         recorder.record(facts)?;
         let mut engine = Self {
             recorder,
@@ -183,12 +183,13 @@ impl Engine {
                 .map(|limit| Instant::now() + limit.saturating_sub(earlier)),
             exhausted: None,
             replay: parts.replay,
-            providers: Providers::new(&parts.models, settings.outage_limit),
+            providers: Providers::new(parts.models.paces(), settings.outage_limit),
             disclosure: settings.disclosure,
             ending: None,
             starter: Starter::new(
                 parts.place,
                 parts.suite,
+                parts.lacking,
                 parts.models,
                 settings,
                 sender,
@@ -218,10 +219,10 @@ impl Engine {
         let mut killed_at: Option<Instant> = None;
         loop {
             self.check_replay()?;
+            is_stale |= self.heed_providers();
             if is_stale {
                 self.recorder.judge_finished()?;
             }
-            self.heed_providers();
             if self.exhausted.is_none() && self.shutdown.level() == Level::Run {
                 self.exhausted = self.used_up();
                 if self.exhausted.is_some() {
@@ -247,7 +248,7 @@ impl Engine {
                     });
                 }
                 // Without this a defect of a policy would look like a run that takes long.
-                if self.volatile.waiting.is_empty() {
+                if self.volatile.waiting.is_empty() && !self.providers.is_out() {
                     anyhow::bail!("the policy waits, but nothing runs");
                 }
             }
@@ -308,11 +309,15 @@ impl Engine {
     }
 
     /// Ends the run where the models' providers leave no other way: what goes on is stopped,
-    /// and is planned again when the run goes on.
-    fn heed_providers(&mut self) {
-        if self.ending.is_none()
-            && let Some(reason) = self.providers.heed(&self.recorder)
-        {
+    /// and is planned again when the run goes on. Returns whether a pause began or ended.
+    fn heed_providers(&mut self) -> bool {
+        if self.ending.is_some() {
+            return false;
+        }
+        let was_out = self.providers.is_out();
+        let recorder = &self.recorder;
+        let ending = self.providers.heed(|progress| recorder.tell(progress));
+        if let Some(reason) = ending {
             self.ending = Some(Finished {
                 reason,
                 cause: EndCause::Provider,
@@ -320,6 +325,7 @@ impl Engine {
             });
             self.cancel.cancel();
         }
+        was_out != self.providers.is_out()
     }
 
     fn stopped(&self) -> Finished {
@@ -349,12 +355,7 @@ impl Engine {
 
     /// Starts jobs while workers are free; returns why nothing will ever be started again.
     fn start_jobs(&mut self) -> anyhow::Result<Option<String>> {
-        // During an outage one job is enough to find out when it ends.
-        let width = if self.providers.is_out() {
-            1
-        } else {
-            self.workers
-        };
+        let width = self.providers.width(self.workers);
         while self.jobs.len() < width {
             let lineage = self.recorder.lineage();
             match plan(
@@ -484,10 +485,13 @@ impl Engine {
                     self.volatile.running.remove(&job);
                 }
             }
-            Ended::Again(after) => {
+            Ended::Again(after, why) => {
+                // What the job failed with may be the first that is known of a pause.
+                self.heed_providers();
                 self.recorder.tell(Progress::Retry {
                     what: job.to_string(),
-                    after,
+                    why,
+                    after: (!self.providers.is_out()).then_some(after),
                 });
                 self.volatile.waiting.insert(job, Instant::now() + after);
             }

@@ -28,8 +28,8 @@ pub(super) enum Ended {
     Held,
     /// It is recorded, and so are these, which had waited for it.
     Released(Vec<JobKey>),
-    /// It is to be tried again after this time.
-    Again(Duration),
+    /// It is to be tried again after this time, because of this.
+    Again(Duration, String),
 }
 
 impl Recorder {
@@ -107,11 +107,15 @@ impl Recorder {
         meta: Meta,
     ) -> anyhow::Result<Ended> {
         let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
-        match self.settlement(&subject, end.outcome, meta.is_excused) {
+        let settlement = match end.is_lasting {
+            true => Settlement::Final,
+            false => self.settlement(&subject, end.outcome, meta.is_excused),
+        };
+        match settlement {
             Settlement::Final => {}
             Settlement::Again(after) => {
-                self.fault(subject, end.outcome, end.detail, meta.execution)?;
-                return Ok(Ended::Again(after));
+                self.fault(subject, end.outcome, end.detail.clone(), meta.execution)?;
+                return Ok(Ended::Again(after, end.detail));
             }
             Settlement::Drop => {
                 self.fault(subject, end.outcome, end.detail, meta.execution)?;
@@ -168,9 +172,9 @@ impl Recorder {
             // A failure of ours says nothing about the answer: what is known of it stays.
             Settlement::Final if end.outcome != Outcome::InfraError => {}
             Settlement::Final | Settlement::Drop | Settlement::Again(_) => {
-                self.fault(subject, end.outcome, end.detail, execution)?;
+                self.fault(subject, end.outcome, end.detail.clone(), execution)?;
                 return Ok(match settlement {
-                    Settlement::Again(after) => Ended::Again(after),
+                    Settlement::Again(after) => Ended::Again(after, end.detail),
                     Settlement::Final | Settlement::Drop => Ended::Recorded,
                 });
             }
@@ -230,7 +234,7 @@ impl Recorder {
                     end.execution,
                     provider_in_trouble,
                 )?;
-                if matches!(ended, Ended::Again(_)) {
+                if matches!(ended, Ended::Again(..)) {
                     return Ok(ended);
                 }
                 (None, Some((Failure::Infrastructure, detail)))
@@ -271,7 +275,7 @@ impl Recorder {
         let settlement = self.settlement(&subject, outcome, is_excused);
         self.fault(subject, outcome, detail.to_owned(), execution)?;
         Ok(match settlement {
-            Settlement::Again(after) => Ended::Again(after),
+            Settlement::Again(after) => Ended::Again(after, detail.to_owned()),
             Settlement::Final | Settlement::Drop => Ended::Recorded,
         })
     }

@@ -80,10 +80,12 @@ pub enum Progress {
     },
     /// A job is tried again later.
     Retry {
-        /// Which job, and why.
+        /// Which job.
         what: String,
-        /// When.
-        after: Duration,
+        /// Why.
+        why: String,
+        /// When; none: when the provider, for which the run is paused, answers again.
+        after: Option<Duration>,
     },
     /// Numbers of the moment.
     Status {
@@ -94,7 +96,8 @@ pub enum Progress {
         /// Model calls of this process.
         calls: u64,
     },
-    /// A provider answers nobody: nothing new is started, and calls wait.
+    /// A provider answers nobody, or lets none in for a long time: nothing new is started, and
+    /// calls wait.
     Paused {
         /// Role of the model.
         role: Role,
@@ -102,6 +105,9 @@ pub enum Progress {
         what: String,
         /// Unix time in milliseconds of the first failure.
         since_ms: i64,
+        /// When the next call may leave, in Unix time in milliseconds, where the provider said
+        /// so.
+        next_ms: Option<i64>,
         /// How long the run waits.
         limit: Duration,
     },
@@ -111,7 +117,7 @@ pub enum Progress {
         after: Duration,
     },
     /// A provider asked for fewer calls, or no longer does.
-    Slowed(Option<String>),
+    Slowed(Option<Slowdown>),
     /// Nothing new is started; running jobs may end within the grace period.
     Draining {
         /// Jobs that run.
@@ -119,4 +125,16 @@ pub enum Progress {
         /// The grace period.
         grace: Duration,
     },
+}
+
+/// A provider asked for fewer calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slowdown {
+    /// Role of the model.
+    pub role: Role,
+    /// What it said.
+    pub what: String,
+    /// When the next call may leave, in Unix time in milliseconds, where that is a while off
+    /// and was not told yet.
+    pub next_ms: Option<i64>,
 }

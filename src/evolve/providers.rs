@@ -1,92 +1,78 @@
-//! What the run knows of the providers of its models: whether it may go on, pauses, or ends.
+//! What is known of the providers of the models that are asked: whether calls leave, whether
+//! new work is worth starting, or whether it is to end.
+//!
+//! [`Vigil`] decides it and is told the time; [`Providers`] asks the models' paces for it.
+//!
+//! Invariant: a pause that began because a provider lets nobody in goes on until something is
+//! answered, however often the time that it names has come and gone: only so does the time
+//! that is waited for it run out.
 
 use super::Progress;
-use super::record::Recorder;
-use super::start::RoleModels;
+use super::progress::Slowdown;
 use crate::domain::Role;
-use crate::model::Health;
+use crate::model::{Health, Pace};
+use crate::sys::clock::now_ms;
 use futures_util::future::select_all;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// The health of every role's provider.
-pub(super) struct Providers {
-    roles: Vec<(Role, watch::Receiver<Health>)>,
-    /// Time that the run waits for a provider that answers nobody.
-    limit: Duration,
-    /// Since when it has waited.
-    out: Option<Instant>,
-    slowed: Option<String>,
+/// A time without calls that is told: a shorter one is nothing that a person could act upon.
+const WORTH_TELLING: Duration = Duration::from_secs(30);
+/// A time without calls for which all work pauses.
+const WORTH_PAUSING: Duration = Duration::from_mins(1);
+
+/// The providers of the models of some roles.
+#[derive(Debug)]
+pub struct Providers {
+    roles: Vec<(Role, Pace, watch::Receiver<Health>)>,
+    vigil: Vigil,
 }
 
 impl Providers {
-    pub(super) fn new(models: &RoleModels, limit: Duration) -> Self {
-        let roles = Role::ALL
-            .map(|role| (role, models.of(role).pace().health()))
-            .to_vec();
-        Self {
-            roles,
-            limit,
-            out: None,
-            slowed: None,
-        }
-    }
-
-    /// Returns whether one of them answers nobody: then nothing new is to be started, but
-    /// what is needed to find out when it is back.
-    pub(super) fn is_out(&self) -> bool {
-        self.out.is_some()
-    }
-
-    /// Looks at them and tells what is new; returns why the run must end, if it must.
-    pub(super) fn heed(&mut self, recorder: &Recorder) -> Option<String> {
-        let (role, worst) = self.worst();
-        let slowed = match &worst {
-            Health::Slowed { what } => Some(what.clone()),
-            Health::Well | Health::Out { .. } | Health::Barred { .. } => None,
+    /// Watches the paces of roles; work that pauses for one of them ends after a while.
+    pub fn new(paces: impl IntoIterator<Item = (Role, Pace)>, limit: Duration) -> Self {
+        let watched = |(role, pace): (Role, Pace)| {
+            let health = pace.health();
+            (role, pace, health)
         };
-        if slowed != self.slowed {
-            self.slowed.clone_from(&slowed);
-            recorder.tell(Progress::Slowed(slowed));
+        Self {
+            roles: paces.into_iter().map(watched).collect(),
+            vigil: Vigil::new(limit),
         }
-        match worst {
-            Health::Well | Health::Slowed { .. } => {
-                if let Some(since) = self.out.take() {
-                    let after = since.elapsed();
-                    tracing::info!(?after, "the provider answers again");
-                    recorder.tell(Progress::Resumed { after });
-                }
-                None
-            }
-            Health::Out { since_ms, what } => {
-                let Some(since) = self.out else {
-                    self.out = Some(Instant::now());
-                    tracing::info!(%role, what, "the provider answers nobody");
-                    recorder.tell(Progress::Paused {
-                        role,
-                        what,
-                        since_ms,
-                        limit: self.limit,
-                    });
-                    return None;
-                };
-                let waited = since.elapsed();
-                (waited >= self.limit).then(|| {
-                    let waited = span(waited);
-                    format!("the model of the role `{role}` has not answered for {waited}: {what}")
-                })
-            }
-            Health::Barred { what } => Some(format!(
-                "the model of the role `{role}` cannot be used: {what}"
-            )),
+    }
+
+    /// Looks at them and tells what is new; returns why the work must end, if it must.
+    pub fn heed(&mut self, tell: impl FnMut(Progress)) -> Option<String> {
+        let seen = self.roles.iter().map(|(role, pace, health)| Seen {
+            role: *role,
+            health: health.borrow().clone(),
+            is_answering: pace.trouble().is_none(),
+        });
+        let seen: Vec<Seen> = seen.collect();
+        self.vigil.look(&seen, Instant::now(), tell)
+    }
+
+    /// Returns how many of so many jobs may run.
+    pub(super) fn width(&self, workers: usize) -> usize {
+        match &self.vigil.pause {
+            None => workers,
+            // Whatever it asks, it will get no answer in time.
+            Some(_) if self.vigil.held_until.is_some() => 0,
+            // One is enough to find out when it ends.
+            Some(_) => 1,
         }
+    }
+
+    /// Returns whether everything pauses for one of them.
+    pub(super) fn is_out(&self) -> bool {
+        self.vigil.pause.is_some()
     }
 
     /// Waits until there is something to heed.
-    pub(super) async fn changed(&mut self) {
-        let end = self.out.map(|since| since + self.limit);
-        let each = self.roles.iter_mut().map(|(_, health)| {
+    pub async fn changed(&mut self) {
+        let next = self.vigil.next_look();
+        let each = self.roles.iter_mut().map(|(_, _, health)| {
             Box::pin(async move {
                 // A model lives as long as the run; without it nothing will ever change.
                 if health.changed().await.is_err() {
@@ -95,8 +81,8 @@ impl Providers {
             })
         });
         let patience = async {
-            match end {
-                Some(end) => tokio::time::sleep_until(end).await,
+            match next {
+                Some(next) => tokio::time::sleep_until(next).await,
                 None => std::future::pending().await,
             }
         };
@@ -105,25 +91,233 @@ impl Providers {
             () = patience => {}
         }
     }
+}
 
-    /// Returns the worst of them.
-    fn worst(&self) -> (Role, Health) {
-        let all = self
-            .roles
-            .iter()
-            .map(|(role, health)| (*role, health.borrow().clone()));
-        all.max_by_key(|(_, health)| rank(health))
-            .unwrap_or((Role::Solve, Health::Well))
+/// What is seen of one provider.
+struct Seen {
+    role: Role,
+    health: Health,
+    /// Whether the last call that ended was answered.
+    is_answering: bool,
+}
+
+/// What was made of it so far.
+#[derive(Debug)]
+struct Vigil {
+    /// Time that is waited for a provider that answers nobody.
+    limit: Duration,
+    pause: Option<Pause>,
+    /// While work pauses: when the next call may leave, where a provider said so.
+    held_until: Option<Instant>,
+    slowed: Option<String>,
+    /// The last time of a next call that was told.
+    told: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Pause {
+    role: Role,
+    since: Instant,
+}
+
+/// How one provider is to those who wait for it.
+enum Standing {
+    Well,
+    Slowed {
+        what: String,
+        until: Instant,
+    },
+    Out {
+        what: String,
+        /// Unix time in milliseconds of the first failure; none: when the pause began.
+        since_ms: Option<i64>,
+    },
+    Barred {
+        what: String,
+    },
+}
+
+impl Standing {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Well => 0,
+            Self::Slowed { .. } => 1,
+            Self::Out { .. } => 2,
+            Self::Barred { .. } => 3,
+        }
     }
 }
 
-fn rank(health: &Health) -> u8 {
-    match health {
-        Health::Well => 0,
-        Health::Slowed { .. } => 1,
-        Health::Out { .. } => 2,
-        Health::Barred { .. } => 3,
+impl Vigil {
+    fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            pause: None,
+            held_until: None,
+            slowed: None,
+            told: None,
+        }
     }
+
+    /// Returns when time alone will change something, if it will.
+    fn next_look(&self) -> Option<Instant> {
+        let end = self.pause.as_ref().map(|pause| pause.since + self.limit);
+        end.into_iter().chain(self.held_until).min()
+    }
+
+    /// Takes in how the providers are and tells what is new; returns why to end, if so.
+    fn look(
+        &mut self,
+        seen: &[Seen],
+        now: Instant,
+        mut tell: impl FnMut(Progress),
+    ) -> Option<String> {
+        let worst = seen
+            .iter()
+            .map(|seen| (seen.role, self.standing(seen, now)))
+            .max_by_key(|(_, standing)| standing.rank());
+        let (role, worst) = worst.unwrap_or((Role::Solve, Standing::Well));
+        let held = seen.iter().filter_map(|seen| next_call(&seen.health, now));
+        let held = held.max();
+        if worst.rank() > 1 {
+            self.slow(role, &worst, now, &mut tell);
+        }
+        match worst {
+            Standing::Well | Standing::Slowed { .. } => {
+                self.held_until = None;
+                if let Some(Pause { since, .. }) = self.pause.take() {
+                    let after = now - since;
+                    tracing::info!(?after, "the provider answers again");
+                    tell(Progress::Resumed { after });
+                }
+                self.slow(role, &worst, now, &mut tell);
+                None
+            }
+            Standing::Out { what, since_ms } => {
+                self.held_until = held;
+                self.wait(role, what, since_ms, now, &mut tell)
+            }
+            Standing::Barred { what } => Some(format!(
+                "the model of the role `{role}` cannot be used: {what}"
+            )),
+        }
+    }
+
+    fn standing(&self, seen: &Seen, now: Instant) -> Standing {
+        let was_held = self
+            .pause
+            .as_ref()
+            .is_some_and(|pause| pause.role == seen.role);
+        match &seen.health {
+            Health::Barred { what } => Standing::Barred { what: what.clone() },
+            Health::Out { what, since_ms, .. } => Standing::Out {
+                what: what.clone(),
+                since_ms: Some(*since_ms),
+            },
+            Health::Slowed { what, until } => {
+                let (what, until) = (what.clone(), *until);
+                let still = until.saturating_duration_since(now);
+                let goes_on = was_held && (!still.is_zero() || !seen.is_answering);
+                if still > WORTH_PAUSING || goes_on {
+                    let since_ms = None;
+                    return Standing::Out { what, since_ms };
+                }
+                Standing::Slowed { what, until }
+            }
+            // Time has ended the slow-down, but nobody has been answered since.
+            Health::Well if was_held && !seen.is_answering => Standing::Out {
+                what: "no call has been answered since".to_owned(),
+                since_ms: None,
+            },
+            Health::Well => Standing::Well,
+        }
+    }
+
+    /// Tells whether a provider wants fewer calls.
+    fn slow(
+        &mut self,
+        role: Role,
+        worst: &Standing,
+        now: Instant,
+        tell: &mut impl FnMut(Progress),
+    ) {
+        let Standing::Slowed { what, until } = worst else {
+            if self.slowed.take().is_some() {
+                tell(Progress::Slowed(None));
+            }
+            return;
+        };
+        let is_long = until.saturating_duration_since(now) > WORTH_TELLING;
+        let news = is_long && self.is_news(*until, now);
+        if news || self.slowed.as_ref() != Some(what) {
+            self.slowed = Some(what.clone());
+            tell(Progress::Slowed(Some(Slowdown {
+                role,
+                what: what.clone(),
+                next_ms: news.then(|| unix_ms(*until, now)),
+            })));
+        }
+    }
+
+    /// Tells that everything waits, and once more where there is a new time of the next call;
+    /// returns why to end where it took too long.
+    fn wait(
+        &mut self,
+        role: Role,
+        what: String,
+        since_ms: Option<i64>,
+        now: Instant,
+        tell: &mut impl FnMut(Progress),
+    ) -> Option<String> {
+        let news = self.held_until.filter(|until| self.is_news(*until, now));
+        let is_new = self.pause.is_none();
+        let since = self.pause.get_or_insert(Pause { role, since: now }).since;
+        let waited = now - since;
+        if waited >= self.limit && !is_new {
+            let waited = span(waited);
+            return Some(format!(
+                "the model of the role `{role}` has not answered for {waited}: {what}"
+            ));
+        }
+        if is_new || news.is_some() {
+            tracing::info!(%role, what, "the provider answers nobody");
+            tell(Progress::Paused {
+                role,
+                what,
+                since_ms: since_ms.unwrap_or_else(|| now_ms().saturating_sub(millis(waited))),
+                next_ms: self.held_until.map(|until| unix_ms(until, now)),
+                limit: self.limit,
+            });
+        }
+        None
+    }
+
+    /// Returns whether the time of the next call was not told, and notes that it is now.
+    /// Calls that failed together name times that differ a little.
+    fn is_news(&mut self, until: Instant, now: Instant) -> bool {
+        let is_news = self.told.is_none_or(|told| told <= now);
+        if is_news {
+            self.told = Some(until);
+        }
+        is_news
+    }
+}
+
+/// Returns when the next call may leave, where that lies in the future.
+fn next_call(health: &Health, now: Instant) -> Option<Instant> {
+    match health {
+        Health::Slowed { until, .. } | Health::Out { until, .. } => Some(*until),
+        Health::Well | Health::Barred { .. } => None,
+    }
+    .filter(|until| *until > now)
+}
+
+fn unix_ms(moment: Instant, now: Instant) -> i64 {
+    now_ms().saturating_add(millis(moment.saturating_duration_since(now)))
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Returns a length of time in the unit that a person would use.
@@ -133,5 +327,155 @@ fn span(time: Duration) -> String {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", seconds / 60),
         _ => format!("{} h", seconds / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Progress, Seen, Vigil};
+    use crate::domain::Role;
+    use crate::model::Health;
+    use std::time::Duration;
+    use tokio::time::Instant;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    /// A vigil over one provider, told that so many seconds have gone by.
+    struct Watch {
+        vigil: Vigil,
+        began: Instant,
+    }
+
+    impl Watch {
+        fn new(limit: Duration) -> Self {
+            Self {
+                vigil: Vigil::new(limit),
+                began: Instant::now(),
+            }
+        }
+
+        fn at(&self, seconds: u64) -> Instant {
+            self.began + Duration::from_secs(seconds)
+        }
+
+        fn slowed(&self, until: u64) -> Health {
+            Health::Slowed {
+                what: "slow down".to_owned(),
+                until: self.at(until),
+            }
+        }
+
+        fn out(&self) -> Health {
+            Health::Out {
+                since_ms: 0,
+                what: "no route".to_owned(),
+                until: self.began,
+            }
+        }
+
+        /// Returns what is told then, and why it is to end.
+        fn look(
+            &mut self,
+            seconds: u64,
+            health: Health,
+            is_answering: bool,
+        ) -> (Vec<String>, Option<String>) {
+            let seen = Seen {
+                role: Role::Solve,
+                health,
+                is_answering,
+            };
+            let mut told = Vec::new();
+            let tell = |progress| {
+                told.push(match progress {
+                    Progress::Slowed(None) => "no longer slowed".to_owned(),
+                    Progress::Slowed(Some(slow)) => format!("slowed {}", slow.next_ms.is_some()),
+                    Progress::Paused { next_ms, .. } => format!("paused {}", next_ms.is_some()),
+                    Progress::Resumed { after } => format!("resumed after {}", after.as_secs()),
+                    other => format!("{other:?}"),
+                });
+            };
+            let end = self.vigil.look(&[seen], self.at(seconds), tell);
+            (told, end)
+        }
+    }
+
+    #[test]
+    fn a_long_time_without_calls_is_told_once() {
+        let mut watch = Watch::new(6 * HOUR);
+        let short = watch.slowed(20);
+        assert_eq!(watch.look(0, short, false).0, ["slowed false"]);
+        let long = watch.slowed(50);
+        assert_eq!(watch.look(1, long.clone(), false).0, ["slowed true"]);
+        assert_eq!(watch.look(2, long, false).0, [""; 0]);
+        // Those that were under way name nearly the same time.
+        let about = watch.slowed(51);
+        assert_eq!(watch.look(3, about, false).0, [""; 0]);
+        let next = watch.slowed(100);
+        assert_eq!(watch.look(60, next, false).0, ["slowed true"]);
+        assert!(watch.vigil.pause.is_none());
+        assert_eq!(watch.look(101, Health::Well, true).0, ["no longer slowed"]);
+    }
+
+    #[test]
+    fn a_provider_that_lets_nobody_in_for_long_pauses_everything() {
+        let mut watch = Watch::new(6 * HOUR);
+        let held = watch.slowed(3600);
+        assert_eq!(watch.look(0, held.clone(), false).0, ["paused true"]);
+        assert_eq!(watch.vigil.held_until, Some(watch.at(3600)));
+        assert_eq!(watch.vigil.next_look(), Some(watch.at(3600)));
+        // Less than a minute before the end it is a pause still, and after it until an answer.
+        assert_eq!(watch.look(3590, held.clone(), false).0, [""; 0]);
+        assert_eq!(watch.look(3600, held.clone(), false).0, [""; 0]);
+        assert_eq!(watch.vigil.held_until, None);
+        assert_eq!(watch.look(3700, Health::Well, false).0, [""; 0]);
+        assert!(watch.vigil.pause.is_some());
+        assert_eq!(
+            watch.look(3710, held, true).0,
+            ["resumed after 3710", "slowed false"]
+        );
+        assert!(watch.vigil.pause.is_none());
+    }
+
+    #[test]
+    fn the_time_runs_out_over_several_pauses_that_it_asks_for() {
+        let mut watch = Watch::new(2 * HOUR);
+        let first = watch.slowed(3600);
+        assert_eq!(
+            watch.look(0, first, false),
+            (vec!["paused true".to_owned()], None)
+        );
+        let second = watch.slowed(7210);
+        assert_eq!(watch.look(3610, second.clone(), false).0, ["paused true"]);
+        assert_eq!(watch.vigil.next_look(), Some(watch.at(7200)));
+        let (told, end) = watch.look(7200, second, false);
+        assert_eq!(told, [""; 0]);
+        let end = end.expect("it has waited for two hours");
+        assert!(end.contains("has not answered for 2 h: slow down"), "{end}");
+    }
+
+    #[test]
+    fn an_outage_pauses_and_ends_with_an_answer_or_the_limit() {
+        let mut watch = Watch::new(HOUR);
+        let out = watch.out();
+        assert_eq!(watch.look(0, out.clone(), false).0, ["paused false"]);
+        assert_eq!(watch.vigil.held_until, None);
+        assert_eq!(watch.look(5, out.clone(), false), (Vec::new(), None));
+        assert_eq!(watch.look(9, Health::Well, true).0, ["resumed after 9"]);
+        // A call that fails by itself is no reason to pause.
+        assert_eq!(watch.look(10, Health::Well, false), (Vec::new(), None));
+        watch.look(20, out.clone(), false);
+        let (_, end) = watch.look(20 + 3600, out, false);
+        assert!(end.is_some_and(|end| end.contains("for 60 min: no route")));
+    }
+
+    #[test]
+    fn who_is_barred_ends_at_once() {
+        let mut watch = Watch::new(HOUR);
+        let what = "the key".to_owned();
+        let (told, end) = watch.look(0, Health::Barred { what }, false);
+        assert_eq!(told, [""; 0]);
+        let end = end.expect("nothing can be asked");
+        assert!(end.ends_with("cannot be used: the key"), "{end}");
     }
 }

@@ -16,12 +16,14 @@ mod server;
 
 use crate::model::Metered;
 use limits::Limits;
+use server::Ends;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -109,7 +111,10 @@ impl Drop for Socket {
 #[derive(Debug)]
 pub struct Gateway {
     path: PathBuf,
+    /// Cancelled when everything is to end at once.
     stop: CancellationToken,
+    /// Cancelled when nothing new is to be taken.
+    drain: CancellationToken,
     server: Option<JoinHandle<()>>,
     metered: Arc<Metered>,
 }
@@ -140,16 +145,20 @@ impl Gateway {
     }
 
     fn start(socket: Socket, metered: Arc<Metered>, limits: Limits) -> Self {
-        let stop = CancellationToken::new();
+        let (stop, drain) = (CancellationToken::new(), CancellationToken::new());
         let routes = protocol::routes(metered.clone(), limits);
         let path = socket.path.clone();
         let serving = {
-            let stop = stop.clone();
-            async move { server::serve(&socket.listener, routes, limits, stop).await }
+            let ends = Ends {
+                stop: stop.clone(),
+                drain: drain.clone(),
+            };
+            async move { server::serve(&socket.listener, routes, limits, ends).await }
         };
         Self {
             path,
             stop,
+            drain,
             server: Some(tokio::spawn(serving)),
             metered,
         }
@@ -158,6 +167,18 @@ impl Gateway {
     /// Returns the path of the socket.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Takes no further request and gives those that are open so long to be answered; then
+    /// it is shut down.
+    pub async fn finish(mut self, patience: Duration) {
+        self.drain.cancel();
+        if let Some(server) = &mut self.server
+            && tokio::time::timeout(patience, server).await.is_ok()
+        {
+            self.server = None;
+        }
+        self.shutdown().await;
     }
 
     /// Closes all connections, ends the calls that are open as abandoned, and waits until

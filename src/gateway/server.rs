@@ -6,6 +6,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
@@ -13,13 +14,22 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Serves a socket until the token is cancelled. Then whatever a client had asked is
+/// How a server ends.
+#[derive(Clone)]
+pub(super) struct Ends {
+    /// At once.
+    pub(super) stop: CancellationToken,
+    /// When what is under way is answered.
+    pub(super) drain: CancellationToken,
+}
+
+/// Serves a socket until it is told to end. At once means: whatever a client had asked is
 /// dropped, also where it has sent half a request and waits; nothing is open on return.
 pub(super) async fn serve(
     listener: &UnixListener,
     routes: Router,
     limits: Limits,
-    stop: CancellationToken,
+    Ends { stop, drain }: Ends,
 ) {
     let room = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
@@ -27,7 +37,7 @@ pub(super) async fn serve(
         // The semaphore is never closed.
         while let Ok(room) = room.clone().acquire_owned().await {
             let stream = accept(listener).await;
-            let served = one(stream, routes.clone(), limits);
+            let served = one(stream, routes.clone(), limits, drain.clone());
             let stop = stop.clone();
             connections.spawn(async move {
                 stop.run_until_cancelled(served).await;
@@ -35,7 +45,8 @@ pub(super) async fn serve(
             });
         }
     };
-    stop.run_until_cancelled(accepting).await;
+    stop.run_until_cancelled(drain.run_until_cancelled(accepting))
+        .await;
     connections.close();
     connections.wait().await;
 }
@@ -53,14 +64,22 @@ async fn accept(listener: &UnixListener) -> UnixStream {
     }
 }
 
-async fn one(stream: UnixStream, routes: Router, limits: Limits) {
+async fn one(stream: UnixStream, routes: Router, limits: Limits, drain: CancellationToken) {
     let client = TokioIo::new(Connection::new(stream, &limits));
-    let served = http1::Builder::new()
+    let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
         .max_buf_size(MOST_BUFFERED)
         .serve_connection(client, TowerToHyperService::new(routes));
-    if let Err(error) = served.await {
+    let mut serving = pin!(serving);
+    let served = tokio::select! {
+        served = serving.as_mut() => served,
+        () = drain.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = served {
         tracing::debug!(%error, "a connection ended early");
     }
 }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 /// Where Anthropic's own server is.
 const BASE_URL: &str = "https://api.anthropic.com";
 /// The variable that holds the key to it.
-const KEY_ENV: &str = "ANTHROPIC_API_KEY";
+pub(super) const KEY_ENV: &str = "ANTHROPIC_API_KEY";
 /// The version of the API that translated requests are written in. It is the one that still
 /// has `temperature` and the like for the models that take them.
 const VERSION: &str = "2023-06-01";
@@ -139,12 +139,12 @@ fn verbatim(body: &Value) -> (Value, Vec<(&'static str, String)>) {
     let Some(fields) = body.as_object_mut() else {
         return (body, headers);
     };
-    if let Some(Value::String(version)) = fields.remove(VERSION_FIELD)
+    if let Some(Value::String(version)) = fields.shift_remove(VERSION_FIELD)
         && is_date(&version)
     {
         headers.push(("anthropic-version", version));
     }
-    let asked = fields.remove(BETA_FIELD).unwrap_or_default();
+    let asked = fields.shift_remove(BETA_FIELD).unwrap_or_default();
     let asked = asked.as_array().map_or(&[][..], Vec::as_slice);
     let betas: Vec<&str> = asked
         .iter()
@@ -181,7 +181,7 @@ fn keep_thinking_below_limit(fields: &mut Map<String, Value>) {
     if limit > LEAST {
         fields["thinking"]["budget_tokens"] = json!(limit - 1);
     } else {
-        fields.remove("thinking");
+        fields.shift_remove("thinking");
     }
 }
 

@@ -10,10 +10,10 @@ use super::{
     Account, Allowance, Books, Denied, Intent, JobSubject, ModelError, Reply, Room, Scope,
 };
 use crate::domain::{Amount, CallId, CallSettlement, CallStatus, Tokens, Usd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -25,6 +25,17 @@ pub(super) struct Ledger {
     turn: tokio::sync::Mutex<()>,
     freed: Notify,
     settling: TaskTracker,
+    /// Who wants to know why tries fail: the books do not say.
+    witness: OnceLock<mpsc::UnboundedSender<FailedTry>>,
+}
+
+/// Why a call, which is one try of a request, was not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedTry {
+    /// The call's ordinal.
+    pub call: CallId,
+    /// What it failed with.
+    pub why: String,
 }
 
 /// What one call can use at most.
@@ -42,7 +53,13 @@ impl Ledger {
             turn: tokio::sync::Mutex::default(),
             freed: Notify::new(),
             settling: TaskTracker::new(),
+            witness: OnceLock::new(),
         }
+    }
+
+    /// Has somebody told why tries fail; the first who asks is.
+    pub(super) fn tell(&self, witness: mpsc::UnboundedSender<FailedTry>) {
+        drop(self.witness.set(witness));
     }
 
     /// Puts a call on the books, if allowance and budgets cover it.
@@ -176,11 +193,23 @@ impl OpenCall {
         self.end(status, reply.tokens, reply.estimated, reply.cost);
     }
 
+    /// Tells why it was not answered, before its settlement is.
+    pub(super) fn tell(&self, why: &impl ToString) {
+        if let Some(witness) = self.ledger.witness.get() {
+            let (call, why) = (self.id, why.to_string());
+            // Nobody has to listen.
+            drop(witness.send(FailedTry { call, why }));
+        }
+    }
+
     /// Settles a try that was not answered.
     pub(super) fn failed(mut self, error: &ModelError) {
+        self.tell(error);
         let status = match error {
             ModelError::Refused { .. } => CallStatus::Refused,
-            ModelError::Failed { may_be_charged, .. } if *may_be_charged => {
+            ModelError::Busy { may_be_charged, .. } | ModelError::Failed { may_be_charged, .. }
+                if *may_be_charged =>
+            {
                 return self.unknown(CallStatus::Failed);
             }
             ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. } => {

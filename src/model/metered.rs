@@ -1,6 +1,6 @@
 //! The one way to a model: every call is booked, bounded, retried and written down here.
 
-use super::ledger::{Bound, Ledger, OpenCall};
+use super::ledger::{Bound, FailedTry, Ledger, OpenCall};
 use super::pace::Permit;
 use super::request::{Outgoing, prepare};
 use super::retry::Tried;
@@ -13,6 +13,7 @@ use crate::domain::{CallSubject, Role};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 
 /// Whose calls these are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -69,6 +70,13 @@ impl Metered {
     #[must_use]
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// Returns it with somebody who is told why tries fail, each before it is settled.
+    #[must_use]
+    pub fn telling(self, witness: mpsc::UnboundedSender<FailedTry>) -> Self {
+        self.ledger.tell(witness);
         self
     }
 
@@ -289,7 +297,10 @@ impl Metered {
                     tracing::debug!(call = seed, tried = *tries, %error, "trying again");
                     tokio::time::sleep(pause).await;
                 }
-                None => return Err(error.into()),
+                None => {
+                    tracing::info!(call = seed, tries = *tries, %error, "a call got no answer");
+                    return Err(error.into());
+                }
             }
         }
     }

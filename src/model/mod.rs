@@ -21,6 +21,7 @@ mod call;
 mod chunks;
 mod clip;
 mod command;
+mod discreet;
 mod exchange;
 mod http;
 mod ledger;
@@ -51,6 +52,7 @@ pub use books::{Books, Denied, Intent, Scope};
 pub use call::CallError;
 pub use clip::clip;
 pub use exchange::{Exchange, Outline, Stored, Traffic};
+pub use ledger::FailedTry;
 pub use metered::{JobSubject, Metered};
 pub use pace::{Advice, Call, Health, Heard, Pace, Permit};
 pub use price::{Price, Rates};
@@ -106,11 +108,13 @@ pub enum ModelError {
         /// The error object in OpenAI's dialect: `message`, `type`, `code`, ….
         error: Value,
     },
-    /// The provider asks for fewer calls: it has done nothing, and charged nothing.
+    /// The provider asks for fewer calls.
     #[error("{what}")]
     Busy {
         /// What it said, for a reader.
         what: String,
+        /// Whether it may have charged for what it had begun; mostly it has done nothing.
+        may_be_charged: bool,
         /// How long it asks to wait before another try.
         retry_after: Option<Duration>,
     },

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 /// Where OpenAI's own server is.
 const BASE_URL: &str = "https://api.openai.com/v1";
 /// The variable that holds the key to it.
-const KEY_ENV: &str = "OPENAI_API_KEY";
+pub(super) const KEY_ENV: &str = "OPENAI_API_KEY";
 
 /// A model behind a server that speaks Chat Completions.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl OpenAiModel {
             return body;
         };
         let present = LimitField::MaxCompletionTokens.name();
-        if let Some(limit) = fields.remove(present) {
+        if let Some(limit) = fields.shift_remove(present) {
             fields.insert(self.limit_field.name().to_owned(), limit);
         }
         fields.extend(self.extra_body.clone());

@@ -177,6 +177,19 @@ impl ModelSettings {
             && self.dir == other.dir
     }
 
+    /// Returns the environment variable that its key comes from, if it comes from one.
+    pub fn key_variable(&self) -> Option<&str> {
+        let usual = match self.provider.as_str() {
+            "openai" => super::openai::KEY_ENV,
+            "anthropic" => super::anthropic::KEY_ENV,
+            _ => return None,
+        };
+        // The usual one holds the key to the provider's own server.
+        let is_own = self.base_url.is_none() && self.api_key_file.is_none();
+        let named = self.api_key_env.as_deref();
+        named.or_else(|| is_own.then_some(usual))
+    }
+
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         if !PROVIDERS.contains(&self.provider.as_str()) {
             return Err(SettingsError::unknown_provider(&self.provider));

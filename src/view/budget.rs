@@ -185,7 +185,7 @@ struct LimitShape {
     usd: Option<f64>,
     tokens: Option<u64>,
     calls: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Of the archive alone.
     hours: Option<f64>,
 }
 

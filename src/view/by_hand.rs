@@ -1,6 +1,7 @@
 //! Calls that a person makes by hand: a line for each, and their sum at the end.
 
 use super::figure::{count, duration, money, plural};
+use super::line::clean;
 use crate::domain::{CallSettlement, CallStatus, Tokens, Usd};
 
 /// The sum of calls.
@@ -13,8 +14,23 @@ pub struct Totals {
     is_estimated: bool,
 }
 
-/// Returns a line about a call.
-pub fn line(call: &CallSettlement) -> String {
+/// Returns the most that calls may use, as the end of a sentence; nothing without a limit.
+pub fn most(calls: Option<u64>, tokens: Option<u64>, cost: Option<Usd>) -> String {
+    let limits = [
+        calls.map(|calls| plural(calls, "call", "calls")),
+        tokens.map(|tokens| plural(tokens, "token", "tokens")),
+        cost.map(money),
+    ];
+    let limits: Vec<String> = limits.into_iter().flatten().collect();
+    match limits.is_empty() {
+        true => String::new(),
+        false => format!(", for at most {}", limits.join(", ")),
+    }
+}
+
+/// Returns a line about a call, with why it failed where that is known.
+pub fn line(call: &CallSettlement, why: Option<&str>) -> String {
+    let why = why.map_or_else(String::new, |why| format!(": {}", clean(why)));
     let tokens = call.tokens;
     let cached = match tokens.cached {
         0 => String::new(),
@@ -22,7 +38,7 @@ pub fn line(call: &CallSettlement) -> String {
     };
     let about = if call.estimated { "about " } else { "" };
     format!(
-        "call {}: {}, {about}{} in{cached}, {} out, {}, {}",
+        "call {}: {}, {about}{} in{cached}, {} out, {}, {}{why}",
         call.id.0,
         call.status.name(),
         count(tokens.input),
@@ -61,8 +77,18 @@ impl Totals {
 
 #[cfg(test)]
 mod tests {
-    use super::{Totals, line};
+    use super::{Totals, line, most};
     use crate::domain::{CallId, CallSettlement, CallStatus, Tokens, Usd};
+
+    #[test]
+    fn limits_are_named_where_there_are_some() {
+        assert_eq!(most(None, None, None), "");
+        assert_eq!(most(Some(1), None, None), ", for at most 1 call");
+        assert_eq!(
+            most(Some(200), Some(500_000), Some(Usd(500_000))),
+            ", for at most 200 calls, 500,000 tokens, $0.5000"
+        );
+    }
 
     #[test]
     fn a_line_says_what_a_call_used() {
@@ -83,7 +109,7 @@ mod tests {
         assert_eq!(totals.line(), "0 calls, 0 tokens in, 0 out, $0");
         totals.add(&call);
         assert_eq!(
-            line(&call),
+            line(&call, None),
             "call 12: answered, 1,234 in (200 cached), 56 out, $0.0012, 0.8 s"
         );
         assert_eq!(totals.line(), "1 call, 1,234 tokens in, 56 out, $0.0012");
@@ -92,8 +118,12 @@ mod tests {
         call.estimated = true;
         totals.add(&call);
         assert_eq!(
-            line(&call),
+            line(&call, None),
             "call 12: abandoned, about 1,234 in, 56 out, $0.0012, 0.8 s"
+        );
+        assert_eq!(
+            line(&call, Some("no route")),
+            "call 12: abandoned, about 1,234 in, 56 out, $0.0012, 0.8 s: no route"
         );
         assert_eq!(
             totals.line(),

@@ -5,6 +5,7 @@ use dgm::archive::{Layout, Reader};
 use dgm::domain::{Outcome, Usd};
 use dgm::lineage::Lineage;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A folder with an archive of the smoke preset whose model costs a dollar per million tokens.
@@ -172,7 +173,20 @@ fn a_dry_run_says_what_a_run_would_do_and_does_nothing() {
     }
     assert_eq!(plan["schema"], "dgm.plan/1");
     assert_eq!(plan["attempts"], 4);
-    assert_eq!(plan["budgets"]["archive"]["left"]["usd"], 2.5);
+    let of_archive = &plan["budgets"]["archive"];
+    assert_eq!(of_archive["left"]["usd"], 2.5);
+    for part in ["limit", "used", "unsettled_at_most", "left"] {
+        let keys: BTreeSet<&str> = of_archive[part]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let all = BTreeSet::from(["calls", "hours", "tokens", "usd"]);
+        assert_eq!(keys, all, "{part} of {plan}");
+    }
+    assert_eq!(of_archive["limit"]["hours"], Value::Null);
+    assert_eq!(of_archive["left"]["hours"], Value::Null);
     let estimate = |which: &str| plan["estimate"][which]["usd"].as_f64().unwrap();
     assert!(0.0 < estimate("low") && estimate("low") < estimate("likely"));
     assert!(estimate("likely") < estimate("high"));

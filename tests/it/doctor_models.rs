@@ -1,10 +1,17 @@
 //! `dgm doctor --models`: one tiny call to the model of each role.
 
 use crate::support::{Plan, Upstream, World};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::post;
 use dgm::archive::Reader;
 use dgm::domain::{CallStatus, CallSubject};
 use dgm::sys::durable;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::Barrier;
 
 const KEY: &str = "sk-of-the-doctor-tests";
 
@@ -135,4 +142,81 @@ fn a_configuration_is_enough_but_something_must_name_the_models() {
     assert_eq!(code, Some(0), "{text} {talk}");
     assert!(text.as_str().unwrap().contains("on no books"), "{text}");
     assert_eq!(upstream.asked(), 3);
+}
+
+#[test]
+fn a_provider_that_asks_for_fewer_calls_is_told_at_once() {
+    let (world, upstream) = served();
+    world.done("init demo --config config.toml");
+    upstream.set_busy(3600);
+    let (code, found, _) = doctor(&world, "doctor demo --models --json", KEY);
+    assert_eq!(code, Some(4), "{found}");
+    for role in 0..3 {
+        let model = &found["models"][role];
+        let error = model["error"].as_str().unwrap();
+        let expected = " answers 429: Rate limit reached; it takes no call for ";
+        assert!(
+            error.contains(expected) && error.contains(" min "),
+            "{error}"
+        );
+        assert_eq!(model["cost_usd"], json!(0.0), "{model}");
+    }
+    assert_eq!(upstream.asked(), 3, "each is asked once");
+    let reader = Reader::open(&world.path("demo")).unwrap();
+    let lineage = reader.lineage().unwrap();
+    let calls: Vec<_> = lineage.spend().calls().collect();
+    assert_eq!(calls.len(), 3);
+    for (_, settlement) in calls {
+        let settlement = settlement.as_ref().expect("it is settled");
+        assert_eq!(settlement.status, CallStatus::Failed);
+    }
+}
+
+/// Answers when as many requests as there are roles wait for it.
+async fn together(State(all): State<Arc<Barrier>>) -> String {
+    all.wait().await;
+    let usage = json!({"prompt_tokens": 9, "completion_tokens": 1});
+    json!({"choices": [{"message": {"content": "ready"}}], "usage": usage}).to_string()
+}
+
+#[test]
+fn the_models_are_asked_at_the_same_time() {
+    let world = World::new(&PLAN);
+    let runtime = Runtime::new().unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new()
+        .route("/v1/chat/completions", post(together))
+        .with_state(Arc::new(Barrier::new(3)));
+    runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    world.serve(&url, "api_key_env = \"MODEL_KEY\"");
+    world.done("init demo --config config.toml");
+    let (code, found, talk) = doctor(&world, "doctor demo --models --json", KEY);
+    assert_eq!((code, talk.as_str()), (Some(0), ""), "{found}");
+    for role in 0..3 {
+        assert_eq!(found["models"][role]["answered"], true, "{found}");
+    }
+    runtime.shutdown_background();
+}
+
+#[test]
+fn the_keys_that_are_looked_for_are_those_that_the_models_name() {
+    let (world, _upstream) = served();
+    world.done("init demo --config config.toml");
+    let keys = |line: &str| {
+        let output = world.command(line).env("MODEL_KEY", KEY).output().unwrap();
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let checks = found["checks"].as_array().unwrap();
+        let keys = checks.iter().find(|check| check["name"] == "model keys");
+        let keys = keys.unwrap();
+        format!("{}: {}", keys["state"], keys["found"]).replace('"', "")
+    };
+    assert_eq!(keys("doctor demo --json"), "ok: MODEL_KEY set");
+    world.edit("demo/dgm.toml", "MODEL_KEY", "OTHER_KEY");
+    let found = keys("doctor demo --json");
+    assert_eq!(found, "warn: MODEL_KEY set, OTHER_KEY not set");
+    std::fs::create_dir(world.path("plain")).unwrap();
+    let found = keys("doctor plain --json");
+    let usual = "warn: ANTHROPIC_API_KEY not set, OPENAI_API_KEY not set";
+    assert_eq!(found, usual);
 }

@@ -1,6 +1,6 @@
 //! `dgm gateway`: a role's model on one socket, for a person.
 
-use crate::support::{Plan, World};
+use crate::support::{Plan, Upstream, World};
 use dgm::archive::Reader;
 use dgm::domain::{CallStatus, CallSubject};
 use std::io::{Read as _, Write as _};
@@ -118,6 +118,26 @@ fn an_interrupt_is_its_orderly_end() {
 }
 
 #[test]
+fn why_there_is_no_answer_is_said_on_the_host_only() {
+    let world = World::new(&PLAN);
+    world.done("init demo --config config.toml");
+    let mut gateway = world.start("gateway demo --socket s.sock");
+    gateway.wait_until("it serves", |gateway| gateway.talk().contains("Ctrl-C"));
+    std::fs::remove_file(world.path("model.sh")).unwrap();
+    let answer = chat(&world.path("s.sock"));
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!(
+        body,
+        r#"{"error":{"message":"the model cannot be asked; the run's log says why","type":"authentication_error","param":null,"code":null}}"#
+    );
+    let known = "the model gave no answer: could not start `";
+    gateway.wait_until("it says why", |gateway| gateway.talk().contains(known));
+    gateway.interrupt();
+    assert_eq!(gateway.code(), Some(0), "{}", gateway.talk());
+    assert_eq!(gateway.talk().matches(known).count(), 1);
+}
+
+#[test]
 fn wrong_command_lines_leave_everything_as_it_was() {
     let world = World::new(&PLAN);
     world.done("init demo --config config.toml");
@@ -147,4 +167,144 @@ fn wrong_command_lines_leave_everything_as_it_was() {
         .lineage()
         .unwrap();
     assert_eq!(lineage.runs().len(), 0);
+}
+
+const KEY: &str = "sk-of-the-gateway-tests";
+
+/// A world whose models are served over HTTP, with an archive that waits three seconds for them.
+fn served() -> (World, Upstream) {
+    let world = World::new(&PLAN);
+    let upstream = Upstream::start(world.path("."), &[KEY]);
+    world.serve(&upstream.url(), "api_key_env = \"MODEL_KEY\"\nretries = 0");
+    world.configure(
+        "[models.diagnose]",
+        "[models]\noutage_hours = 0.001\n[models.diagnose]",
+    );
+    world.done("init demo --config config.toml");
+    (world, upstream)
+}
+
+/// Returns why the last run of the archive ended.
+fn end(world: &World) -> String {
+    let reader = Reader::open(&world.path("demo")).unwrap();
+    let lineage = reader.lineage().unwrap();
+    let (_, end) = lineage.runs().last().unwrap();
+    end.as_ref().unwrap().reason.clone()
+}
+
+#[test]
+fn a_key_that_is_refused_is_told_and_is_the_end() {
+    let (world, upstream) = served();
+    let line = "gateway demo --socket s.sock";
+    let mut gateway = world.start_with(line, &[("MODEL_KEY", "sk-another-one")]);
+    gateway.wait_until("it serves", |gateway| gateway.talk().contains("Ctrl-C"));
+    let answer = chat(&world.path("s.sock"));
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert_eq!(gateway.code(), Some(4), "{}", gateway.talk());
+    let talk = gateway.talk();
+    let call = talk.lines().find(|line| line.starts_with("call 1: failed"));
+    let call = call.expect("the call has a line");
+    assert!(call.contains(" answers 401: Incorrect API key"), "{talk}");
+    for part in [
+        "stopped: the model of the role `solve` cannot be used: ",
+        "dgm doctor --models",
+        "\n1 call (1 without an answer), ",
+    ] {
+        assert!(talk.contains(part), "{part}: {talk}");
+    }
+    assert!(!talk.contains("sk-another-one"), "{talk}");
+    assert!(end(&world).contains("cannot be used"));
+    assert_eq!(upstream.asked(), 1);
+}
+
+#[test]
+fn a_provider_that_wants_to_be_left_alone_is_told_and_waited_for() {
+    let (world, upstream) = served();
+    upstream.set_busy(3600);
+    let line = "gateway demo --socket s.sock";
+    let mut gateway = world.start_with(line, &[("MODEL_KEY", KEY)]);
+    gateway.wait_until("it serves", |gateway| gateway.talk().contains("Ctrl-C"));
+    let asking = {
+        let socket = world.path("s.sock");
+        std::thread::spawn(move || chat(&socket))
+    };
+    assert_eq!(gateway.code(), Some(4), "{}", gateway.talk());
+    assert_eq!(asking.join().unwrap(), "", "it waited to the end");
+    let talk = gateway.talk();
+    for part in [
+        "call 1: failed, 0 in, 0 out, $0, ",
+        " answers 429: Rate limit reached\n",
+        "paused since 20",
+        "the model of the role `solve` takes no call before 20",
+        "stopped: the model of the role `solve` has not answered for 3 s: ",
+    ] {
+        assert!(talk.contains(part), "{part}: {talk}");
+    }
+    assert!(end(&world).contains("has not answered"));
+}
+
+#[test]
+fn an_outage_and_its_end_are_told() {
+    let (world, mut upstream) = served();
+    world.edit("demo/dgm.toml", "outage_hours = 0.001", "outage_hours = 1");
+    upstream.set_up(false);
+    let line = "gateway demo --socket s.sock";
+    let mut gateway = world.start_with(line, &[("MODEL_KEY", KEY)]);
+    gateway.wait_until("it serves", |gateway| gateway.talk().contains("Ctrl-C"));
+    let socket = world.path("s.sock");
+    for _ in 0..2 {
+        let answer = chat(&socket);
+        assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    }
+    // With the third it is an outage, and it waits.
+    let asking = std::thread::spawn(move || chat(&socket));
+    gateway.wait_until("it is paused", |gateway| {
+        gateway.talk().contains("paused since 20")
+    });
+    assert!(gateway.talk().contains("does not answer (no connection to"));
+    upstream.set_up(true);
+    let answer = asking.join().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    gateway.wait_until("it goes on", |gateway| {
+        gateway.talk().contains("going on after ")
+    });
+    gateway.interrupt();
+    assert_eq!(gateway.code(), Some(0), "{}", gateway.talk());
+    let failed = gateway.talk().matches(": no connection to ").count();
+    assert!(failed >= 4, "{}", gateway.talk());
+}
+
+#[test]
+fn what_a_job_may_use_is_the_allowance_unless_the_command_line_says_more() {
+    let world = World::new(&PLAN);
+    world.configure(
+        "[models.diagnose]",
+        "[budget]\ncalls_per_job = 1\n[models.diagnose]",
+    );
+    world.done("init demo --config config.toml");
+    let socket = world.path("s.sock");
+    for (line, most, code) in [
+        ("gateway demo --socket s.sock", 1, Some(3)),
+        (
+            "gateway demo --socket s.sock --allowance-calls 3",
+            3,
+            Some(0),
+        ),
+    ] {
+        let mut gateway = world.start(line);
+        gateway.wait_until("it serves", |gateway| gateway.talk().contains("Ctrl-C"));
+        let limit = format!(", for at most {most} call");
+        assert!(gateway.talk().contains(&limit), "{}", gateway.talk());
+        let answer = chat(&socket);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        let answer = chat(&socket);
+        let expected = if most == 1 {
+            "HTTP/1.1 402 "
+        } else {
+            "HTTP/1.1 200 "
+        };
+        assert!(answer.starts_with(expected), "{answer}");
+        gateway.interrupt();
+        assert_eq!(gateway.code(), code, "{}", gateway.talk());
+    }
 }

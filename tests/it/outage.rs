@@ -2,7 +2,7 @@
 
 use crate::support::{Plan, Upstream, World};
 use dgm::archive::Reader;
-use dgm::domain::{Fact, Outcome};
+use dgm::domain::{Fact, Fault, Outcome};
 use std::path::Path;
 
 const PLAN: Plan = Plan {
@@ -242,4 +242,58 @@ fn an_agent_whose_time_passes_while_its_calls_wait_is_run_again() {
         matches!(outcomes[..], [Outcome::Resolved | Outcome::Unresolved]),
         "{outcomes:?}"
     );
+}
+
+/// Returns the executions of an archive's jobs that did not count.
+fn faults(world: &World, archive: &str) -> Vec<Fault> {
+    let reader = Reader::open(&world.path(archive)).unwrap();
+    let faults = reader.facts().unwrap().into_iter();
+    let faults = faults.filter_map(|fact| match fact {
+        Fact::Faulted(fault) => Some(fault),
+        _ => None,
+    });
+    faults.collect()
+}
+
+#[test]
+fn a_provider_that_asks_to_be_left_alone_for_long_pauses_the_run() {
+    let (world, upstream) = served(&SEED);
+    // Far more than the task takes, and no more than a test can wait for: the agent's time is
+    // over before that of the run is.
+    world.edit(
+        "tasks/missing-rebate/task.toml",
+        "timeout_sec = 300",
+        "timeout_sec = 20",
+    );
+    world.configure(
+        "[models.diagnose]",
+        "[models]\noutage_hours = 0.008\n[models.diagnose]",
+    );
+    upstream.set_busy(3600);
+    let line = "evolve late --config config.toml";
+    let mut run = world.start_with(line, &[("MODEL_KEY", KEY)]);
+    assert_eq!(run.code(), Some(4), "{}", run.talk());
+    let talk = run.talk();
+    for part in [
+        "paused since 20",
+        "takes no call before 20",
+        "answers 429: Rate limit reached",
+        "has not answered for",
+        "go on with `dgm evolve late`",
+    ] {
+        assert!(talk.contains(part), "{part}: {talk}");
+    }
+    // What was under way when it began was all that was ever started.
+    let faults = faults(&world, "late");
+    assert!(matches!(faults[..], [_]), "{faults:?}");
+    if faults[0].outcome == Outcome::InfraError {
+        let retry = "#0 on missing-rebate: failed (";
+        assert!(talk.contains(retry), "{talk}");
+        assert!(talk.contains("again when the provider answers"), "{talk}");
+    }
+    assert_eq!(upstream.asked(), 1);
+    upstream.set_busy(0);
+    let mut run = world.start_with("evolve late", &[("MODEL_KEY", KEY)]);
+    assert_eq!(run.code(), Some(0), "{}", run.talk());
+    assert_in_order(&world, "late");
 }

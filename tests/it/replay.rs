@@ -183,3 +183,15 @@ fn a_growing_conversation_takes_room_in_proportion_to_its_length() {
     }
     assert!(known.values().any(|messages| *messages > 4), "{known:?}");
 }
+
+#[test]
+fn nothing_is_made_to_replay_what_was_not_recorded() {
+    let world = World::new(&ONE);
+    world.evolve("demo");
+    let output = world.output("evolve again --replay demo");
+    let talk = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{talk}");
+    assert!(talk.contains("`demo` holds no recordings"), "{talk}");
+    assert!(!talk.contains("made the archive"), "{talk}");
+    assert!(!world.path("again").exists());
+}

@@ -191,21 +191,40 @@ fn confinement(lsm: &str, status: &str) -> Check {
     )
 }
 
-/// Returns which keys are set; never what they are.
-pub(super) fn keys(is_set: &dyn Fn(&str) -> bool) -> Check {
-    let names = ["ANTHROPIC_API_KEY", "OPENAI_API_KEY"];
-    let found = names
-        .map(|name| format!("{name} {}", if is_set(name) { "set" } else { "not set" }))
-        .join(", ");
-    if names.into_iter().any(is_set) {
-        return Check::ok("model keys", found);
+/// Returns which keys are set, never what they are: those of the variables that an archive's
+/// models name, or, where nothing names any, the usual ones.
+pub(super) fn keys(named: Option<&[String]>, is_set: &dyn Fn(&str) -> bool) -> Check {
+    let found = |names: &[&str]| {
+        let each = names
+            .iter()
+            .map(|name| format!("{name} {}", if is_set(name) { "set" } else { "not set" }));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let Some(named) = named else {
+        let names = ["ANTHROPIC_API_KEY", "OPENAI_API_KEY"];
+        if names.into_iter().any(is_set) {
+            return Check::ok("model keys", found(&names));
+        }
+        return Check::warn(
+            "model keys",
+            found(&names),
+            "a model of a provider needs its key, in a variable that `api_key_env` names in \
+             `dgm.toml`; scripted and local models need none",
+        );
+    };
+    let names: Vec<&str> = named.iter().map(String::as_str).collect();
+    if names.is_empty() {
+        return Check::ok("model keys", "`dgm.toml` names no variable that holds one");
     }
-    Check::warn(
-        "model keys",
-        found,
-        "a program of yours that asks a real model needs its key: `pass_env` in `dgm.toml`; scripted \
-         and local models need none",
-    )
+    let missing: Vec<&str> = names.iter().copied().filter(|name| !is_set(name)).collect();
+    if missing.is_empty() {
+        return Check::ok("model keys", found(&names));
+    }
+    let advice = format!(
+        "set {} to the provider's key: models that `dgm.toml` names need it",
+        missing.join(" and ")
+    );
+    Check::warn("model keys", found(&names), advice)
 }
 
 #[cfg(test)]
@@ -241,8 +260,23 @@ mod tests {
     }
 
     #[test]
-    fn one_key_is_enough() {
-        assert_eq!(keys(&|name| name == "OPENAI_API_KEY").state, State::Ok);
-        assert_eq!(keys(&|_| false).state, State::Warn);
+    fn one_of_the_usual_keys_is_enough() {
+        assert_eq!(
+            keys(None, &|name| name == "OPENAI_API_KEY").state,
+            State::Ok
+        );
+        assert_eq!(keys(None, &|_| false).state, State::Warn);
+    }
+
+    #[test]
+    fn every_key_that_is_named_is_needed_and_no_other() {
+        let named = ["FIRST".to_owned(), "SECOND".to_owned()];
+        let check = keys(Some(&named), &|name| name == "FIRST");
+        assert_eq!(check.state, State::Warn);
+        assert_eq!(check.found, "FIRST set, SECOND not set");
+        let advice = check.advice.unwrap_or_default();
+        assert!(advice.starts_with("set SECOND to "), "{advice}");
+        assert_eq!(keys(Some(&named), &|_| true).state, State::Ok);
+        assert_eq!(keys(Some(&[]), &|_| false).state, State::Ok);
     }
 }

@@ -6,18 +6,22 @@ mod models;
 
 use super::block_on;
 use super::exit::Code;
+use super::run;
 use super::ui::Ui;
 use crate::archive::{self, Reader};
+use crate::config::Overrides;
+use crate::model::ModelSettings;
 use crate::view;
 use crate::view::checks::{self, Check, State};
 use crate::view::models::Asked;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Say what this machine can run, and what to do about the rest
 ///
 /// Nothing is changed. Keys are never shown, only whether they are set. With `--models` the model
-/// of each role is asked one tiny question, which may cost a little; the calls are put on the
-/// archive's books.
+/// of each role is asked one tiny question, which may cost a little and takes 30 seconds at most;
+/// the calls are put on the archive's books.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -54,7 +58,9 @@ impl Args {
             several => format!("agents can be run in sandboxes: {}", several.join(", ")),
         };
         checks.extend(backends.into_iter().flat_map(|backend| backend.checks));
-        checks.push(machine::keys(&|name| std::env::var_os(name).is_some()));
+        let named = named_keys(&dir);
+        let is_set = |name: &str| std::env::var_os(name).is_some();
+        checks.push(machine::keys(named.as_deref(), &is_set));
         checks.extend(archive_check(&dir));
         let found = match self.models {
             true => Some(block_on(models::ask(&dir))?),
@@ -78,6 +84,18 @@ impl Args {
             Code::Unusable
         })
     }
+}
+
+/// Returns the variables that hold the keys of the models that a folder's `dgm.toml` names;
+/// none where it cannot be read.
+fn named_keys(dir: &Path) -> Option<Vec<String>> {
+    let settings = run::configured(dir, &Overrides::default()).ok()?;
+    let named = settings
+        .models
+        .iter()
+        .filter_map(ModelSettings::key_variable);
+    let named: BTreeSet<String> = named.map(str::to_owned).collect();
+    Some(named.into_iter().collect())
 }
 
 /// One line about the archive, if there is one.

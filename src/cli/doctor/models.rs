@@ -8,22 +8,25 @@ use crate::config::{Overrides, Settings};
 use crate::domain::{CallId, CallSettlement, CallSubject, Role, Usd};
 use crate::evolve::Desk;
 use crate::model::{
-    Allowance, Books, CallError, Denied, Intent, JobSubject, Metered, Model, ModelError,
-    ModelSettings, Price, Retry,
+    Allowance, Books, CallError, Denied, Health, Intent, JobSubject, Metered, Model, ModelError,
+    ModelSettings, Price, Reply, Retry,
 };
+use crate::view::duration;
 use crate::view::models::{Answer, Asked};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use serde_json::json;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 /// What is asked. The answer is not looked at: any is one.
 const QUESTION: &str = "Answer with the one word: ready";
-/// Time for one answer, in which a provider that is just busy is asked again.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Time for one answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What was found, and whether it is on an archive's books.
 pub(super) struct Found {
@@ -42,7 +45,7 @@ pub(super) async fn ask(dir: &Path) -> anyhow::Result<Found> {
     }
     let settings = run::configured(dir, &Overrides::default())?;
     if !is_booked {
-        let asked = each(&settings, &Arc::new(Counting::new(None))).await;
+        let asked = each(&settings, None).await;
         return Ok(Found { asked, is_booked });
     }
     let writer =
@@ -51,27 +54,29 @@ pub(super) async fn ask(dir: &Path) -> anyhow::Result<Found> {
     // What is told to whoever watches is counted here by the books themselves.
     let (told, _nobody) = mpsc::unbounded_channel();
     let desk = Desk::open(writer, command_line(), settings.in_force(), budgets, told)?;
-    let books = Arc::new(Counting::new(Some(desk.books())));
-    let asked = each(&settings, &books).await;
-    drop(books);
+    let asked = each(&settings, Some(desk.books())).await;
     desk.close("every model was asked").await?;
     Ok(Found { asked, is_booked })
 }
 
-async fn each(settings: &Settings, books: &Arc<Counting>) -> Vec<Asked> {
-    let mut asked = Vec::new();
-    for (role, model) in Role::ALL.into_iter().zip(&settings.models) {
-        let (price, answer) = one(role, model, books.clone()).await;
-        asked.push(Asked {
-            role,
-            provider: model.provider.clone(),
-            model: model.model.clone(),
-            price,
-            answer,
-            cost: books.take(),
-        });
-    }
-    asked
+/// Asks all of them at once: how long one takes is nothing to the others.
+async fn each(settings: &Settings, books: Option<Arc<dyn Books>>) -> Vec<Asked> {
+    let each = Role::ALL.into_iter().zip(&settings.models);
+    let asked = each.map(|(role, model)| {
+        let books = Arc::new(Counting::new(books.clone()));
+        async move {
+            let (price, answer) = one(role, model, books.clone()).await;
+            Asked {
+                role,
+                provider: model.provider.clone(),
+                model: model.model.clone(),
+                price,
+                answer,
+                cost: books.take(),
+            }
+        }
+    });
+    join_all(asked).await
 }
 
 async fn one(
@@ -99,9 +104,22 @@ async fn one(
         tries: 2,
         ..Retry::default()
     };
+    let health = model.pace().health();
     let metered = Metered::new(Arc::new(model), books, job, Allowance::default()).with_retry(retry);
     let request = json!({"messages": [{"role": "user", "content": QUESTION}]});
-    let answer = match tokio::time::timeout(PATIENCE, metered.complete(&request)).await {
+    let asked = tokio::time::timeout(PATIENCE, metered.complete(&request));
+    let answer = tokio::select! {
+        biased;
+        asked = asked => of_call(role, asked),
+        // A call would wait until it may leave again, and say nothing.
+        answer = busy(health) => answer,
+    };
+    metered.settled().await;
+    (Some(price), answer)
+}
+
+fn of_call(role: Role, asked: Result<Result<Reply, CallError>, Elapsed>) -> Answer {
+    match asked {
         Ok(Ok(reply)) => Answer::Given {
             latency_ms: u64::try_from(reply.latency.as_millis()).unwrap_or(u64::MAX),
             tokens: reply.tokens,
@@ -115,9 +133,27 @@ async fn one(
             what: format!("no answer within {} s", PATIENCE.as_secs()),
             advice: "see whether the provider has an outage, and try again".to_owned(),
         },
+    }
+}
+
+/// Waits until the provider asks for fewer calls, and returns what it said.
+async fn busy(mut health: watch::Receiver<Health>) -> Answer {
+    let slowed = health
+        .wait_for(|health| matches!(health, Health::Slowed { .. }))
+        .await
+        .map(|health| health.clone());
+    let Ok(Health::Slowed { what, until }) = slowed else {
+        // The model is gone, and with it the call that this would be the answer to.
+        return std::future::pending().await;
     };
-    metered.settled().await;
-    (Some(price), answer)
+    let wait = until.saturating_duration_since(Instant::now());
+    let seconds = wait.as_millis().div_ceil(1000);
+    let wait = duration(u64::try_from(seconds * 1000).unwrap_or(u64::MAX));
+    Answer::Missing {
+        what: format!("{what}; it takes no call for {wait}"),
+        advice: "try again then; where that is often so, ask the provider for a higher limit"
+            .to_owned(),
+    }
 }
 
 /// Returns what a million tokens cost, by kind; nothing where they are free.

@@ -33,6 +33,8 @@ pub enum Health {
     Slowed {
         /// What it said.
         what: String,
+        /// When the next call may leave; it lies in the past where calls leave.
+        until: Instant,
     },
     /// It answers nobody; calls wait.
     Out {
@@ -40,6 +42,8 @@ pub enum Health {
         since_ms: i64,
         /// What the last call failed with.
         what: String,
+        /// No call leaves before, because it said so once; mostly in the past.
+        until: Instant,
     },
     /// It lets nobody in until key, account or settings are corrected.
     Barred {
@@ -210,15 +214,21 @@ impl Pace {
     fn announce(&self, state: &mut State, now: Duration) {
         let health = match state.regulator.condition() {
             Condition::Well => Health::Well,
-            Condition::Slowed { what } => Health::Slowed {
+            Condition::Slowed { what, until } => Health::Slowed {
                 what: what.to_owned(),
+                until: self.shared.born + until,
             },
-            Condition::Out { since, what } => {
+            Condition::Out { since, what, until } => {
                 let what = what.to_owned();
                 let ago = i64::try_from((now - since).as_millis()).unwrap_or(i64::MAX);
                 let began = || now_ms().saturating_sub(ago);
                 let since_ms = *state.announced.get_or_insert_with(began);
-                Health::Out { since_ms, what }
+                let until = self.shared.born + until;
+                Health::Out {
+                    since_ms,
+                    what,
+                    until,
+                }
             }
             Condition::Barred { what } => Health::Barred {
                 what: what.to_owned(),
@@ -277,6 +287,14 @@ impl Call {
     }
 }
 
+impl Permit {
+    /// Tells what came of a try later, when its call does not ask what to do any more.
+    pub fn hear(&self, heard: Heard) {
+        let Turn { pace, ticket } = &self.turn;
+        pace.change(|state, now| state.regulator.hear(*ticket, heard, now));
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         let ticket = self.ticket;
@@ -327,7 +345,7 @@ mod tests {
         assert_eq!(probing.hear(&permit, failure()), Advice::Wait);
         drop(permit);
         let state = health.borrow_and_update().clone();
-        let Health::Out { since_ms, what } = state else {
+        let Health::Out { since_ms, what, .. } = state else {
             panic!("{state:?}");
         };
         assert!(since_ms > 0);
@@ -380,7 +398,11 @@ mod tests {
         };
         assert_eq!(call.hear(&permit, heard), Advice::Wait);
         drop(permit);
-        assert!(matches!(*pace.health().borrow(), Health::Slowed { .. }));
+        let health = pace.health().borrow().clone();
+        let Health::Slowed { until, .. } = health else {
+            panic!("{health:?}");
+        };
+        assert!(until > tokio::time::Instant::now());
         let mut other = pace.call();
         let permit = other.admit().await;
         assert!(began.elapsed() >= pause);

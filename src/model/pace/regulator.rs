@@ -101,9 +101,19 @@ struct Outage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Condition<'a> {
     Well,
-    Slowed { what: &'a str },
-    Out { since: Duration, what: &'a str },
-    Barred { what: &'a str },
+    Slowed {
+        what: &'a str,
+        /// Nothing is let through before; it may be over.
+        until: Duration,
+    },
+    Out {
+        since: Duration,
+        what: &'a str,
+        until: Duration,
+    },
+    Barred {
+        what: &'a str,
+    },
 }
 
 impl Regulator {
@@ -198,8 +208,12 @@ impl Regulator {
             (Some(out), _) if out.is_confirmed => Condition::Out {
                 since: out.since,
                 what: &out.what,
+                until: self.not_before,
             },
-            (Some(_) | None, Some(slow)) => Condition::Slowed { what: &slow.what },
+            (Some(_) | None, Some(slow)) => Condition::Slowed {
+                what: &slow.what,
+                until: self.not_before,
+            },
             (Some(_) | None, None) => Condition::Well,
         }
     }

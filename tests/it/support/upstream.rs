@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -26,6 +26,8 @@ struct About {
     model: PathBuf,
     tasks: PathBuf,
     asked: AtomicUsize,
+    /// Seconds for which it wants to be left alone; none while it answers.
+    busy: AtomicU64,
 }
 
 impl Upstream {
@@ -38,6 +40,7 @@ impl Upstream {
                 model: folder.join("scripted-model/scripted.py"),
                 tasks: folder.join("tasks"),
                 asked: AtomicUsize::new(0),
+                busy: AtomicU64::new(0),
             }),
             up: None,
         };
@@ -53,6 +56,12 @@ impl Upstream {
     /// How often it was asked, whatever it said.
     pub(crate) fn asked(&self) -> usize {
         self.about.asked.load(Ordering::Relaxed)
+    }
+
+    /// Answers nobody but with the wish to be left alone for so many seconds; with none it
+    /// answers.
+    pub(crate) fn set_busy(&self, seconds: u64) {
+        self.about.busy.store(seconds, Ordering::Relaxed);
     }
 
     /// Goes down, which breaks every connection, or comes back.
@@ -100,7 +109,8 @@ async fn answer(
     State(about): State<Arc<About>>,
     headers: HeaderMap,
     body: String,
-) -> (StatusCode, String) {
+) -> (StatusCode, HeaderMap, String) {
+    let mut more = HeaderMap::new();
     about.asked.fetch_add(1, Ordering::Relaxed);
     let key = headers
         .get("authorization")
@@ -112,10 +122,18 @@ async fn answer(
         let error = serde_json::json!({"error": {
             "message": told, "type": "invalid_request_error", "code": "invalid_api_key",
         }});
-        return (StatusCode::UNAUTHORIZED, error.to_string());
+        return (StatusCode::UNAUTHORIZED, more, error.to_string());
+    }
+    let busy = about.busy.load(Ordering::Relaxed);
+    if busy > 0 {
+        more.insert("retry-after", busy.into());
+        let error = serde_json::json!({"error": {
+            "message": "Rate limit reached", "type": "rate_limit_error", "code": null,
+        }});
+        return (StatusCode::TOO_MANY_REQUESTS, more, error.to_string());
     }
     let answered = tokio::task::spawn_blocking(move || play(&about, &body)).await;
-    (StatusCode::OK, answered.unwrap())
+    (StatusCode::OK, more, answered.unwrap())
 }
 
 fn play(about: &About, request: &str) -> String {
