@@ -66,10 +66,14 @@ pub struct Recipe {
 pub struct Permits {
     /// The network, for tasks that want one.
     pub network: Network,
+    /// Whether tasks that want some hosts only get the whole network, where tasks get one.
+    pub allowlist_is_public: bool,
     /// Variables of this machine that a task may name.
     pub variables: BTreeMap<String, String>,
     /// Whether root in a task's image may do with its files and users what root may.
     pub file_rights: bool,
+    /// Bytes of artifacts and answer that are taken out; none: the usual ones.
+    pub collect: Option<u64>,
 }
 
 /// One task, ready to run.
@@ -113,6 +117,8 @@ pub struct Task {
     pub verifier_network: Network,
     /// Whether root may do with files and users of the image what root may.
     pub file_rights: bool,
+    /// Bytes of artifacts and answer that are taken out; none: the usual ones.
+    pub collect: Option<u64>,
     /// What must succeed before anything starts in the task's image.
     pub health: Vec<Health>,
     /// Time for building or pulling the image, and for a start in it.
@@ -194,6 +200,7 @@ impl Task {
             memory: self.memory.unwrap_or(default.memory),
             cpus: self.cpus.unwrap_or(default.cpus),
             disk: self.disk.unwrap_or(default.disk),
+            collect: self.collect.unwrap_or(default.collect),
             processes: match self.grader {
                 Grader::Verifier => default.processes,
                 Grader::Swebench(_) => default.processes.max(SWEBENCH_PROCESSES),
