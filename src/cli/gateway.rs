@@ -128,8 +128,8 @@ impl Args {
         let limit = settings.engine.outage_limit;
         let mut providers = Providers::new([(self.role, model.pace().clone())], limit);
         let (witness, failures) = mpsc::unbounded_channel();
-        let metered = Metered::new(model, desk.books(), job, allowance).telling(witness);
-        let metered = Arc::new(metered);
+        let metered = Arc::new(Metered::new(model, desk.books(), job, allowance));
+        metered.tell_failures(witness);
         let gateway = Gateway::serve_on(socket, metered.clone());
         self.greet(ui, metered.model().name(), allowance);
         let mut talk = Talk {

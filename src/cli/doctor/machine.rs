@@ -274,11 +274,8 @@ mod tests {
         let check = keys(Some(&named), &|name| name == "FIRST");
         assert_eq!(check.state, State::Warn);
         assert_eq!(check.found, "FIRST set, SECOND not set");
-        assert!(
-            check.advice.starts_with("set SECOND to "),
-            "{}",
-            check.advice
-        );
+        let advice = check.advice.unwrap_or_default();
+        assert!(advice.starts_with("set SECOND to "), "{advice}");
         assert_eq!(keys(Some(&named), &|_| true).state, State::Ok);
         assert_eq!(keys(Some(&[]), &|_| false).state, State::Ok);
     }
