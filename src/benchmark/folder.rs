@@ -2,8 +2,8 @@
 
 use super::fault::{LoadError, Spot};
 use crate::domain::{FileTree, TreePath};
-use std::fs::{self, Metadata};
-use std::io;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 /// Most bytes that a task directory may hold.
@@ -102,7 +102,8 @@ impl Reader<'_> {
                 MOST_BYTES >> 20
             )));
         }
-        let bytes = fs::read(self.root.join(name)).map_err(|source| read(name, source))?;
+        let bytes = read_file(&self.root.join(name), metadata.len());
+        let bytes = bytes.map_err(|source| read(name, source))?;
         self.files.insert(path, bytes, is_executable(metadata));
         Ok(())
     }
@@ -125,12 +126,19 @@ impl Reader<'_> {
             } else {
                 format!("{name}/{child}")
             };
-            let metadata =
-                fs::symlink_metadata(entry.path()).map_err(|source| read(&child, source))?;
+            let metadata = entry.metadata().map_err(|source| read(&child, source))?;
             self.take(&child, &metadata)?;
         }
         Ok(())
     }
+}
+
+/// Reads a file of a known length, which spares asking for it and for the end.
+fn read_file(path: &Path, length: u64) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    File::open(path)?.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn read(name: &str, source: io::Error) -> LoadError {

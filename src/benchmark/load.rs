@@ -540,9 +540,9 @@ mod tests {
                 "task.toml:8: `metadata.dgm.answr`: unknown key, ignored, did you mean `answer`",
                 "task.toml:12: `environment.memory`: a bare number is ignored, as Harbor does; \
                  write `memory_mb` instead",
-                "task.toml:13: `environment.artifacts`: unknown key, ignored",
                 "task.toml:11: `environment.workdri`: unknown key, ignored, did you mean \
                  `workdir`",
+                "task.toml:13: `environment.artifacts`: unknown key, ignored",
                 "task.toml:15: `agent.timeout`: unknown key, ignored, did you mean `timeout_sec`",
                 "task.toml: `environment.artifacts` is ignored: `artifacts` must stand above the \
                  first `[section]`",

@@ -84,7 +84,7 @@ impl Target {
         Ok(Self { path, parent })
     }
 
-    /// Writes everything beside the place, then moves it there.
+    /// Writes everything beside the place, then moves it there, durably.
     pub(super) fn publish(
         self,
         tasks: &BTreeMap<String, FileTree>,
@@ -106,13 +106,11 @@ impl Target {
         }
         let dataset = new.join("dataset.toml");
         write_file(&dataset, manifest.as_bytes(), false).map_err(written(&dataset))?;
-        durable::sync_folder(&new).map_err(written(&new))?;
         if self.path.exists() {
             let old = desk.path().join("old");
             fs::rename(&self.path, &old).map_err(written(&self.path))?;
         }
-        fs::rename(&new, &self.path).map_err(written(&self.path))?;
-        durable::sync_folder(&self.parent).map_err(written(&self.parent))
+        durable::publish(&new, &self.path).map_err(written(&self.path))
     }
 }
 
@@ -135,11 +133,14 @@ fn made_by_import(path: &Path, importer: &str) -> Option<BTreeSet<String>> {
 }
 
 fn write_tree(folder: &Path, files: &FileTree) -> io::Result<()> {
+    let mut last = None;
     for (path, file) in files.iter() {
         let path = folder.join(path.as_str());
-        if let Some(parent) = path.parent() {
+        let parent = path.parent().map(Path::to_owned);
+        if let Some(parent) = parent.as_ref().filter(|_| parent != last) {
             fs::create_dir_all(parent)?;
         }
+        last = parent;
         write_file(&path, &file.bytes, file.executable)?;
     }
     Ok(())
@@ -151,8 +152,7 @@ fn write_file(path: &Path, bytes: &[u8], executable: bool) -> io::Result<()> {
         .create_new(true)
         .mode(if executable { 0o755 } else { 0o644 })
         .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    file.write_all(bytes)
 }
 
 fn read(path: &Path, source: io::Error) -> PublishError {

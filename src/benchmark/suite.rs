@@ -7,6 +7,8 @@ use super::fault::LoadError;
 use super::glob;
 use super::task::{Permits, Task};
 use crate::domain::TaskId;
+use crate::sys::parallel;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -128,8 +130,10 @@ impl Suite {
             refused: Vec::new(),
             warnings: Vec::new(),
         };
-        for name in names {
-            match load_task(&path.join(&name), &name, permits) {
+        let load = |name: &String| load_task(&path.join(name), name, permits);
+        let loaded = parallel::map(&names, load);
+        for (name, task) in names.into_iter().zip(loaded) {
+            match task {
                 Ok(task) => suite.tasks.push(Arc::new(task)),
                 Err(error) => suite.refused.push((name, error)),
             }
@@ -154,6 +158,7 @@ impl Suite {
             return Ok(self.tasks.clone());
         }
         let mut selected: Vec<Arc<Task>> = Vec::new();
+        let mut known = BTreeSet::new();
         for text in wanted {
             let found = if glob::is_pattern(text) {
                 self.matching(text)?
@@ -161,7 +166,7 @@ impl Suite {
                 vec![self.named(text)?]
             };
             for task in found {
-                if !selected.iter().any(|other| other.id == task.id) {
+                if known.insert(task.id.clone()) {
                     selected.push(task);
                 }
             }
@@ -227,6 +232,13 @@ impl Suite {
         let text_at = |table: &Table, key: &str| Some(table.get(key)?.as_str()?.to_owned());
         let dataset = table.get("dataset").and_then(|dataset| dataset.as_table());
         self.name = dataset.and_then(|dataset| text_at(dataset, "name"));
+        // Of tasks of one name the first one counts.
+        let mut by_name: HashMap<&str, &Task> = HashMap::new();
+        for task in &self.tasks {
+            if let Some(name) = &task.name {
+                by_name.entry(name).or_insert(task);
+            }
+        }
         let listed = table.get("tasks").and_then(|tasks| tasks.as_array());
         for listed in listed
             .into_iter()
@@ -237,11 +249,7 @@ impl Suite {
             else {
                 continue;
             };
-            let task = self
-                .tasks
-                .iter()
-                .find(|task| task.name.as_deref() == Some(&*name));
-            if let Some(task) = task
+            if let Some(task) = by_name.get(name.as_str())
                 && task.digest != digest
             {
                 self.warnings.push(format!(

@@ -148,6 +148,7 @@ impl Args {
             Some(_) => gateway.finish(LAST_WORDS).await,
             None => gateway.shutdown().await,
         }
+        talk.look(&metered);
         let is_out = is_out_of_budget(&metered);
         drop(metered);
         desk.close(end.as_deref().unwrap_or("interrupted")).await?;
@@ -211,16 +212,21 @@ impl Talk {
                     None => return None,
                 },
                 () = providers.changed() => {}
-                _ = look.tick(), if !self.is_out => {
-                    if is_out_of_budget(metered) {
-                        self.is_out = true;
-                        self.ui.warn("a call was refused: the allowance or a budget is used up");
-                    }
-                }
+                _ = look.tick() => self.look(metered),
             }
         }
     }
 
+    /// Says where nothing is left to use.
+    fn look(&mut self, metered: &Metered) {
+        if !self.is_out && is_out_of_budget(metered) {
+            self.is_out = true;
+            self.ui
+                .warn("a call was refused: the allowance or a budget is used up");
+        }
+    }
+
+    /// Says how a call ended; clients are not told why there is no answer.
     fn call(&mut self, call: &CallSettlement) {
         // What it failed with is told before it is settled.
         while let Ok(FailedTry { call, why }) = self.failures.try_recv() {

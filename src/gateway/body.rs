@@ -135,12 +135,12 @@ async fn parse(bytes: Vec<u8>) -> Result<Value, Refusal> {
 /// Returns about how many bytes a body takes once it is read: a short text can be a large
 /// value.
 fn footprint(json: &[u8]) -> usize {
-    /// What a node of a map takes that has one entry.
+    /// What a map takes that has one entry.
     const OBJECT: usize = 700;
-    /// What a list takes that has one value.
-    const LIST: usize = 160;
-    /// One more entry or value, with a text of its own.
-    const ITEM: usize = 200;
+    /// What a list takes that has one value: it makes room for four.
+    const LIST: usize = 320;
+    /// One more entry or value, with a text of its own; half of the room may be empty.
+    const ITEM: usize = 320;
     let mut sum = json.len();
     let mut bytes = json.iter();
     while let Some(byte) = bytes.next() {

@@ -139,12 +139,12 @@ fn verbatim(body: &Value) -> (Value, Vec<(&'static str, String)>) {
     let Some(fields) = body.as_object_mut() else {
         return (body, headers);
     };
-    if let Some(Value::String(version)) = fields.remove(VERSION_FIELD)
+    if let Some(Value::String(version)) = fields.shift_remove(VERSION_FIELD)
         && is_date(&version)
     {
         headers.push(("anthropic-version", version));
     }
-    let asked = fields.remove(BETA_FIELD).unwrap_or_default();
+    let asked = fields.shift_remove(BETA_FIELD).unwrap_or_default();
     let asked = asked.as_array().map_or(&[][..], Vec::as_slice);
     let betas: Vec<&str> = asked
         .iter()
@@ -181,7 +181,7 @@ fn keep_thinking_below_limit(fields: &mut Map<String, Value>) {
     if limit > LEAST {
         fields["thinking"]["budget_tokens"] = json!(limit - 1);
     } else {
-        fields.remove("thinking");
+        fields.shift_remove("thinking");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why a call gave no reply, and how that is said to whoever made it.
 
 use super::wire::Dialect;
-use super::{Denied, ModelError};
+use super::{Denied, ModelError, discreet};
 use serde_json::{Value, json};
 
 /// Why a call gave no reply.
@@ -16,7 +16,8 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Returns the error as an object in OpenAI's dialect: `message`, `type`, `param`, `code`.
+    /// Returns the error as the host writes it down, as an object in OpenAI's dialect:
+    /// `message`, `type`, `param`, `code`, and what else a provider said.
     pub fn to_object(&self) -> Value {
         let kind = match self {
             Self::Denied(Denied::Budget { .. }) => "budget_exceeded",
@@ -29,12 +30,18 @@ impl CallError {
         json!({"message": self.to_string(), "type": kind, "param": null, "code": null})
     }
 
-    /// Returns the body of an answer that says the error in a dialect.
+    /// Returns the body of an answer that says the error in a dialect to an agent, which is
+    /// told nothing of the host.
     pub fn to_body(&self, dialect: Dialect) -> Value {
+        let mut told = match self {
+            Self::Denied(_) => self.to_object(),
+            Self::Model(error) => discreet::object(error),
+        };
         match dialect {
-            Dialect::Chat => json!({"error": self.to_object()}),
+            Dialect::Chat => json!({"error": told}),
             Dialect::Messages => {
-                let error = json!({"type": self.messages_type(), "message": self.message()});
+                let kind = self.messages_type(&told["type"]);
+                let error = json!({"type": kind, "message": told["message"].take()});
                 json!({"type": "error", "error": error})
             }
         }
@@ -53,25 +60,18 @@ impl CallError {
         }
     }
 
-    fn message(&self) -> String {
-        let object = self.to_object();
-        object["message"].as_str().unwrap_or_default().to_owned()
-    }
-
     /// Returns the `type` of Anthropic's dialect: one of its own, whatever the provider spoke.
-    fn messages_type(&self) -> Value {
-        if let Self::Model(ModelError::Refused { status, error }) = self {
-            let said = error["type"].as_str().unwrap_or_default();
-            return json!(match (status, said) {
-                (_, said) if said.ends_with("_error") => said,
+    fn messages_type<'a>(&self, told: &'a Value) -> &'a str {
+        let told = told.as_str().unwrap_or_default();
+        match self {
+            Self::Model(ModelError::Refused { status, .. }) => match (status, told) {
+                (_, told) if told.ends_with("_error") => told,
                 (404, _) => "not_found_error",
                 (413, _) => "request_too_large",
                 _ => "invalid_request_error",
-            });
-        }
-        match self {
-            Self::Model(ModelError::Failed { .. }) => json!("api_error"),
-            Self::Model(_) | Self::Denied(_) => self.to_object()["type"].take(),
+            },
+            Self::Model(ModelError::Failed { .. }) => "api_error",
+            Self::Model(_) | Self::Denied(_) => told,
         }
     }
 }
@@ -104,7 +104,15 @@ mod tests {
         assert_eq!(error.status(), 401);
         assert_eq!(
             error.to_body(Dialect::Messages)["error"],
-            json!({"type": "authentication_error", "message": "gone"})
+            json!({
+                "type": "authentication_error",
+                "message": "the model cannot be asked; the run's log says why",
+            })
+        );
+        assert_eq!(error.to_object()["message"], "gone");
+        assert_eq!(
+            error.to_body(Dialect::Chat)["error"]["type"],
+            "authentication_error"
         );
         for (status, said, expected) in [
             (404, json!("model_not_found"), "not_found_error"),

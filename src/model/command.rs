@@ -392,6 +392,7 @@ mod tests {
             error,
             ModelError::Busy {
                 what: "the model's provider reports rate_limit_error: slow down".to_owned(),
+                may_be_charged: false,
                 retry_after: None,
             }
         );

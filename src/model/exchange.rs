@@ -153,11 +153,11 @@ pub(super) fn whole(stored: &[u8], before: Option<(Value, u64)>) -> Option<Value
     let Value::Object(mut before) = before else {
         return None;
     };
-    let Some(Value::Array(mut messages)) = before.remove("messages") else {
+    let Some(Value::Array(mut messages)) = before.shift_remove("messages") else {
         return None;
     };
     messages.truncate(usize::try_from(kept).ok()?);
-    if let Some(Value::Array(more)) = body.remove("messages") {
+    if let Some(Value::Array(more)) = body.shift_remove("messages") {
         messages.extend(more);
     }
     // Nothing else is stored where nothing else has changed.
@@ -170,28 +170,17 @@ pub(super) fn whole(stored: &[u8], before: Option<(Value, u64)>) -> Option<Value
 pub(super) fn without_messages(body: &Value) -> Value {
     let mut rest = body.clone();
     if let Some(fields) = rest.as_object_mut() {
-        fields.remove("messages");
+        fields.shift_remove("messages");
     }
     rest
 }
 
-/// Returns JSON in which keys are in order.
+/// Returns JSON whose keys are sorted by their bytes: the one form in which requests are
+/// compared, digested and kept. What goes to a provider keeps its own order.
 pub(super) fn canonical(value: &Value) -> Vec<u8> {
-    fn ordered(value: &Value) -> Value {
-        match value {
-            Value::Array(items) => items.iter().map(ordered).collect(),
-            Value::Object(fields) => {
-                let mut names: Vec<&String> = fields.keys().collect();
-                names.sort();
-                let fields = names
-                    .into_iter()
-                    .map(|name| (name.clone(), ordered(&fields[name])));
-                Value::Object(fields.collect())
-            }
-            other => other.clone(),
-        }
-    }
-    ordered(value).to_string().into_bytes()
+    let mut sorted = value.clone();
+    sorted.sort_all_objects();
+    sorted.to_string().into_bytes()
 }
 
 pub(super) fn piece(bytes: &[u8]) -> Piece {
@@ -288,9 +277,14 @@ fn encode_error(error: &ModelError) -> Value {
             "may_be_charged": may_be_charged,
             "retry_after_ms": retry_after.map(millis),
         }),
-        ModelError::Busy { what, retry_after } => json!({
+        ModelError::Busy {
+            what,
+            may_be_charged,
+            retry_after,
+        } => json!({
             "kind": "busy",
             "what": what,
+            "may_be_charged": may_be_charged,
             "retry_after_ms": retry_after.map(millis),
         }),
         ModelError::Unusable { what } => json!({"kind": "unusable", "what": what}),
@@ -317,6 +311,8 @@ fn decode_error(value: &Value) -> Option<ModelError> {
         },
         "busy" => ModelError::Busy {
             what: what()?,
+            // Left out by those who knew none that may be.
+            may_be_charged: value["may_be_charged"] == true,
             retry_after,
         },
         "unusable" => ModelError::Unusable { what: what()? },
@@ -348,6 +344,13 @@ mod tests {
                 .unwrap();
         assert_eq!(canonical(&a), canonical(&b));
         assert_eq!(outline(&a).digest(), outline(&b).digest());
+        // As `docs/formats.md` has it; archives hold digests that were made so.
+        let sorted = r#"{"a":[2,{"c":4,"d":3}],"b":1}"#;
+        assert_eq!(canonical(&a["messages"][0]), sorted.as_bytes());
+        assert_eq!(
+            outline(&a).digest(),
+            "31878beb71eccf92ba7648cc57454745ce0e98a2b55f81bc3ad7e528e04b2327"
+        );
         for other in [
             json!({"messages": [{"b": 1, "a": [2, {"d": 3, "c": 4}]}]}),
             json!({"messages": [{"b": 1, "a": [{"d": 3, "c": 4}, 2]}], "x": null}),
@@ -365,8 +368,9 @@ mod tests {
             may_be_charged: false,
             retry_after: Some(Duration::from_millis(1500)),
         };
-        let busy = ModelError::Busy {
+        let busy = |may_be_charged| ModelError::Busy {
             what: "slow down".to_owned(),
+            may_be_charged,
             retry_after: None,
         };
         let refused = ModelError::Refused {
@@ -382,7 +386,8 @@ mod tests {
             Heard::Whole(json!({"error": {"type": "server_error"}})),
             Heard::Error(failed.clone()),
             Heard::Error(refused),
-            Heard::Error(busy),
+            Heard::Error(busy(false)),
+            Heard::Events(events.clone(), Ending::Broken(busy(true))),
             Heard::Error(unusable),
             Heard::Events(events.clone(), Ending::Complete),
             Heard::Events(events.clone(), Ending::Left),

@@ -207,7 +207,9 @@ impl OpenCall {
         self.tell(error);
         let status = match error {
             ModelError::Refused { .. } => CallStatus::Refused,
-            ModelError::Failed { may_be_charged, .. } if *may_be_charged => {
+            ModelError::Busy { may_be_charged, .. } | ModelError::Failed { may_be_charged, .. }
+                if *may_be_charged =>
+            {
                 return self.unknown(CallStatus::Failed);
             }
             ModelError::Busy { .. } | ModelError::Failed { .. } | ModelError::Unusable { .. } => {

@@ -295,7 +295,10 @@ impl Metered {
                     tracing::debug!(call = seed, tried = *tries, %error, "trying again");
                     tokio::time::sleep(pause).await;
                 }
-                None => return Err(error.into()),
+                None => {
+                    tracing::info!(call = seed, tries = *tries, %error, "a call got no answer");
+                    return Err(error.into());
+                }
             }
         }
     }

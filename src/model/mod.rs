@@ -21,6 +21,7 @@ mod call;
 mod chunks;
 mod clip;
 mod command;
+mod discreet;
 mod exchange;
 mod http;
 mod ledger;
@@ -107,11 +108,13 @@ pub enum ModelError {
         /// The error object in OpenAI's dialect: `message`, `type`, `code`, ….
         error: Value,
     },
-    /// The provider asks for fewer calls: it has done nothing, and charged nothing.
+    /// The provider asks for fewer calls.
     #[error("{what}")]
     Busy {
         /// What it said, for a reader.
         what: String,
+        /// Whether it may have charged for what it had begun; mostly it has done nothing.
+        may_be_charged: bool,
         /// How long it asks to wait before another try.
         retry_after: Option<Duration>,
     },

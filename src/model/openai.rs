@@ -56,7 +56,7 @@ impl OpenAiModel {
             return body;
         };
         let present = LimitField::MaxCompletionTokens.name();
-        if let Some(limit) = fields.remove(present) {
+        if let Some(limit) = fields.shift_remove(present) {
             fields.insert(self.limit_field.name().to_owned(), limit);
         }
         fields.extend(self.extra_body.clone());

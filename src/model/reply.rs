@@ -157,7 +157,7 @@ fn complete(body: &mut Value, model: &str) -> Result<(), String> {
         message.entry("content").or_insert(Value::Null);
         let calls = match message.get("tool_calls") {
             None | Some(Value::Null) => {
-                message.remove("tool_calls");
+                message.shift_remove("tool_calls");
                 false
             }
             Some(Value::Array(calls)) => {

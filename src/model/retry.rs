@@ -52,8 +52,12 @@ impl Retry {
     /// charged is repeated within the call's own patience only.
     pub(super) fn pause(self, error: &ModelError, tried: Tried) -> Option<Duration> {
         let (may_be_charged, asked) = match error {
-            ModelError::Busy { retry_after, .. } => (false, *retry_after),
-            ModelError::Failed {
+            ModelError::Busy {
+                may_be_charged,
+                retry_after,
+                ..
+            }
+            | ModelError::Failed {
                 retryable: true,
                 may_be_charged,
                 retry_after,
@@ -97,7 +101,9 @@ impl Heard {
         match result {
             Ok(_) | Err(ModelError::Refused { .. }) => Self::Answer,
             Err(ModelError::Unusable { what }) => Self::Barred { what: what.clone() },
-            Err(ModelError::Busy { what, retry_after }) => Self::SlowDown {
+            Err(ModelError::Busy {
+                what, retry_after, ..
+            }) => Self::SlowDown {
                 retry_after: *retry_after,
                 what: what.clone(),
             },
@@ -181,14 +187,17 @@ mod tests {
     #[test]
     fn what_all_share_is_waited_for_unless_it_may_be_charged() {
         let pause = |error: &ModelError| RETRY.pause(error, tried(50, Advice::Wait, 1));
-        let busy = ModelError::Busy {
+        let busy_if = |may_be_charged| ModelError::Busy {
             what: "slow down".to_owned(),
+            may_be_charged,
             retry_after: Some(Duration::from_secs(1000)),
         };
+        let busy = busy_if(false);
         // The pace keeps the pause that was asked for.
         assert_eq!(pause(&busy), Some(Duration::ZERO));
         assert_eq!(pause(&failed(true, false, None)), Some(Duration::ZERO));
         assert_eq!(pause(&failed(true, true, None)), None);
+        assert_eq!(pause(&busy_if(true)), None);
     }
 
     #[test]

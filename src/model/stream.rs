@@ -6,7 +6,7 @@
 use super::assemble::Fold;
 use super::chunks::{self, DONE};
 use super::ledger::OpenCall;
-use super::pace::Permit;
+use super::pace::{Heard, Permit};
 use super::reply::{self, About};
 use super::seen::Line;
 use super::wire::{Dialect, Event};
@@ -134,8 +134,10 @@ impl ReplyStream {
 
     /// Settles what failed in the middle.
     fn fail(&mut self, error: ModelError) -> CallError {
+        let heard = Heard::of(&Err::<(), _>(error.clone()));
         let error = CallError::from(after_begin(error));
         if let Some((open, fold)) = self.open.take() {
+            open.hear(heard);
             open.broken(fold, CallStatus::Failed, Some(&error));
         }
         error
@@ -241,6 +243,15 @@ impl Open {
         drop(self.under_way);
     }
 
+    /// Tells the pace what a stream ended with that had begun well: a provider may ask for
+    /// fewer calls at any moment. Other failures in the middle are this call's alone.
+    fn hear(&self, heard: Heard) {
+        let is_overload = matches!(heard, Heard::SlowDown { .. });
+        if is_overload && self.model.replay().is_none() {
+            self.permit.hear(heard);
+        }
+    }
+
     /// Settles what ended too early: at what was counted, if that was said, or at the most.
     fn broken(self, fold: Fold, status: CallStatus, error: Option<&CallError>) {
         if let Some(error) = error {
@@ -279,7 +290,9 @@ fn after_begin(error: ModelError) -> ModelError {
             may_be_charged: true,
             retry_after,
         },
-        ModelError::Busy { what, retry_after } => ModelError::Failed {
+        ModelError::Busy {
+            what, retry_after, ..
+        } => ModelError::Failed {
             what,
             retryable: false,
             may_be_charged: true,

@@ -76,9 +76,12 @@ pub(super) fn read(error: Value, has_begun: bool) -> ModelError {
         let kind = [field("type"), field("code"), "an error"];
         let kind = kind.iter().find(|name| !name.is_empty()).unwrap_or(&"");
         let what = format!("the model's provider reports {kind}: {}", field("message"));
-        return if is_busy && !has_begun {
-            let retry_after = None;
-            ModelError::Busy { what, retry_after }
+        return if is_busy {
+            ModelError::Busy {
+                what,
+                may_be_charged: has_begun,
+                retry_after: None,
+            }
         } else {
             ModelError::Failed {
                 what,
@@ -185,17 +188,23 @@ mod tests {
             (json!({"code": "server_error"}), false),
         ] {
             // What was on its way may be charged, whatever was said at its end.
-            let verdict = read(error.clone(), true);
-            assert!(matches!(
-                verdict,
+            match read(error.clone(), true) {
+                ModelError::Busy {
+                    may_be_charged: true,
+                    ..
+                } => assert!(is_busy),
                 ModelError::Failed {
                     retryable: true,
                     may_be_charged: true,
                     ..
-                }
-            ));
+                } => assert!(!is_busy),
+                other => panic!("{other:?}"),
+            }
             match read(error, false) {
-                ModelError::Busy { .. } => assert!(is_busy),
+                ModelError::Busy {
+                    may_be_charged: false,
+                    ..
+                } => assert!(is_busy),
                 ModelError::Failed {
                     retryable: true,
                     may_be_charged: false,

@@ -125,7 +125,7 @@ mod tests {
         let mut odd = answer();
         odd.as_object_mut()
             .expect("an object")
-            .remove("implementation_suggestion");
+            .shift_remove("implementation_suggestion");
         wrong.push(proposal(&odd.to_string()).expect_err("it is odd"));
         insta::assert_snapshot!(wrong.join("\n"), @r"
         it holds no complete JSON object

@@ -135,57 +135,57 @@ fn the_shape_of_the_tree_as_json() {
     assert_eq!(
         fields,
         [
-            "attempts_failed",
-            "children",
-            "commit",
-            "cost_usd",
-            "created",
-            "delta",
-            "estimated_usd",
-            "evidence",
-            "generation",
-            "holdout",
             "number",
+            "commit",
             "parent",
+            "generation",
+            "created",
+            "status",
             "reason",
             "score",
             "stages",
-            "status",
-            "summary",
+            "holdout",
+            "delta",
+            "children",
+            "attempts_failed",
+            "cost_usd",
             "tokens",
+            "estimated_usd",
+            "unsettled_calls",
             "unsettled_at_most_usd",
-            "unsettled_calls"
+            "summary",
+            "evidence",
         ]
     );
     assert_snapshot!(serde_json::to_string_pretty(&variants[1]["score"]).unwrap(), @r#"
     {
+      "resolved": 4,
       "counted": 6,
-      "high": 0.903229,
-      "low": 0.299993,
       "mean": 0.666667,
-      "resolved": 4
+      "low": 0.299993,
+      "high": 0.903229
     }
     "#);
     assert_snapshot!(serde_json::to_string_pretty(&tree["attempts"][0]).unwrap(), @r#"
     {
-      "cost_usd": 0.003,
-      "detail": "SyntaxError: invalid syntax (agent/tools.py, line 3)",
-      "entry": "task:red-test",
-      "estimated_usd": 0.0,
-      "failure": "gate:starts",
       "number": 2,
       "parent": 0,
+      "entry": "task:red-test",
+      "failure": "gate:starts",
       "reason": "does not start",
+      "detail": "SyntaxError: invalid syntax (agent/tools.py, line 3)",
+      "cost_usd": 0.003,
       "tokens": {
+        "input": 2000,
+        "cached": 400,
         "cache_written": 0,
         "cache_written_long": 0,
-        "cached": 400,
-        "input": 2000,
         "output": 200,
         "reasoning": 0
       },
-      "unsettled_at_most_usd": 0.0,
-      "unsettled_calls": 0
+      "estimated_usd": 0.0,
+      "unsettled_calls": 0,
+      "unsettled_at_most_usd": 0.0
     }
     "#);
 }
@@ -197,37 +197,37 @@ fn the_totals_of_the_tree_as_json() {
     let tree: Value = serde_json::from_str(&json).unwrap();
     assert_snapshot!(serde_json::to_string_pretty(&tree["totals"]).unwrap(), @r#"
     {
-      "abandoned_calls": 0,
+      "variants": 6,
       "admitted": 4,
-      "attempts": 8,
-      "attempts_failed": 2,
-      "attempts_open": 1,
-      "calls": 42,
-      "cost_usd": 0.0615,
-      "estimated_calls": 0,
-      "estimated_usd": 0.0,
+      "rejected": 1,
       "evaluating": 1,
-      "evaluations": 26,
+      "generations": 3,
+      "attempts": 8,
+      "attempts_open": 1,
+      "attempts_failed": 2,
       "failed_by_reason": {
         "gate:changed": 1,
         "gate:starts": 1
       },
-      "failed_calls": 0,
-      "generations": 3,
+      "evaluations": 26,
+      "calls": 42,
       "refused_calls": 0,
-      "rejected": 1,
+      "failed_calls": 0,
+      "abandoned_calls": 0,
+      "cost_usd": 0.0615,
       "tokens": {
+        "input": 41000,
+        "cached": 8200,
         "cache_written": 0,
         "cache_written_long": 0,
-        "cached": 8200,
-        "input": 41000,
         "output": 4100,
         "reasoning": 0
       },
-      "unsettled_at_most_tokens": 4000,
-      "unsettled_at_most_usd": 0.01,
+      "estimated_calls": 0,
+      "estimated_usd": 0.0,
       "unsettled_calls": 1,
-      "variants": 6
+      "unsettled_at_most_usd": 0.01,
+      "unsettled_at_most_tokens": 4000
     }
     "#);
 }

@@ -118,6 +118,27 @@ fn an_interrupt_is_its_orderly_end() {
 }
 
 #[test]
+fn why_there_is_no_answer_is_said_on_the_host_only() {
+    let world = World::new(&PLAN);
+    world.done("init demo --config config.toml");
+    let mut gateway = world.start("gateway demo --socket s.sock");
+    gateway.wait_until("it serves", |gateway| gateway.talk().contains("Ctrl-C"));
+    std::fs::remove_file(world.path("model.sh")).unwrap();
+    let answer = chat(&world.path("s.sock"));
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!(
+        body,
+        r#"{"error":{"message":"the model cannot be asked; the run's log says why","type":"authentication_error","param":null,"code":null}}"#
+    );
+    // No later call could be answered either.
+    assert_eq!(gateway.code(), Some(4), "{}", gateway.talk());
+    let talk = gateway.talk();
+    let call = talk.lines().find(|line| line.starts_with("call 1: failed"));
+    let call = call.expect("the call has a line");
+    assert!(call.contains(": could not start `"), "{talk}");
+}
+
+#[test]
 fn wrong_command_lines_leave_everything_as_it_was() {
     let world = World::new(&PLAN);
     world.done("init demo --config config.toml");

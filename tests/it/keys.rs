@@ -3,6 +3,7 @@
 use crate::support::{Plan, Running, Upstream, World, names};
 use dgm::archive::Reader;
 use dgm::sys::durable;
+use parquet::file::reader::SerializedFileReader;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -218,15 +219,20 @@ fn assert_no_key_gets_out(world: &World, upstream: &Upstream, least: usize) {
         "tree demo --json",
         "show demo 0 --json",
         "show demo 1 --attempt --json",
+        "show demo 1 --full",
+        "show demo 1 --attempt --full",
+        "show demo 0 missing-rebate --full",
+        "cost demo",
+        "cost demo --by role,model,variant,attempt,task,day",
         "cost demo --json",
+        "cost refused",
+        "cost refused --json",
+        "show refused 0 --full",
         "doctor demo --json",
     ] {
-        let mut command = world.command(line);
-        let said = command.env("MODEL_KEY", FROM_ENV).output().unwrap();
-        assert!(said.status.success(), "{line}: {said:?}");
-        assert_clean(line, &said.stdout);
-        assert_clean(line, &said.stderr);
+        assert!(says_no_key(world, line), "{line}");
     }
+    assert_exports_are_clean(world);
     let mut seen = BTreeSet::new();
     assert_clean_files(&world.path("."), &mut seen);
     for part in ["archive.db", ".zst", "environment-of-the-program", "talk-"] {
@@ -234,6 +240,38 @@ fn assert_no_key_gets_out(world: &World, upstream: &Upstream, least: usize) {
             seen.iter().any(|file| file.contains(part)),
             "{part}: {seen:?}"
         );
+    }
+}
+
+/// Runs a command line that has the key in its environment, and asserts that it says none;
+/// returns whether it succeeded.
+fn says_no_key(world: &World, line: &str) -> bool {
+    let mut command = world.command(line);
+    let said = command.env("MODEL_KEY", FROM_ENV).output().unwrap();
+    assert_clean(line, &said.stdout);
+    assert_clean(line, &said.stderr);
+    said.status.success()
+}
+
+/// Every format, to standard output or into the world, where every file is looked at later.
+fn assert_exports_are_clean(world: &World) {
+    for format in ["csv", "parquet", "harbor", "atif"] {
+        let line = format!("export demo 0 --format {format} --out out-{format}");
+        assert!(says_no_key(world, &line), "{line}");
+        assert!(world.path(&format!("out-{format}")).exists(), "{line}");
+    }
+    assert!(says_no_key(world, "export demo --format csv"));
+    assert!(says_no_key(world, "export demo 1 --attempt --format atif"));
+    // Its columns are compressed.
+    let table = std::fs::File::open(world.path("out-parquet")).unwrap();
+    let rows = SerializedFileReader::new(table).unwrap().into_iter();
+    let rows: Vec<String> = rows.map(|row| row.unwrap().to_string()).collect();
+    assert!(!rows.is_empty());
+    assert_clean("the table", rows.join("\n").as_bytes());
+    // These are of instances of SWE-bench alone; what is said instead holds no key either.
+    for format in ["predictions", "preds", "swebench-report"] {
+        let line = format!("export demo 0 --format {format} --out out-{format}");
+        assert!(!says_no_key(world, &line), "{line}");
     }
 }
 

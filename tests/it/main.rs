@@ -39,5 +39,7 @@ mod sandbox_suite;
 mod smoke_tasks;
 mod support;
 mod swebench;
+mod tls;
 mod trajectory;
 mod view_order;
+mod wire;

@@ -411,6 +411,16 @@ mod tests {
         assert_eq!(left, Vec::<std::ffi::OsString>::new());
     }
 
+    /// The digests of tasks that were imported before stay what they are.
+    fn assert_plan_is_sorted(task: &Task) {
+        let mut plans = task.tests.0.iter();
+        let plan = plans.find(|(path, _)| path.as_str() == "grade.json");
+        let plan = &plan.expect("there is a plan").1.bytes;
+        let mut sorted: serde_json::Value = serde_json::from_slice(plan).expect("it is JSON");
+        sorted.sort_all_objects();
+        assert_eq!(format!("{sorted:#}\n").as_bytes(), &plan[..], "{}", task.id);
+    }
+
     #[test]
     fn imports_all_exercises_without_giving_anything_away() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -427,6 +437,7 @@ mod tests {
         );
         assert!(suite.refused.is_empty(), "{:?}", suite.refused);
         for task in &suite.tasks {
+            assert_plan_is_sorted(task);
             let visible = visible(task);
             let solution = &task.solution.as_ref().expect("a reference").0;
             let hidden = task.tests.0.iter().chain(solution.iter());

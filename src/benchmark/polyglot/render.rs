@@ -85,8 +85,8 @@ pub(super) fn dataset(
     let languages: Vec<&str> = languages.iter().map(|language| language.name()).collect();
     let listed = tasks.iter().map(|(name, files)| {
         let mut task = Table::new();
-        task.insert("name".to_owned(), full_name(name).into());
         task.insert("digest".to_owned(), digest::of(files).into());
+        task.insert("name".to_owned(), full_name(name).into());
         Value::Table(task)
     });
     let listed = Value::Array(listed.collect());
@@ -210,7 +210,7 @@ fn plan(exercise: &Exercise, rules: &Rules) -> String {
         .filter(|(slug, _)| *slug == exercise.slug)
         .map(|(_, library)| *library)
         .collect();
-    let plan = json!({
+    let mut plan = json!({
         "slug": exercise.slug,
         "solution": exercise.solution,
         "folder": rules.folder,
@@ -222,6 +222,8 @@ fn plan(exercise: &Exercise, rules: &Rules) -> String {
         "timeout_sec": rules.seconds.0,
         "decoy_timeout_sec": rules.seconds.1,
     });
+    // The file is part of the task's digest.
+    plan.sort_all_objects();
     format!("{plan:#}\n")
 }
 

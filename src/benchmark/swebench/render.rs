@@ -36,8 +36,8 @@ pub(super) fn task(instance: &Instance) -> FileTree {
 pub(super) fn dataset(name: &str, tasks: &BTreeMap<String, FileTree>) -> String {
     let listed = tasks.iter().map(|(name, files)| {
         let mut task = Table::new();
-        task.insert("name".to_owned(), full_name(name).into());
         task.insert("digest".to_owned(), digest::of(files).into());
+        task.insert("name".to_owned(), full_name(name).into());
         Value::Table(task)
     });
     let listed = Value::Array(listed.collect());
@@ -96,7 +96,7 @@ fn instruction(instance: &Instance) -> String {
 /// What the grader needs, in the shape of a row.
 fn row(instance: &Instance) -> String {
     let facts = &instance.facts;
-    let row = json!({
+    let mut row = json!({
         "instance_id": facts.instance_id,
         "repo": instance.repo,
         "version": facts.version,
@@ -105,6 +105,8 @@ fn row(instance: &Instance) -> String {
         "FAIL_TO_PASS": facts.fail_to_pass,
         "PASS_TO_PASS": facts.pass_to_pass,
     });
+    // The file is part of the task's digest.
+    row.sort_all_objects();
     format!("{row:#}\n")
 }
 

@@ -4,6 +4,7 @@ use crate::benchmark::swebench::{Grade, GradeFacts, Log, Split, Tier, facts, gra
 use crate::cli::error::usage;
 use crate::cli::exit::Code;
 use crate::cli::ui::Ui;
+use crate::sys::parallel;
 use crate::view::grade as view;
 use anyhow::{Context as _, bail};
 use std::fs;
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 /// Names of a case's files.
 const ROWS: [&str; 2] = ["expected.json", "row.json"];
 const LOG: &str = "test_output.txt";
+/// Cases that are graded before their lines are printed.
+const AT_ONCE: usize = 256;
 
 /// Grade test logs of SWE-bench, without running anything
 ///
@@ -65,15 +68,20 @@ fn all(folder: &Path, ui: &Ui) -> anyhow::Result<Code> {
     }
     cases.sort();
     let mut code = Code::Done;
-    for case in cases {
-        let name = case.file_name().unwrap_or_default().to_string_lossy();
-        let row = ROWS.map(|name| case.join(name));
-        let row = row.iter().find(|row| row.exists()).unwrap_or(&row[0]);
-        match one(&name, row, &case.join(LOG)) {
-            Ok(line) => ui.data(line)?,
-            Err(error) => {
-                ui.warn(&format!("{name}: {error:#}"));
-                code = Code::Failed;
+    // A part at a time, so that the first lines come soon and few are kept.
+    for cases in cases.chunks(AT_ONCE) {
+        let graded = parallel::map(cases, |case| {
+            let row = ROWS.map(|name| case.join(name));
+            let row = row.iter().find(|row| row.exists()).unwrap_or(&row[0]);
+            one(&file_name(case), row, &case.join(LOG))
+        });
+        for (case, graded) in cases.iter().zip(graded) {
+            match graded {
+                Ok(line) => ui.data(line)?,
+                Err(error) => {
+                    ui.warn(&format!("{}: {error:#}", file_name(case)));
+                    code = Code::Failed;
+                }
             }
         }
     }
@@ -96,8 +104,12 @@ fn one(case: &str, row: &Path, log: &Path) -> anyhow::Result<String> {
 /// Returns the name of the folder that a log lies in.
 fn name_of(log: &Path) -> String {
     let log = fs::canonicalize(log).unwrap_or_else(|_| log.to_owned());
-    let folder = log.parent().and_then(Path::file_name);
-    folder.unwrap_or_default().to_string_lossy().into_owned()
+    log.parent().map(file_name).unwrap_or_default()
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 fn line(case: &str, facts: &GradeFacts, grade: &Grade<'_>) -> String {

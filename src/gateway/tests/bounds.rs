@@ -42,7 +42,7 @@ async fn large_bodies_pass_and_larger_ones_do_not() {
     assert_eq!(answer.status, 413);
     assert_eq!(
         answer.error()["message"],
-        "the body would take about 404 MiB in memory, at most 192 are possible: \
+        "the body would take about 644 MiB in memory, at most 192 are possible: \
          it holds too many small values"
     );
     world.gateway.shutdown().await;

@@ -131,6 +131,19 @@ async fn answers_a_chat() {
     assert_eq!(world.books.endings(), [CallStatus::Answered]);
 }
 
+/// Returns whether the body is as long as its head says.
+fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer).to_lowercase();
+    let said = text.split_once("\r\n\r\n").map(|(head, body)| {
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .and_then(|length| length.parse().ok());
+        length == Some(body.len())
+    });
+    said == Some(true)
+}
+
 #[tokio::test]
 async fn one_connection_can_ask_again() {
     let world = serve(HELLO);
@@ -145,7 +158,7 @@ async fn one_connection_can_ask_again() {
         );
         stream.write_all(text.as_bytes()).await.expect("it reads");
         let mut answer = Vec::new();
-        while !answer.ends_with(b"}") {
+        while !is_whole(&answer) {
             let read = stream.read_buf(&mut answer).await.expect("it answers");
             assert_ne!(read, 0, "the connection stays open");
         }
@@ -169,15 +182,15 @@ async fn streams_in_chunks() {
     assert_eq!(answer.status, 200);
     assert!(answer.head.contains("content-type: text/event-stream"));
     insta::assert_snapshot!(answer.body, @r#"
-    data: {"choices":[{"delta":{"content":"","role":"assistant"},"finish_reason":null,"index":0}],"created":5,"id":"x","model":"test-model","object":"chat.completion.chunk"}
+    data: {"id":"x","object":"chat.completion.chunk","created":5,"model":"test-model","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}
 
-    data: {"choices":[{"delta":{"content":"text"},"finish_reason":null,"index":0}],"created":5,"id":"x","model":"test-model","object":"chat.completion.chunk"}
+    data: {"id":"x","object":"chat.completion.chunk","created":5,"model":"test-model","choices":[{"index":0,"delta":{"content":"text"},"finish_reason":null}]}
 
-    data: {"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"{}","name":"f"},"id":"a","index":0,"type":"function"}]},"finish_reason":null,"index":0}],"created":5,"id":"x","model":"test-model","object":"chat.completion.chunk"}
+    data: {"id":"x","object":"chat.completion.chunk","created":5,"model":"test-model","choices":[{"index":0,"delta":{"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"},"index":0}]},"finish_reason":null}]}
 
-    data: {"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"[1]","name":"g"},"id":"b","index":1,"type":"function"}]},"finish_reason":null,"index":0}],"created":5,"id":"x","model":"test-model","object":"chat.completion.chunk"}
+    data: {"id":"x","object":"chat.completion.chunk","created":5,"model":"test-model","choices":[{"index":0,"delta":{"tool_calls":[{"id":"b","function":{"name":"g","arguments":"[1]"},"index":1,"type":"function"}]},"finish_reason":null}]}
 
-    data: {"choices":[{"delta":{},"finish_reason":"tool_calls","index":0}],"created":5,"id":"x","model":"test-model","object":"chat.completion.chunk"}
+    data: {"id":"x","object":"chat.completion.chunk","created":5,"model":"test-model","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}
 
     data: [DONE]
     "#);
@@ -217,12 +230,12 @@ async fn names_its_model_in_both_dialects() {
         }
     }
     insta::assert_snapshot!(said.join("\n"), @r#"
-    200 {"data":[{"created":0,"id":"test-model","object":"model","owned_by":"dgm"}],"object":"list"}
-    200 {"data":[{"created_at":"1970-01-01T00:00:00Z","display_name":"test-model","id":"test-model","type":"model"}],"first_id":"test-model","has_more":false,"last_id":"test-model"}
-    200 {"created":0,"id":"test-model","object":"model","owned_by":"dgm"}
-    200 {"created_at":"1970-01-01T00:00:00Z","display_name":"test-model","id":"test-model","type":"model"}
-    404 {"error":{"code":null,"message":"there is no model `some/other` here; the role's model is `test-model`","param":null,"type":"invalid_request_error"}}
-    404 {"error":{"message":"there is no model `some/other` here; the role's model is `test-model`","type":"not_found_error"},"type":"error"}
+    200 {"object":"list","data":[{"id":"test-model","object":"model","created":0,"owned_by":"dgm"}]}
+    200 {"data":[{"type":"model","id":"test-model","display_name":"test-model","created_at":"1970-01-01T00:00:00Z"}],"has_more":false,"first_id":"test-model","last_id":"test-model"}
+    200 {"id":"test-model","object":"model","created":0,"owned_by":"dgm"}
+    200 {"type":"model","id":"test-model","display_name":"test-model","created_at":"1970-01-01T00:00:00Z"}
+    404 {"error":{"message":"there is no model `some/other` here; the role's model is `test-model`","type":"invalid_request_error","param":null,"code":null}}
+    404 {"type":"error","error":{"type":"not_found_error","message":"there is no model `some/other` here; the role's model is `test-model`"}}
     "#);
     world.gateway.shutdown().await;
     assert_eq!(world.books.rows(), []);
@@ -281,10 +294,10 @@ async fn refuses_in_the_dialect_that_was_spoken() {
         answers.push(format!("{} {}", answer.status, answer.body));
     }
     insta::assert_snapshot!(answers.join("\n"), @r#"
-    404 {"error":{"message":"this role's model is not served by Anthropic: use `POST /v1/chat/completions`, which works with every provider","type":"not_found_error"},"type":"error"}
-    404 {"error":{"message":"tokens cannot be counted ahead here; the `usage` of every answer counts them","type":"not_found_error"},"type":"error"}
-    405 {"error":{"message":"`/v1/messages` does not take `GET`","type":"invalid_request_error"},"type":"error"}
-    404 {"error":{"message":"there is no `POST /v1/messages/batches`; there are `POST /v1/chat/completions`, `POST /v1/messages` and `GET /v1/models`","type":"not_found_error"},"type":"error"}
+    404 {"type":"error","error":{"type":"not_found_error","message":"this role's model is not served by Anthropic: use `POST /v1/chat/completions`, which works with every provider"}}
+    404 {"type":"error","error":{"type":"not_found_error","message":"tokens cannot be counted ahead here; the `usage` of every answer counts them"}}
+    405 {"type":"error","error":{"type":"invalid_request_error","message":"`/v1/messages` does not take `GET`"}}
+    404 {"type":"error","error":{"type":"not_found_error","message":"there is no `POST /v1/messages/batches`; there are `POST /v1/chat/completions`, `POST /v1/messages` and `GET /v1/models`"}}
     "#);
     world.gateway.shutdown().await;
     assert_eq!(world.books.rows(), []);
@@ -305,7 +318,10 @@ async fn passes_on_whose_fault_it_was() {
     let answer = chat(&world.socket, &request("hi")).await;
     assert_eq!(
         (answer.status, &answer.error()["message"]),
-        (502, &json!("`/bin/sh` ended with exit code 1: broken"))
+        (
+            502,
+            &json!("the model's provider failed; the run's log says how")
+        )
     );
     world.gateway.shutdown().await;
 

@@ -27,26 +27,26 @@ impl Messages {
         let index = event.get("index").and_then(Value::as_u64);
         match (kind, index) {
             ("message_start", _) => {
-                if let Some(Value::Object(mut message)) = event.remove("message") {
-                    self.push_usage(message.remove("usage"));
+                if let Some(Value::Object(mut message)) = event.shift_remove("message") {
+                    self.push_usage(message.shift_remove("usage"));
                     self.message = message;
                 }
             }
             ("message_delta", _) => {
-                self.push_usage(event.remove("usage"));
-                if let Some(Value::Object(delta)) = event.remove("delta") {
+                self.push_usage(event.shift_remove("usage"));
+                if let Some(Value::Object(delta)) = event.shift_remove("delta") {
                     self.message.extend(delta);
                 }
             }
             ("content_block_start", Some(index)) => {
-                if let Some(Value::Object(fields)) = event.remove("content_block") {
+                if let Some(Value::Object(fields)) = event.shift_remove("content_block") {
                     let input = String::new();
                     self.blocks.insert(index, Block { fields, input });
                 }
             }
             ("content_block_delta", Some(index)) => {
                 if let Some(block) = self.blocks.get_mut(&index)
-                    && let Some(Value::Object(delta)) = event.remove("delta")
+                    && let Some(Value::Object(delta)) = event.shift_remove("delta")
                 {
                     block.push(delta);
                 }
@@ -95,12 +95,12 @@ impl Block {
             "input_json_delta" => self.input.push_str(text("partial_json").unwrap_or("")),
             "signature_delta" => {
                 // Opaque, and sent whole.
-                if let Some(signature) = delta.remove("signature") {
+                if let Some(signature) = delta.shift_remove("signature") {
                     self.fields.insert("signature".to_owned(), signature);
                 }
             }
             "citations_delta" => {
-                if let Some(citation) = delta.remove("citation") {
+                if let Some(citation) = delta.shift_remove("citation") {
                     match self.fields.get_mut("citations") {
                         Some(Value::Array(citations)) => citations.push(citation),
                         _ => {

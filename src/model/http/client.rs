@@ -1,6 +1,6 @@
 //! The client of one model: connections, encryption, proxies, headers.
 
-use super::place;
+use super::{place, trust};
 use crate::model::{ModelSettings, SettingsError};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
@@ -66,7 +66,7 @@ pub(super) fn make(settings: &ModelSettings, url: &Url) -> Result<Client, Settin
         made => made,
     };
     made.map_err(|error| {
-        let causes = super::fault::causes(&error);
+        let causes = trust::without_roots(&super::fault::causes(&error));
         SettingsError::unusable(
             "base_url",
             format!(

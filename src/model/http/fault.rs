@@ -1,6 +1,6 @@
 //! From what went wrong to whose fault it is: the table of `docs/models.md`, as code.
 
-use super::About;
+use super::{About, trust};
 use crate::model::{ModelError, clip, verdict};
 use crate::sys::clock::now_ms;
 use jiff::fmt::rfc2822::DateTimeParser;
@@ -17,6 +17,9 @@ impl About {
     pub(super) fn unsent(&self, error: reqwest::Error) -> ModelError {
         let error = error.without_url();
         let server = &self.server;
+        if let Some(distrusted) = trust::distrusted(server, &error) {
+            return distrusted;
+        }
         if error.is_connect() {
             let what = match error.is_timeout() {
                 true => format!(
@@ -155,10 +158,12 @@ pub(super) fn from_status(
         408 => failed(true),
         429 | 529 => ModelError::Busy {
             what: told.clone(),
+            may_be_charged: false,
             retry_after: retry_after(headers),
         },
         503 if headers.contains_key(RETRY_AFTER) => ModelError::Busy {
             what: told.clone(),
+            may_be_charged: false,
             retry_after: retry_after(headers),
         },
         409 | 425 => failed(false),
@@ -179,14 +184,14 @@ fn said(text: &str) -> Value {
         body => body,
     };
     let error = match body {
-        Value::Object(mut fields) => match fields.remove("error") {
-            Some(error) if !error.is_null() => match (&error, fields.remove("message")) {
+        Value::Object(mut fields) => match fields.shift_remove("error") {
+            Some(error) if !error.is_null() => match (&error, fields.shift_remove("message")) {
                 (Value::String(kind), Some(message)) => {
                     serde_json::json!({"type": kind, "message": message})
                 }
                 _ => error,
             },
-            _ => match fields.remove("detail") {
+            _ => match fields.shift_remove("detail") {
                 Some(detail) => detail,
                 None => Value::Object(fields),
             },

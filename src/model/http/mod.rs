@@ -13,6 +13,7 @@ mod events;
 mod fault;
 mod key;
 mod place;
+mod trust;
 
 use super::wire::Answer;
 use super::{ModelError, ModelSettings, SettingsError};

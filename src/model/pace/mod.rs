@@ -287,6 +287,14 @@ impl Call {
     }
 }
 
+impl Permit {
+    /// Tells what came of a try later, when its call does not ask what to do any more.
+    pub fn hear(&self, heard: Heard) {
+        let Turn { pace, ticket } = &self.turn;
+        pace.change(|state, now| state.regulator.hear(*ticket, heard, now));
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         let ticket = self.ticket;

@@ -242,7 +242,7 @@ fn fit(line: Value, max: usize) -> Vec<u8> {
     bare["new_messages"] = cut;
     for name in ["tools", "tool_definitions", "reply"] {
         if let Some(fields) = bare.as_object_mut() {
-            fields.remove(name);
+            fields.shift_remove(name);
         }
     }
     shortened(&bare, 256).to_string().into_bytes()

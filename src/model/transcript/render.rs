@@ -108,7 +108,12 @@ fn render_message(message: &Value, longest: usize, text: &mut String) {
         let arguments = function["arguments"].as_str().unwrap_or("");
         // Compact where it is JSON; a call that was cut off in the middle is not.
         let arguments = match serde_json::from_str::<Value>(arguments) {
-            Ok(value) => value.to_string(),
+            Ok(mut value) => {
+                // The same call reads the same: what is rendered here is evidence, and requests
+                // that hold it are found again by their content in a replay.
+                value.sort_all_objects();
+                value.to_string()
+            }
             Err(_cut_off) => arguments.replace('\n', "\\n"),
         };
         let arguments = clip(&harmless(&arguments), longest).replace('\n', " ");

@@ -170,7 +170,7 @@ fn is_read_with_results_beside_their_calls() {
     );
     assert_eq!(
         trajectory.tools,
-        [r#"{"function":{"name":"bash"},"type":"function"}"#]
+        [r#"{"type":"function","function":{"name":"bash"}}"#]
     );
     let turn = trajectory.turns().next().expect("there are turns");
     assert_eq!((turn.latency_ms, turn.tries), (7, 1));

@@ -57,7 +57,7 @@ pub(super) fn brought(message: &Value) -> Vec<(Place, Value)> {
             };
             let mut block = block.clone();
             if let Some(fields) = block.as_object_mut() {
-                fields.remove("position");
+                fields.shift_remove("position");
             }
             (place, block)
         })

@@ -312,7 +312,7 @@ mod tests {
         let written = r#"{"path":"a.py","text":"one\ntwo\n","n":[1,2]}"#;
         assert_eq!(
             arguments(written),
-            "n: [1,2]\npath: a.py\ntext:\n  one\n  two"
+            "path: a.py\ntext:\n  one\n  two\nn: [1,2]"
         );
         assert_eq!(arguments("{\"cut off"), "{\"cut off");
     }

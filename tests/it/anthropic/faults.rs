@@ -3,7 +3,7 @@
 use super::upstream::Answer;
 use super::{Bench, events, message, opening, whole};
 use dgm::domain::CallStatus;
-use dgm::model::{CallError, Dialect, ModelError};
+use dgm::model::{CallError, Dialect, Health, ModelError};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -237,6 +237,14 @@ async fn a_stream_that_fails_in_the_middle_says_so() {
         assert!(call.tokens.total() > 4000, "{call:?}");
         let told = told.try_recv().unwrap();
         assert_eq!((told.call, told.why), (call.id, last.to_string()));
+        // An overload is everybody's; a connection that breaks is this call's.
+        let health = bench.metered.model().pace().health().borrow().clone();
+        match said {
+            "Overloaded" => {
+                assert!(matches!(health, Health::Slowed { what, .. } if what.contains(said)));
+            }
+            _ => assert_eq!(health, Health::Well),
+        }
     }
 }
 

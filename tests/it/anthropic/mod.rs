@@ -376,7 +376,7 @@ async fn a_messages_request_passes_verbatim() {
     let mut expected = request;
     let fields = expected.as_object_mut().unwrap();
     for name in ["anthropic_version", "anthropic_beta", "stream"] {
-        fields.remove(name);
+        fields.shift_remove(name);
     }
     expected["model"] = json!("claude-opus-5");
     expected["max_tokens"] = json!(4000);

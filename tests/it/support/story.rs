@@ -184,7 +184,7 @@ fn transcript(reader: &Reader, blob: Option<&BlobId>) -> String {
     let text = String::from_utf8(reader.blob(blob).unwrap()).unwrap();
     let lines = text.lines().map(|line| {
         let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
-        line.as_object_mut().unwrap().remove("latency_ms");
+        line.as_object_mut().unwrap().shift_remove("latency_ms");
         line.to_string()
     });
     lines.collect::<Vec<_>>().join(" ")

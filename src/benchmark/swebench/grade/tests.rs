@@ -2,6 +2,7 @@
 
 mod chance;
 mod parsers;
+mod patterns;
 
 use super::parser::TABLE;
 use super::{EvalType, Grade, GradeFacts, Log, Parser, Resolution, Tier, grade};

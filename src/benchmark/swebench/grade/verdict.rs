@@ -71,11 +71,18 @@ impl TestsStatus {
 
 /// Sorts the tests that count by their statuses.
 pub(super) fn sort(facts: &GradeFacts, statuses: &StatusMap<'_>) -> TestsStatus {
-    let known = Known::new(statuses);
+    let cut_off = CutOff::of(facts, statuses);
     let split = |tests: &[String], skipping_is_fine: bool| {
         let mut split = Split::default();
         for test in tests {
-            match success(facts.eval_type, &known, test, skipping_is_fine) {
+            let good = match facts.eval_type {
+                EvalType::FailOnly => Some(statuses.get(test) != Some(FAILED)),
+                EvalType::PassAndFail => {
+                    let status = statuses.get(test).or_else(|| cut_off.status(test));
+                    success(status, skipping_is_fine)
+                }
+            };
+            match good {
                 Some(true) => split.success.push(test.clone()),
                 Some(false) => split.failure.push(test.clone()),
                 None => {}
@@ -89,62 +96,117 @@ pub(super) fn sort(facts: &GradeFacts, statuses: &StatusMap<'_>) -> TestsStatus 
     }
 }
 
-fn success(
-    eval_type: EvalType,
-    known: &Known<'_>,
-    test: &str,
-    skipping_is_fine: bool,
-) -> Option<bool> {
-    match eval_type {
-        EvalType::FailOnly => Some(known.statuses.get(test) != Some(FAILED)),
-        EvalType::PassAndFail => match known.status(test) {
-            None | Some(FAILED | ERROR) => Some(false),
-            Some(PASSED | XFAIL) => Some(true),
-            Some(SKIPPED) => Some(skipping_is_fine),
-            Some(_) => None,
-        },
+fn success(status: Option<&str>, skipping_is_fine: bool) -> Option<bool> {
+    match status {
+        None | Some(FAILED | ERROR) => Some(false),
+        Some(PASSED | XFAIL) => Some(true),
+        Some(SKIPPED) => Some(skipping_is_fine),
+        Some(_) => None,
     }
 }
 
-/// The statuses, and an index for names that were cut off.
-struct Known<'a> {
-    statuses: &'a StatusMap<'a>,
-    by_name: std::cell::OnceCell<Vec<(&'a str, &'a str, usize)>>,
+/// Names that were cut off in the dataset, known by their open bracket: each stands for every
+/// test that starts so, if they all passed or all did not, and then for the one that came first.
+struct CutOff<'a> {
+    /// In order of name.
+    names: Vec<Cut<'a>>,
 }
 
-impl<'a> Known<'a> {
-    fn new(statuses: &'a StatusMap<'a>) -> Self {
-        Self {
-            statuses,
-            by_name: std::cell::OnceCell::new(),
-        }
-    }
+/// One of them.
+struct Cut<'a> {
+    name: &'a str,
+    /// Place of the longest of the others that it starts with.
+    shorter: Option<usize>,
+    found: Alike<'a>,
+}
 
-    /// Returns the status of a test. A name with an open bracket was cut off in the dataset:
-    /// it stands for every test that starts so, if they all passed or all did not, and then
-    /// for the one that came first.
-    fn status(&self, test: &str) -> Option<&'a str> {
-        if let Some(status) = self.statuses.get(test) {
-            return Some(status);
-        }
-        let count = |bracket| test.bytes().filter(|byte| *byte == bracket).count();
-        if count(b'[') <= count(b']') {
-            return None;
-        }
-        let by_name = self.by_name.get_or_init(|| self.statuses.by_name());
-        let from = by_name.partition_point(|(name, _, _)| *name < test);
-        let alike = by_name[from..]
-            .iter()
-            .take_while(|(name, _, _)| name.starts_with(test));
+/// The tests that start with a name.
+#[derive(Clone, Copy)]
+enum Alike<'a> {
+    None,
+    /// They agree: the place of the one that came first, and its status.
+    Agree(usize, &'a str),
+    Differ,
+}
+
+impl<'a> Alike<'a> {
+    fn and(self, other: Self) -> Self {
         let passed = |status: &str| [PASSED, XFAIL].contains(&status);
-        let mut first: Option<(usize, &'a str)> = None;
-        for (_, status, order) in alike {
-            match first {
-                Some((_, other)) if passed(other) != passed(status) => return None,
-                Some((earliest, _)) if earliest < *order => {}
-                _ => first = Some((*order, status)),
+        match (self, other) {
+            (Self::None, alike) | (alike, Self::None) => alike,
+            (Self::Agree(_, a), Self::Agree(_, b)) if passed(a) != passed(b) => Self::Differ,
+            (Self::Agree(a, _), Self::Agree(b, _)) => match a < b {
+                true => self,
+                false => other,
+            },
+            (Self::Differ, _) | (_, Self::Differ) => Self::Differ,
+        }
+    }
+}
+
+impl<'a> CutOff<'a> {
+    /// Looks at each test once: the names are few, the tests can be very many.
+    fn of(facts: &'a GradeFacts, statuses: &'a StatusMap<'_>) -> Self {
+        let tests = facts.fail_to_pass.iter().chain(&facts.pass_to_pass);
+        let mut names: Vec<&str> = tests
+            .map(String::as_str)
+            .filter(|_| facts.eval_type == EvalType::PassAndFail)
+            .filter(|test| is_open(test) && statuses.get(test).is_none())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut cut_off = Self { names: Vec::new() };
+        for name in names {
+            let shorter = cut_off.longest(name);
+            cut_off.names.push(Cut {
+                name,
+                shorter,
+                found: Alike::None,
+            });
+        }
+        if !cut_off.names.is_empty() {
+            for (place, (test, status)) in statuses.iter().enumerate() {
+                if let Some(at) = cut_off.longest(test) {
+                    let found = &mut cut_off.names[at].found;
+                    *found = found.and(Alike::Agree(place, status));
+                }
             }
         }
-        first.map(|(_, status)| status)
+        // What starts with a name starts with those that this one starts with.
+        for at in (0..cut_off.names.len()).rev() {
+            let Cut { shorter, found, .. } = cut_off.names[at];
+            if let Some(shorter) = shorter {
+                let shorter = &mut cut_off.names[shorter].found;
+                *shorter = shorter.and(found);
+            }
+        }
+        cut_off
     }
+
+    /// Returns the place of the longest name that a test starts with.
+    fn longest(&self, test: &str) -> Option<usize> {
+        let below = self.names.partition_point(|cut| cut.name <= test);
+        let mut near = below.checked_sub(1);
+        while let Some(at) = near {
+            if test.starts_with(self.names[at].name) {
+                return Some(at);
+            }
+            near = self.names[at].shorter;
+        }
+        None
+    }
+
+    /// Returns the status that a name which was cut off stands for.
+    fn status(&self, test: &str) -> Option<&'a str> {
+        let at = self.names.binary_search_by(|cut| cut.name.cmp(test)).ok()?;
+        match self.names[at].found {
+            Alike::Agree(_, status) => Some(status),
+            Alike::None | Alike::Differ => None,
+        }
+    }
+}
+
+fn is_open(test: &str) -> bool {
+    let count = |bracket| memchr::memchr_iter(bracket, test.as_bytes()).count();
+    memchr::memchr(b'[', test.as_bytes()).is_some() && count(b'[') > count(b']')
 }

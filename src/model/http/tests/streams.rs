@@ -4,7 +4,7 @@ use super::server::{Do, Server, respond, streamed};
 use super::{World, world, world_with};
 use crate::domain::{CallSettlement, CallStatus};
 use crate::model::fixture::{Row, request};
-use crate::model::{CallError, Event, ModelError, ReplyStream, transcript};
+use crate::model::{CallError, Event, Health, ModelError, ReplyStream, transcript};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -203,6 +203,9 @@ async fn a_stream_that_breaks_after_its_beginning_is_not_asked_for_again() {
         assert!(error.to_string().contains(said), "{error}");
         assert_eq!(world.server.asked().len(), 1);
         is_at_most_if_failed(&world, &error).await;
+        let health = world.metered.model().pace().health().borrow().clone();
+        let is_slowed = matches!(health, Health::Slowed { .. });
+        assert_eq!(is_slowed, said == "slow down", "{said}: {health:?}");
     }
     // What was said to the end was counted, whatever came after it.
     let broken = format!("{}data: nonsense\n\n", sse(&[a, c, USAGE]));
@@ -238,6 +241,9 @@ async fn a_stream_that_breaks_before_its_first_event_is_asked_for_again() {
         Do::Say(streamed(": only a comment\n\n")),
         Do::Say(streamed(&sse(&[
             r#"{"error":{"message":"broken","type":"server_error"}}"#,
+        ]))),
+        Do::Say(streamed(&sse(&[
+            r#"{"error":{"message":"slow down","type":"rate_limit_error"}}"#,
         ]))),
         Do::Say(respond(500, "", "{}")),
         Do::Reset,

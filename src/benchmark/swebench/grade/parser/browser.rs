@@ -1,74 +1,65 @@
-//! Tests in a browser, and others that print only what failed.
+//! Tests in a browser.
 
+use super::listed;
+use super::reading::{Reading, Text};
 use super::{About, Parsed, Unreadable};
 use crate::benchmark::swebench::grade::status::{FAILED, PASSED, StatusMap};
-use crate::benchmark::swebench::grade::text::{is_space, joined, python, strip, without_ansi};
-use regex::Regex;
+use crate::benchmark::swebench::grade::text::{
+    holds, is_space, joined, lines, strip, without_ansi,
+};
+use memchr::memmem::Finder;
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
 /// Failures of Karma's, as the browsers of two periods name themselves.
 pub(super) fn bpmn_js<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
-    static PATTERNS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
-        [
-            python(r"2KPhantomJS\s[\d\.]+\s\(Linux\s[\d\.]+\)\s(?P<test>.*)FAILED\n"),
-            python(r"2KPhantomJS\s[\d\.]+\s\(Linux\sx86_64\)\s(?P<test>.*)FAILED\n"),
-            python(r"Chrome\sHeadless\s.*\s\(Linux\sx86_64\)\s(?P<test>.*)FAILED\n"),
-            python(r"HeadlessChrome\s[\d\.]+\s\(Linux\s[\d\.]+\)\s(?P<test>.*)FAILED\n"),
-        ]
+    let mut found = Reading::of(log);
+    for place in ["", "x86_64"] {
+        found.take("2KPhantomJS", |log, at| {
+            let at = log.space(log.linux(log.space(log.version(log.space(at)?)?)?, place)?)?;
+            log.failed(at)
+        });
+    }
+    found.take("Chrome", Text::any_headless);
+    found.take("HeadlessChrome", |log, at| {
+        let at = log.space(log.linux(log.space(log.version(log.space(at)?)?)?, "")?)?;
+        log.failed(at)
     });
-    Ok(failures(log, PATTERNS.iter(), Cow::Borrowed))
+    Ok(found.failed(Cow::Borrowed))
 }
 
 /// Failures of Karma's and of the rendering tests.
 pub(super) fn openlayers<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
-    static PATTERNS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
-        [
-            python(r"Chrome\sHeadless\s[\d\.]+\s\(Linux\s[\d\._\S]+\)\s(?P<test>.*)\sFAILED\n"),
-            python(r"Chrome\s[\d\.]+\s\(Linux\s[\d\._\S]+\)\s(?P<test>.*)FAILED\n"),
-            python(r"(?m)^\s{2}\d+\)(?P<test>[\s\S]*?)Error:"),
-            python(r"(?m)^case\s(?P<test>.*):\smismatch"),
-        ]
+    let mut found = Reading::of(log);
+    found.take("Chrome", |log, at| {
+        let at = log.space(log.literal(log.space(at)?, "Headless")?)?;
+        let at = log.space(log.any_linux(log.space(log.version(at)?)?)?)?;
+        log.failed_behind_space(at)
     });
-    Ok(failures(log, PATTERNS.iter(), |test| {
-        joined(&Cow::Borrowed(test))
-    }))
-}
-
-/// Failures of Mocha's, up to the kind of error.
-pub(super) fn eslint<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
-    static PATTERN: LazyLock<Regex> =
-        LazyLock::new(|| python(r"\s{2}\d+\)(?P<test>[\s\S]*?)\s+(?:.*Error)"));
-    Ok(failures(log, std::iter::once(&*PATTERN), |test| {
-        joined(&Cow::Borrowed(test))
-    }))
-}
-
-fn failures<'a, 'p>(
-    log: &'a str,
-    patterns: impl Iterator<Item = &'p Regex>,
-    name: impl Fn(&'a str) -> Cow<'a, str>,
-) -> StatusMap<'a> {
-    let mut tests = StatusMap::default();
-    for pattern in patterns {
-        for found in pattern.captures_iter(log) {
-            if let Some(test) = found.name("test") {
-                tests.set(name(test.as_str()), FAILED);
-            }
-        }
-    }
-    tests
+    found.take("Chrome", |log, at| {
+        let at = log.space(log.any_linux(log.space(log.version(log.space(at)?)?)?)?)?;
+        log.failed(at)
+    });
+    found.tests.extend(listed::up_to_error(log));
+    found.take("case", |log, at| {
+        let starts = at == 4 || log.all.as_bytes()[at - 5] == b'\n';
+        log.mismatch(log.space(at).filter(|_| starts)?)
+    });
+    Ok(found.failed(|test| joined(&Cow::Borrowed(test))))
 }
 
 /// Failures of Karma's in Chrome, colors taken away.
 pub(super) fn chart_js<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
-    static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
-        python(r"(?m)Chrome\s[\d\.]+[^\S\r\n]\(.+?\)[^\S\r\n](?P<test>.*)FAILED$")
-    });
-    let pattern = std::iter::once(&*PATTERN);
+    fn failures(log: &str) -> StatusMap<'_> {
+        let mut found = Reading::of(log);
+        found.take("Chrome", |log, at| {
+            let at = log.blank(log.version(log.space(at)?)?)?;
+            log.failed_in_place(log.literal(at, "(")?)
+        });
+        found.failed(Cow::Borrowed)
+    }
     Ok(match without_ansi(log) {
-        Cow::Borrowed(log) => failures(log, pattern, Cow::Borrowed),
-        Cow::Owned(log) => failures(&log, pattern, Cow::Borrowed).into_owned(),
+        Cow::Borrowed(log) => failures(log),
+        Cow::Owned(log) => failures(&log).into_owned(),
     })
 }
 
@@ -78,11 +69,12 @@ pub(super) fn karma<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     let mut suites: Vec<&str> = Vec::new();
     let mut depth = 0;
     let mut started = false;
-    for line in log.split('\n') {
+    let start = Finder::new("Starting browser");
+    for line in lines(log) {
         if line.starts_with("SUMMARY:") {
             break;
         }
-        if line.contains("Starting browser") {
+        if holds(line, &start) {
             started = true;
             continue;
         }
@@ -102,9 +94,13 @@ pub(super) fn karma<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
             }
             None => {}
             Some(status) => {
-                let suites = suites.iter().copied();
-                let name: Vec<&str> = suites.chain(std::iter::once(found.name)).collect();
-                tests.set(name.join(" > "), status);
+                let mut name = String::with_capacity(64);
+                for suite in &suites {
+                    name.push_str(suite);
+                    name.push_str(" > ");
+                }
+                name.push_str(found.name);
+                tests.set(name, status);
             }
         }
     }
@@ -146,6 +142,11 @@ fn branch(line: &str) -> Option<Branch<'_>> {
 
 /// Returns the text without line ends around each of its lines, joined.
 pub(super) fn joined_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.split('\n').map(strip).collect();
-    lines.join(":")
+    let mut joined = String::with_capacity(text.len());
+    for line in lines(text) {
+        joined.push_str(strip(line));
+        joined.push(':');
+    }
+    joined.pop();
+    joined
 }

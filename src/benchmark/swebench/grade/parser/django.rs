@@ -5,7 +5,7 @@
 
 use super::{About, Parsed, Unreadable};
 use crate::benchmark::swebench::grade::status::{ERROR, FAILED, PASSED, SKIPPED, StatusMap};
-use crate::benchmark::swebench::grade::text::{first_part, is_space, python, strip, words};
+use crate::benchmark::swebench::grade::text::{first_part, is_space, lines, python, strip, words};
 use memchr::memmem::Finder;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -18,6 +18,9 @@ const MIGRATION: &str = "Applying sites.0002_alter_domain_unique...test_no_migra
 
 /// Endings of a test that passed.
 const PASSES: [&str; 3] = [" ... ok", " ... OK", " ...  OK"];
+
+/// What a skipped test's name is followed by.
+const SKIP: &str = " ... skipped";
 
 /// Messages that come between a test's name and its `ok`, each with the pattern of both.
 static BROKEN: LazyLock<[(Finder<'static>, Regex); 3]> = LazyLock::new(|| {
@@ -43,16 +46,17 @@ static BROKEN: LazyLock<[(Finder<'static>, Regex); 3]> = LazyLock::new(|| {
 pub(super) fn parse<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     let mut tests = StatusMap::default();
     let dots = Finder::new(" ... ");
+    let skips = Finder::new(SKIP);
     let with_version = Finder::new(VERSION).find(log.as_bytes()).is_some();
     let mut before = None;
-    for line in log.split('\n') {
+    for line in lines(log) {
         let mut line = strip(line);
         if with_version && line.contains(VERSION) {
             tests.set(VERSION, PASSED);
         }
         if let Some(at) = dots.find(line.as_bytes()) {
             before = Some(&line[..at]);
-            line = finished(line, &mut tests);
+            line = finished(line, &skips, &mut tests);
         }
         if line.starts_with("FAIL:") {
             tests.set(second_word(line)?, FAILED);
@@ -79,7 +83,7 @@ pub(super) fn parse<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
 }
 
 /// Reads a line on which a test may end, and returns what is left of the line to be looked at.
-fn finished<'a>(mut line: &'a str, tests: &mut StatusMap<'a>) -> &'a str {
+fn finished<'a>(mut line: &'a str, skips: &Finder<'_>, tests: &mut StatusMap<'a>) -> &'a str {
     for ending in PASSES {
         if line.ends_with(ending) {
             if line.starts_with(MIGRATION) {
@@ -90,8 +94,8 @@ fn finished<'a>(mut line: &'a str, tests: &mut StatusMap<'a>) -> &'a str {
             break;
         }
     }
-    if line.contains(" ... skipped") {
-        tests.set(first_part(line, " ... skipped"), SKIPPED);
+    if let Some(at) = skips.find(line.as_bytes()) {
+        tests.set(&line[..at], SKIPPED);
     }
     for (ending, status) in [(" ... FAIL", FAILED), (" ... ERROR", ERROR)] {
         if line.ends_with(ending) {

@@ -2,14 +2,15 @@
 
 use super::{About, Parsed};
 use crate::benchmark::swebench::grade::status::{FAILED, PASSED, StatusMap};
-use crate::benchmark::swebench::grade::text::{is_space, strip, words};
+use crate::benchmark::swebench::grade::text::{is_space, lines, strip, words};
+use memchr::memmem::FinderRev;
 use std::collections::VecDeque;
 
 /// `Class > test PASSED`, also where other output came between the name and its status.
 pub(super) fn parse<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     let mut tests = StatusMap::default();
     let mut waiting = None;
-    for line in log.split('\n') {
+    for line in lines(log) {
         let line = strip(line);
         if let Some((test, status)) = whole(line) {
             tests.set(test, status);
@@ -50,9 +51,10 @@ pub(super) fn maven<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     let mut tests = StatusMap::default();
     let mut waiting = VecDeque::new();
     let mut early = VecDeque::new();
-    for line in log.split('\n') {
+    let mark = FinderRev::new(ASKED);
+    for line in lines(log) {
         let line = strip(line);
-        if let Some(test) = asked_for(line) {
+        if let Some(test) = asked_for(line, &mark) {
             waiting.push_back(test);
         }
         let status = if line.ends_with("BUILD SUCCESS") {
@@ -73,15 +75,17 @@ pub(super) fn maven<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     Ok(tests)
 }
 
-fn asked_for(line: &str) -> Option<&str> {
-    const MARK: &str = "-Dtest=";
+/// What stands before the name of a test that is asked for.
+const ASKED: &str = "-Dtest=";
+
+fn asked_for<'a>(line: &'a str, mark: &FinderRev<'_>) -> Option<&'a str> {
     let mut end = line.len();
     loop {
-        let at = line[..end].rfind(MARK)?;
-        let rest = &line[at + MARK.len()..];
+        let at = mark.rfind(&line.as_bytes()[..end])?;
+        let rest = &line[at + ASKED.len()..];
         if !rest.is_empty() && !rest.starts_with(is_space) {
             return words(rest).next();
         }
-        end = at + MARK.len() - 1;
+        end = at + ASKED.len() - 1;
     }
 }

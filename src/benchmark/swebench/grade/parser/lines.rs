@@ -3,11 +3,10 @@
 use super::{About, Parsed, Unreadable};
 use crate::benchmark::swebench::grade::status::{FAILED, PASSED, SKIPPED, StatusMap};
 use crate::benchmark::swebench::grade::text::{
-    indent, is_digit, is_space, is_word, python, strip, words,
+    holds, indent, is_digit, is_space, is_word, lines, strip, words,
 };
-use memchr::memmem::{Finder, FinderRev};
-use regex::Regex;
-use std::sync::LazyLock;
+use memchr::memmem::Finder;
+use memchr::memrchr_iter;
 
 /// Reads each line, stripped, with a rule that may find a test and its status.
 pub(super) fn each<'a>(
@@ -15,7 +14,7 @@ pub(super) fn each<'a>(
     rule: impl Fn(&'a str) -> Option<(&'a str, &'static str)>,
 ) -> StatusMap<'a> {
     let mut tests = StatusMap::default();
-    for line in log.split('\n') {
+    for line in lines(log) {
         if let Some((test, status)) = rule(strip(line)) {
             tests.set(test, status);
         }
@@ -77,11 +76,10 @@ pub(super) fn gotest<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
 /// Returns the text before the last ` (…)`, which ends it and holds something.
 fn before_parentheses(text: &str) -> Option<&str> {
     let body = text.strip_suffix(')')?;
-    let mut at = body.rfind(" (")?;
-    if at + 2 == body.len() {
-        at = body[..at].rfind(" (")?;
-    }
-    (at > 0).then(|| &body[..at])
+    let bytes = body.as_bytes();
+    let opens = memrchr_iter(b'(', bytes)
+        .find(|at| at + 1 < bytes.len() && bytes[..*at].last() == Some(&b' '))?;
+    (opens > 1).then(|| &body[..opens - 1])
 }
 
 /// `ok 1 NAME`
@@ -181,28 +179,31 @@ fn without_file(text: &str) -> &str {
 
 /// `[       OK ] NAME (0 ms)`
 pub(super) fn googletest<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
-    static RESULT: LazyLock<Regex> =
-        LazyLock::new(|| python(r"^.*\[\s*(OK|FAILED)\s*\]\s(.*)\s\(.*\)$"));
-    let [ok, failed] = ["OK", "FAILED"].map(Finder::new);
     Ok(each(log, |line| {
-        let bytes = line.as_bytes();
-        let hinted = || ok.find(bytes).is_some() || failed.find(bytes).is_some();
-        if !line.ends_with(')') || !hinted() {
-            return None;
-        }
-        let found = RESULT.captures(line)?;
-        let status = match &found[1] {
-            "OK" => PASSED,
-            _ => FAILED,
-        };
-        Some((found.get(2)?.as_str(), status))
+        let body = line.strip_suffix(')')?;
+        let mut opens = memrchr_iter(b'(', body.as_bytes());
+        let end = opens.find_map(|at| Some(body[..at].strip_suffix(is_space)?.len()))?;
+        // The last mark counts of those that leave a place for a name.
+        memrchr_iter(b'[', &body.as_bytes()[..end]).find_map(|at| {
+            let (rest, status) = googletest_mark(&body[at + 1..])?;
+            let start = body.len() - rest.len();
+            (start <= end).then(|| (&body[start..end], status))
+        })
     }))
+}
+
+/// Returns what follows `OK ] `, and what it means.
+fn googletest_mark(rest: &str) -> Option<(&str, &'static str)> {
+    let rest = rest.trim_start_matches(is_space);
+    let (rest, status) = opening(rest, &[("OK", PASSED), ("FAILED", FAILED)])?;
+    let rest = rest.trim_start_matches(is_space).strip_prefix(']')?;
+    Some((rest.strip_prefix(is_space)?, status))
 }
 
 /// `1) NAME`: only what failed is printed.
 pub(super) fn marked<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     let mut tests = StatusMap::default();
-    for line in log.split('\n') {
+    for line in lines(log) {
         let rest = line.trim_start_matches(is_digit);
         if rest.len() < line.len()
             && let Some(test) = rest.strip_prefix(')')
@@ -219,7 +220,7 @@ pub(super) fn phpunit<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     const MEANINGS: [(&str, &str); 3] = [("✔", PASSED), ("✘", FAILED), ("↩", SKIPPED)];
     let mut tests = StatusMap::default();
     let mut suite = "None";
-    for line in log.split('\n') {
+    for line in lines(log) {
         if let Some(name) = before_parentheses(line)
             && name.starts_with(is_word)
             && name.chars().nth(1).is_some()
@@ -227,7 +228,7 @@ pub(super) fn phpunit<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
             suite = name;
         } else if let Some((rest, status)) = opening(line.trim_start_matches(is_space), &MEANINGS) {
             let test = rest.trim_start_matches(is_space);
-            tests.set(format!("{suite} > {test}"), status);
+            tests.set([suite, " > ", test].concat(), status);
         }
     }
     Ok(tests)
@@ -236,9 +237,13 @@ pub(super) fn phpunit<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
 /// `Class#test_name = 0.01 s = .`, with a full stop behind the name.
 pub(super) fn minitest<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     Ok(each(log, |line| {
-        let outcome = line.rfind(['.', 'F', 'E'])?;
-        let equals = line[..outcome].rfind('=')?;
-        let name = line[..equals].rfind(". ").filter(|at| *at > 0)?;
+        let outcome = memchr::memrchr3(b'.', b'F', b'E', line.as_bytes())?;
+        let equals = memchr::memrchr(b'=', &line.as_bytes()[..outcome])?;
+        let mut stops = memrchr_iter(b'.', &line.as_bytes()[..equals]);
+        let name = stops.find(|at| line.as_bytes()[at + 1] == b' ' && at + 1 < equals)?;
+        if name == 0 {
+            return None;
+        }
         let status = match line.as_bytes()[outcome] {
             b'.' => PASSED,
             _ => FAILED,
@@ -249,17 +254,22 @@ pub(super) fn minitest<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
 
 /// `features/name.feature ....F`
 pub(super) fn cucumber<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
-    static RESULT: LazyLock<Regex> = LazyLock::new(|| python(r"^(.*) \.+(\.|F)"));
+    let dots = Finder::new(" .");
     Ok(each(log, |line| {
-        if !line.contains(" .") {
+        if !holds(line, &dots) {
             return None;
         }
-        let found = RESULT.captures(line)?;
-        let status = match &found[2] {
-            "." => PASSED,
-            _ => FAILED,
-        };
-        Some((found.get(1)?.as_str(), status))
+        memrchr_iter(b' ', line.as_bytes()).find_map(|at| {
+            let rest = &line[at + 1..];
+            let after = rest.trim_start_matches('.');
+            let status = match rest.len() - after.len() {
+                0 => return None,
+                _ if after.starts_with('F') => FAILED,
+                1 => return None,
+                _ => PASSED,
+            };
+            Some((&line[..at], status))
+        })
     }))
 }
 
@@ -286,19 +296,20 @@ fn before_outcome(text: &str) -> Option<(&str, &'static str)> {
             _ => None,
         }
     };
-    let colons = text.rmatch_indices(':').filter(|(at, _)| *at > 0);
-    let mut found = colons.filter_map(|(at, _)| Some((&text[..at], outcome(&text[at + 1..])?)));
-    found.next()
+    memrchr_iter(b':', text.as_bytes())
+        .filter(|at| *at > 0)
+        .find_map(|at| Some((&text[..at], outcome(&text[at + 1..])?)))
 }
 
 /// `NAME - passed`
 pub(super) fn rspec<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
-    let [passed, failed] = [" - passed", " - failed"].map(FinderRev::new);
+    const MEANINGS: [(&str, &str); 2] = [(" passed", PASSED), (" failed", FAILED)];
     Ok(each(log, |line| {
-        let passed = passed.rfind(line.as_bytes()).map(|at| (at, PASSED));
-        let failed = failed.rfind(line.as_bytes()).map(|at| (at, FAILED));
-        let (at, status) = passed.max(failed).filter(|(at, _)| *at > 0)?;
-        Some((&line[..at], status))
+        let (name, status) = memrchr_iter(b'-', line.as_bytes()).find_map(|at| {
+            let (_, status) = opening(&line[at + 1..], &MEANINGS)?;
+            Some((line[..at].strip_suffix(' ')?, status))
+        })?;
+        (!name.is_empty()).then_some((name, status))
     }))
 }
 

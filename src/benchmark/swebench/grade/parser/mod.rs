@@ -10,10 +10,12 @@ mod doctest;
 mod gradle;
 mod jest;
 mod lines;
+mod listed;
 mod mocha;
 mod p5;
 mod pytest;
 mod quarto;
+mod reading;
 mod sympy;
 
 use super::status::StatusMap;
@@ -102,7 +104,7 @@ pub(super) const TABLE: &[(&str, Parse)] = &[
     ("parse_log_calypso", jest::calypso),
     ("parse_log_carbon", jest::files),
     ("parse_log_chart_js", browser::chart_js),
-    ("parse_log_eslint", browser::eslint),
+    ("parse_log_eslint", listed::eslint),
     ("parse_log_grommet", jest::grommet),
     ("parse_log_highlightjs", mocha::highlight_js),
     ("parse_log_immutable_js", jest::immutable_js),

@@ -3,7 +3,11 @@
 use super::browser::joined_lines;
 use super::{About, Parsed};
 use crate::benchmark::swebench::grade::status::{FAILED, StatusMap};
-use crate::benchmark::swebench::grade::text::{indent, is_digit, is_space, is_word, without_ansi};
+use crate::benchmark::swebench::grade::text::{
+    indent, is_digit, is_space, is_word, lines, without_ansi,
+};
+use memchr::memmem;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Most characters of a failure's name.
@@ -15,7 +19,7 @@ pub(super) fn parse<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     let log = without_json(&log);
     let log = without_elements(&log);
     let mut tests = StatusMap::default();
-    let mut rest = log.as_str();
+    let mut rest: &str = &log;
     loop {
         if let Some((name, after)) = failure(rest) {
             if grows_deeper(name) {
@@ -23,8 +27,8 @@ pub(super) fn parse<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
             }
             rest = after;
         }
-        match rest.split_once('\n') {
-            Some((_, next)) => rest = next,
+        match memchr::memchr(b'\n', rest.as_bytes()) {
+            Some(end) => rest = &rest[end + 1..],
             None => return Ok(tests.into_owned()),
         }
     }
@@ -39,11 +43,11 @@ fn failure(line: &str) -> Option<(&str, &str)> {
         return None;
     }
     let rest = rest.strip_prefix(')')?;
-    let (end, _) = rest
-        .char_indices()
-        .take(LONGEST + 1)
-        .find(|(_, c)| *c == ':')?;
-    Some((&rest[..end], &rest[end + 1..]))
+    // A character takes four bytes at most.
+    let near = &rest.as_bytes()[..rest.len().min(4 * LONGEST + 1)];
+    let end = memchr::memchr(b':', near)?;
+    let name = &rest[..end];
+    (end <= LONGEST || name.chars().count() <= LONGEST).then(|| (name, &rest[end + 1..]))
 }
 
 fn grows_deeper(name: &str) -> bool {
@@ -58,9 +62,9 @@ fn grows_deeper(name: &str) -> bool {
 
 /// Returns the lines that are no part of JSON that was printed.
 fn without_json(log: &str) -> String {
-    let mut kept: Vec<&str> = Vec::new();
+    let mut kept = String::with_capacity(log.len() + 1);
     let (mut in_object, mut in_list) = (false, false);
-    for line in log.split('\n') {
+    for line in lines(log) {
         let end = line.trim_end_matches(is_space);
         if end.ends_with('{') {
             in_object = true;
@@ -74,26 +78,31 @@ fn without_json(log: &str) -> String {
             let whole = (end.starts_with('{') && end.ends_with('}'))
                 || (end.starts_with('[') && end.ends_with(']'));
             if !in_object && !in_list && !whole {
-                kept.push(line);
+                kept.push_str(line);
+                kept.push('\n');
             }
         }
     }
-    kept.join("\n")
+    kept.pop();
+    kept
 }
 
 /// Returns the text without elements such as `<g>…</g>`. Where one is opened more often than
 /// closed, what is opened too often stays.
-fn without_elements(log: &str) -> String {
+fn without_elements(log: &str) -> Cow<'_, str> {
     let mut last_close: HashMap<&str, usize> = HashMap::new();
-    for (at, _) in log.match_indices("</") {
+    for at in memmem::find_iter(log.as_bytes(), "</") {
         if let Some(name) = tag_name(&log[at + 2..]) {
             last_close.insert(name, at);
         }
     }
+    if last_close.is_empty() {
+        return Cow::Borrowed(log);
+    }
     let mut kept = String::with_capacity(log.len());
     let mut from = 0;
     let mut looked = 0;
-    while let Some(at) = log[looked..].find('<').map(|at| looked + at) {
+    while let Some(at) = memchr::memchr(b'<', &log.as_bytes()[looked..]).map(|at| looked + at) {
         looked = at + 1;
         let Some(name) = tag_name(&log[at + 1..]) else {
             continue;
@@ -120,7 +129,7 @@ fn without_elements(log: &str) -> String {
         (from, looked) = (end, end);
     }
     kept.push_str(&log[from..]);
-    kept
+    Cow::Owned(kept)
 }
 
 /// Returns the name of a tag whose `<` or `</` was read.

@@ -2,13 +2,14 @@
 
 use super::{About, Parsed};
 use crate::benchmark::swebench::grade::status::{ALL, FAILED, PASSED, SKIPPED, StatusMap};
-use crate::benchmark::swebench::grade::text::{is_digit, joined, words};
+use crate::benchmark::swebench::grade::text::{holds, is_digit, joined, lines, start_of, words};
+use memchr::memmem::Finder;
 use std::borrow::Cow;
 
 /// A line that starts with a status names a test in its second word.
 pub(super) fn plain<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     let mut tests = StatusMap::default();
-    for line in log.split('\n') {
+    for line in lines(log) {
         if let Some((status, test)) = result(line) {
             tests.set(test, status);
         }
@@ -19,7 +20,7 @@ pub(super) fn plain<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
 /// The same, with a path as parameter cut to its last part.
 pub(super) fn options<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     let mut tests = StatusMap::default();
-    for line in log.split('\n') {
+    for line in lines(log) {
         if let Some((status, test)) = result(line) {
             tests.set(short_option(test), status);
         }
@@ -30,18 +31,35 @@ pub(super) fn options<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
 /// The same, with two names of mouse buttons replaced by their numbers.
 pub(super) fn mouse_buttons<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     let mut tests = StatusMap::default();
-    for line in log.split('\n') {
-        if !line.contains("MouseButton.") {
+    const BUTTON: &str = "MouseButton.";
+    let button = Finder::new(BUTTON);
+    let mut numbered = String::new();
+    for line in lines(log) {
+        // Numbers in place of names make no line start with a status.
+        if !starts_with_status(line) {
+            continue;
+        }
+        if !holds(line, &button) {
             if let Some((status, test)) = result(line) {
                 tests.set(test, status);
             }
             continue;
         }
-        let line = line
-            .replace("MouseButton.LEFT", "1")
-            .replace("MouseButton.RIGHT", "3");
-        if let Some((status, test)) = result(&line) {
-            tests.set(test.to_owned(), status.to_owned());
+        numbered.clear();
+        let mut from = 0;
+        for at in button.find_iter(line.as_bytes()) {
+            let rest = &line[at + BUTTON.len()..];
+            let number = [("LEFT", "1"), ("RIGHT", "3")]
+                .into_iter()
+                .find(|(side, _)| rest.starts_with(side));
+            if let Some((side, number)) = number {
+                numbered.extend([&line[from..at], number]);
+                from = at + BUTTON.len() + side.len();
+            }
+        }
+        numbered.push_str(&line[from..]);
+        if let Some((status, test)) = result(&numbered) {
+            tests.set(test.to_owned(), known(status));
         }
     }
     Ok(tests)
@@ -50,21 +68,25 @@ pub(super) fn mouse_buttons<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
 /// A line that starts or ends with a status names a test in all the rest.
 pub(super) fn whole_line<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     let mut tests = StatusMap::default();
-    for line in log.split('\n') {
-        match without_control(line) {
-            Cow::Borrowed(line) => {
-                if let Some((test, status)) = whole(line) {
-                    tests.set(test, status);
-                }
+    let mut clean = String::new();
+    for line in lines(log) {
+        if without_control(line, &mut clean) {
+            if let Some((test, status)) = whole(&clean) {
+                tests.set(test.into_owned(), known(status));
             }
-            Cow::Owned(line) => {
-                if let Some((test, status)) = whole(&line) {
-                    tests.set(test.into_owned(), status.to_owned());
-                }
-            }
+        } else if let Some((test, status)) = whole(line) {
+            tests.set(test, status);
         }
     }
     Ok(tests)
+}
+
+/// Returns a status that borrows nothing.
+fn known(status: &str) -> Cow<'static, str> {
+    match ALL.iter().find(|known| **known == status) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(status.to_owned()),
+    }
 }
 
 fn whole(line: &str) -> Option<(Cow<'_, str>, &str)> {
@@ -78,7 +100,7 @@ fn whole(line: &str) -> Option<(Cow<'_, str>, &str)> {
         let rest = &line[status.len()..];
         let first = words(rest).next()?;
         (!is_skip_summary(status, first)).then(|| (joined(&Cow::Borrowed(rest)), status))
-    } else if ALL.iter().any(|status| line.ends_with(status)) {
+    } else if ends_with_status(line) {
         let status = words(line).next_back()?;
         let rest = &line[..line.len() - status.len()];
         words(rest).next()?;
@@ -91,19 +113,23 @@ fn whole(line: &str) -> Option<(Cow<'_, str>, &str)> {
 /// What seaborn's several versions print: `FAILED name`, `name PASSED …`, `PASSED name`.
 pub(super) fn seaborn<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     let mut tests = StatusMap::default();
-    for line in log.split('\n') {
+    let passed = Finder::new(" PASSED ");
+    for line in lines(log) {
+        let failed = line.starts_with(FAILED);
+        let amid = !failed && holds(line, &passed);
+        if !failed && !amid && !line.starts_with(PASSED) {
+            continue;
+        }
         let mut parts = words(line);
         let (Some(first), Some(second)) = (parts.next(), parts.next()) else {
             continue;
         };
-        if line.starts_with(FAILED) {
+        if failed {
             tests.set(second, FAILED);
-        } else if line.contains(" PASSED ") {
-            if second == PASSED {
-                tests.set(first, PASSED);
-            }
-        } else if line.starts_with(PASSED) {
+        } else if !amid {
             tests.set(second, PASSED);
+        } else if second == PASSED {
+            tests.set(first, PASSED);
         }
     }
     Ok(tests)
@@ -114,6 +140,11 @@ fn starts_with_status(line: &str) -> bool {
         line.as_bytes().first(),
         Some(b'F' | b'P' | b'S' | b'E' | b'X')
     ) && ALL.iter().any(|status| line.starts_with(status))
+}
+
+fn ends_with_status(line: &str) -> bool {
+    matches!(line.as_bytes().last(), Some(b'D' | b'R' | b'L'))
+        && ALL.iter().any(|status| line.ends_with(status))
 }
 
 /// Returns status and test of a line: its first two words.
@@ -168,43 +199,43 @@ fn short_option(test: &str) -> Cow<'_, str> {
     let is_path = option.starts_with('/') && !option.starts_with("//") && !option.contains('*');
     match option.rfind('/') {
         Some(slash) if is_path && slash > 0 => {
-            Cow::Owned(format!("{}[{}]", &test[..open], &option[slash..]))
+            Cow::Owned([&test[..=open], &option[slash..], "]"].concat())
         }
         // What follows the bracket is no part of the name.
         _ => Cow::Borrowed(&test[..=close]),
     }
 }
 
-/// Returns the line without color codes (`[31m`) and without control characters.
-fn without_control(line: &str) -> Cow<'_, str> {
-    let is_control = |c: char| ('\x01'..='\x1f').contains(&c);
-    if !line
-        .bytes()
-        .any(|byte| byte == b'[' || (0x01..=0x1f).contains(&byte))
-    {
-        return Cow::Borrowed(line);
-    }
-    let mut clean = String::new();
+/// Returns whether a line holds color codes (`[31m`) or control characters, and writes it
+/// without them if so.
+fn without_control(line: &str, clean: &mut String) -> bool {
+    let bytes = line.as_bytes();
+    let suspect = |byte: u8| byte == b'[' || (0x01..=0x1f).contains(&byte);
     let mut kept = 0;
     let mut from = 0;
-    let mut cut = false;
-    while let Some(open) = line[from..].find(|c| c == '[' || is_control(c)) {
+    loop {
+        from += start_of(&bytes[from..], |byte| !suspect(byte));
+        let Some(open) = bytes[from..].iter().position(|byte| suspect(*byte)) else {
+            break;
+        };
         let open = from + open;
-        let end = match line.as_bytes()[open] {
+        from = open + 1;
+        let end = match bytes[open] {
             b'[' => color_end(line, open),
             _ => Some(open + 1),
         };
-        from = open + 1;
         if let Some(end) = end {
+            if kept == 0 {
+                clean.clear();
+            }
             clean.push_str(&line[kept..open]);
-            (kept, from, cut) = (end, end, true);
+            (kept, from) = (end, end);
         }
     }
-    if !cut {
-        return Cow::Borrowed(line);
+    if kept > 0 {
+        clean.push_str(&line[kept..]);
     }
-    clean.push_str(&line[kept..]);
-    Cow::Owned(clean)
+    kept > 0
 }
 
 /// Returns where a color code that starts at a bracket ends.

@@ -2,8 +2,8 @@
 
 use super::{About, Parsed};
 use crate::benchmark::swebench::grade::status::{FAILED, PASSED, StatusMap};
-use crate::benchmark::swebench::grade::text::{first_part, python, strip};
-use memchr::memmem::Finder;
+use crate::benchmark::swebench::grade::text::{first_part, holds, lines, python, strip};
+use memchr::memmem::{self, Finder};
 use regex::Regex;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,18 +16,27 @@ pub(super) fn parse<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
         LazyLock::new(|| [python(r"/tmp/(\w+)\.qmd"), python(r"/tmp/(\w+)/")]);
     let mut tests = StatusMap::default();
     let mut numbers: HashMap<String, usize> = HashMap::new();
-    let [errors, failures, smoke, unit] =
-        ["ERRORS", "failures:", "[smoke]", "[unit]"].map(Finder::new);
-    let has = |line: &str, text: &Finder<'_>| text.find(line.as_bytes()).is_some();
-    for line in log.split('\n') {
-        if has(line, &errors) || has(line, &failures) {
-            break;
-        }
-        if !has(line, &smoke) && !has(line, &unit) {
+    let [smoke, unit, temporary, info] = ["[smoke]", "[unit]", "/tmp/", "34mINFO"].map(Finder::new);
+    let [passed, failed, steps, good, bad] =
+        ["passed", "failed", "steps", "32mok", "31mFAILED"].map(Finder::new);
+    // Nothing counts from the line on that holds one of these.
+    let end = ["ERRORS", "failures:"]
+        .iter()
+        .filter_map(|mark| memmem::find(log.as_bytes(), mark.as_bytes()))
+        .min();
+    let log = end.map_or(log, |end| {
+        &log[..memchr::memrchr(b'\n', &log.as_bytes()[..end]).unwrap_or(0)]
+    });
+    for line in lines(log) {
+        if !holds(line, &smoke) && !holds(line, &unit) {
             continue;
         }
         let mut line = Cow::Borrowed(line);
-        for pattern in TEMPORARY.iter() {
+        let patterns: &[Regex] = match holds(&line, &temporary) {
+            true => &*TEMPORARY,
+            false => &[],
+        };
+        for pattern in patterns {
             if let Some(found) = pattern.find(&line) {
                 let next = numbers.len();
                 let number = *numbers.entry(found.as_str().to_owned()).or_insert(next);
@@ -35,14 +44,17 @@ pub(super) fn parse<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
                 line = Cow::Owned(replaced.into_owned());
             }
         }
-        let is_step = line.contains("passed") && line.contains("failed") && line.contains("steps");
-        if is_step || line.starts_with("test result:") || line.contains("34mINFO") {
+        let is_step = holds(&line, &passed) && holds(&line, &failed) && holds(&line, &steps);
+        if is_step || line.starts_with("test result:") || holds(&line, &info) {
             continue;
         }
-        let test = strip(first_part(&line, "...")).to_owned();
-        if line.contains("32mok") {
+        let test = match &line {
+            Cow::Borrowed(line) => Cow::Borrowed(strip(first_part(line, "..."))),
+            Cow::Owned(line) => Cow::Owned(strip(first_part(line, "...")).to_owned()),
+        };
+        if holds(&line, &good) {
             tests.set(test, PASSED);
-        } else if line.contains("31mFAILED") || tests.get(&test).is_none() {
+        } else if holds(&line, &bad) || tests.get(&test).is_none() {
             // A test without a status did not end.
             tests.set(test, FAILED);
         }

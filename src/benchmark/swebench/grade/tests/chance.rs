@@ -82,11 +82,15 @@ const PIECES: &[&str] = &[
     "\0",
 ];
 
-fn text() -> impl Strategy<Value = String> {
+/// One piece, or a few other characters.
+pub(super) fn pieces() -> impl Strategy<Value = String> {
     let piece = proptest::sample::select(PIECES).prop_map(str::to_owned);
     let other = "[ -~é\\n]{0,3}";
-    prop::collection::vec(proptest::prop_oneof![4 => piece, 1 => other], 0..80)
-        .prop_map(|pieces| pieces.concat())
+    proptest::prop_oneof![4 => piece, 1 => other]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop::collection::vec(pieces(), 0..80).prop_map(|pieces| pieces.concat())
 }
 
 proptest! {

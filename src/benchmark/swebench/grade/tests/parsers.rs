@@ -350,3 +350,44 @@ fn some_parsers_ask_for_more_than_the_log() {
         assert!(found.contains_key(test), "{parser} {version}: {found:?}");
     }
 }
+
+#[test]
+fn a_report_of_mocha_s_is_read_as_python_reads_it() {
+    let facts = facts("parse_log_prismjs");
+    let log = |report: &str| {
+        framed(&format!(
+            "./node_modules/.bin/mocha tests/run.js --reporter json\n{report}\n"
+        ))
+    };
+    for (report, test) in [
+        // What comes last holds.
+        (
+            r#"{"failures": 1, "failures": [], "passes": [{"fullTitle": "a"}]}"#,
+            "a",
+        ),
+        (
+            r#"{"failures": [], "passes": [{"fullTitle": 1, "fullTitle": "a\u00e9"}]}"#,
+            "aé",
+        ),
+        (
+            r#"{"tests": [1, [null]], "failures": [], "passes": [{"err": {}, "fullTitle": "a"}]}"#,
+            "a",
+        ),
+    ] {
+        let found = statuses(&facts, &log(report)).expect(report);
+        assert_eq!(found.get(test).map(String::as_str), Some("PASSED"));
+    }
+    for report in [
+        r#"{"failures": [], "passes": [["a"]]}"#,
+        r#"{"failures": [], "passes": [{"title": "a"}]}"#,
+        r#"{"failures": [], "passes": [{"fullTitle": 1}]}"#,
+        r#"{"passes": [{"fullTitle": "a"}]}"#,
+        r#"{"failures": [], "passes": {}}"#,
+        r#"{"failures": [], "passes": []"#,
+    ] {
+        assert!(
+            why(&facts, &log(report)).contains("left no report"),
+            "{report}"
+        );
+    }
+}
