@@ -265,6 +265,7 @@ impl Bench {
             policy: Arc::new(policy),
             place: self.place.clone(),
             suite: self.suite.clone(),
+            lacking: std::collections::BTreeMap::new(),
             models: models()?,
             replay: None,
             settings: settings(workers),

@@ -102,6 +102,7 @@ async fn hardened(sandbox: &DockerSandbox) -> anyhow::Result<()> {
         socket_dir: None,
         deadline: Duration::from_secs(60),
         collect: vec!["/app".to_owned()],
+        vital: Vec::new(),
         limits: Limits::default(),
     };
     let ended = sandbox.run(spec, CancellationToken::new()).await?;

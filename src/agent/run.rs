@@ -201,6 +201,7 @@ fn spec(job: &AgentJob, socket_dir: &Path) -> Spec {
         writable,
         command: job.manifest.command.clone(),
         env,
+        vital: Vec::new(),
         socket_dir: Some(socket_dir.to_owned()),
         deadline: job.deadline,
         // Of an image's own root the difference is kept, or all of it.

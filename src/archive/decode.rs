@@ -8,8 +8,8 @@ use super::db::FACT_TABLES;
 use super::traffic;
 use crate::domain::{
     AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CommitId, Decision, Entry,
-    Evaluation, EvaluationKey, Fact, Failure, Fault, Outcome, Proposal, Purpose, Regrade, Role,
-    RunEnd, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant, VariantId, Verdict,
+    Evaluation, EvaluationKey, Fact, Failure, Fault, Outcome, Proposal, Purpose, Regrade, Rewards,
+    Role, RunEnd, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant, VariantId, Verdict,
 };
 use rusqlite::Connection;
 
@@ -18,7 +18,8 @@ type Table = (&'static [&'static str], fn(&mut Columns<'_>) -> Read<Fact>);
 
 /// Columns that a later format than the first added: table, column, that format, and what
 /// stands in their place where they are not there.
-const ADDED: [(&str, &str, u32, &str); 4] = [
+const ADDED: [(&str, &str, u32, &str); 5] = [
+    ("evaluation", "rewards", 2, "NULL"),
     ("evaluation", "image", 2, "NULL"),
     ("evaluation", "holdout", 2, "0"),
     ("call_settlement", "cache_written_long_tokens", 2, "0"),
@@ -89,6 +90,7 @@ const TABLES: [Table; 16] = [
             "outcome",
             "passed",
             "reward",
+            "rewards",
             "detail",
             "task_digest",
             "image",
@@ -115,6 +117,7 @@ const TABLES: [Table; 16] = [
             "outcome",
             "passed",
             "reward",
+            "rewards",
             "detail",
             "task_digest",
             "verifier_log_blob",
@@ -340,6 +343,7 @@ fn evaluation(row: &mut Columns<'_>) -> Read<Fact> {
         outcome: row.named(Outcome::from_name)?,
         passed: row.take()?,
         reward: row.take()?,
+        rewards: row.optionally_named(rewards)?.unwrap_or_default(),
         detail: row.take()?,
         task_digest: row.take()?,
         image: row.take()?,
@@ -362,6 +366,10 @@ fn evaluation(row: &mut Columns<'_>) -> Read<Fact> {
     Ok(Fact::Evaluated(evaluation))
 }
 
+fn rewards(text: &str) -> Option<Rewards> {
+    serde_json::from_str(text).ok()
+}
+
 fn answer(row: &mut Columns<'_>) -> Read<Fact> {
     Ok(Fact::AnswerKept {
         key: key(row)?,
@@ -375,6 +383,7 @@ fn regrade(row: &mut Columns<'_>) -> Read<Fact> {
         outcome: row.named(Outcome::from_name)?,
         passed: row.take()?,
         reward: row.take()?,
+        rewards: row.optionally_named(rewards)?.unwrap_or_default(),
         detail: row.take()?,
         task_digest: row.take()?,
         verifier_log: row.blob()?,

@@ -6,8 +6,8 @@
 use super::traffic;
 use crate::domain::{
     AttemptEnd, BlobId, CallIntent, CallSettlement, CallSubject, Decision, Evaluation,
-    EvaluationKey, Fact, Fault, Proposal, Purpose, Regrade, RunEnd, RunStart, TaskId, Variant,
-    VariantId, Verdict,
+    EvaluationKey, Fact, Fault, Proposal, Purpose, Regrade, Rewards, RunEnd, RunStart, TaskId,
+    Variant, VariantId, Verdict,
 };
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, params};
@@ -144,14 +144,8 @@ pub(super) fn inexact_number(fact: &Fact) -> Option<&'static str> {
             .iter()
             .any(|(_, weight)| !weight.is_finite())
             .then_some("a weight is not a finite number"),
-        Fact::Evaluated(evaluation) => evaluation
-            .reward
-            .is_some_and(|reward| !reward.is_finite())
-            .then_some("the reward is not a finite number"),
-        Fact::Regraded(regrade) => regrade
-            .reward
-            .is_some_and(|reward| !reward.is_finite())
-            .then_some("the reward is not a finite number"),
+        Fact::Evaluated(evaluation) => inexact_reward(evaluation.reward, &evaluation.rewards),
+        Fact::Regraded(regrade) => inexact_reward(regrade.reward, &regrade.rewards),
         Fact::RunStarted(_)
         | Fact::RunEnded(_)
         | Fact::Disclosed { .. }
@@ -317,6 +311,7 @@ fn evaluation(db: &Connection, seq: i64, evaluation: &Evaluation) -> rusqlite::R
             evaluation.outcome.name(),
             evaluation.passed,
             evaluation.reward,
+            rewards(&evaluation.rewards)?,
             evaluation.detail,
             evaluation.task_digest,
             evaluation.image,
@@ -335,6 +330,16 @@ fn evaluation(db: &Connection, seq: i64, evaluation: &Evaluation) -> rusqlite::R
     )
 }
 
+fn inexact_reward(reward: Option<f64>, rewards: &Rewards) -> Option<&'static str> {
+    let mut all = reward.iter().chain(rewards.values());
+    let exact = all.all(|reward| reward.is_finite());
+    (!exact).then_some("the reward is not a finite number")
+}
+
+fn rewards(rewards: &Rewards) -> rusqlite::Result<Option<String>> {
+    (!rewards.is_empty()).then(|| json(rewards)).transpose()
+}
+
 fn regrade(db: &Connection, seq: i64, regrade: &Regrade) -> rusqlite::Result<()> {
     add(
         db,
@@ -347,6 +352,7 @@ fn regrade(db: &Connection, seq: i64, regrade: &Regrade) -> rusqlite::Result<()>
             regrade.outcome.name(),
             regrade.passed,
             regrade.reward,
+            rewards(&regrade.rewards)?,
             regrade.detail,
             regrade.task_digest,
             text(regrade.verifier_log.as_ref()),

@@ -22,8 +22,8 @@ const KEEP: &str = "\
 
 const FILL: &str = "\
     INSERT INTO main.evaluation
-        SELECT seq, variant, task, repeat, stage, outcome, passed, reward, detail, task_digest,
-               NULL, agent_log_blob, verifier_log_blob, patch_blob, transcript_blob,
+        SELECT seq, variant, task, repeat, stage, outcome, passed, reward, NULL, detail,
+               task_digest, NULL, agent_log_blob, verifier_log_blob, patch_blob, transcript_blob,
                context_overflow, agent_ms, verifier_ms, run, execution, at_ms, 0
         FROM old_evaluation ORDER BY seq;
     DROP TABLE old_evaluation;

@@ -8,8 +8,8 @@ use super::layout::FORMAT;
 use crate::domain::{
     AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, CommitId,
     Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Gate, Outcome, Pattern,
-    Proposal, Purpose, Recording, Regrade, Replay, Role, RunEnd, RunId, RunStart, TaskId, Timing,
-    Tokens, TreeId, Usd, Variant, VariantId, Verdict,
+    Proposal, Purpose, Recording, Regrade, Replay, Rewards, Role, RunEnd, RunId, RunStart, TaskId,
+    Timing, Tokens, TreeId, Usd, Variant, VariantId, Verdict,
 };
 use crate::lineage::Lineage;
 use proptest::collection::vec;
@@ -255,6 +255,7 @@ impl History {
             outcome: outcome(draft),
             passed: draft.flags[1],
             reward: draft.flags[2].then_some(draft.real),
+            rewards: rewards(draft),
             detail: draft.texts[1].clone(),
             task_digest: draft.texts[2].clone(),
             verifier_log: blob(draft, 1),
@@ -281,6 +282,7 @@ impl History {
             outcome: outcome(draft),
             passed: draft.flags[1],
             reward: draft.flags[2].then_some(draft.real),
+            rewards: rewards(draft),
             detail: draft.texts[1].clone(),
             task_digest: draft.texts[2].clone(),
             image: Some(draft.texts[2].clone()).filter(|text| !text.is_empty()),
@@ -376,6 +378,11 @@ impl History {
             self.subject(draft)
         }
     }
+}
+
+fn rewards(draft: &Draft) -> Rewards {
+    let all = draft.texts.iter().map(|text| (text.clone(), draft.real));
+    all.filter(|_| draft.flags[3]).collect()
 }
 
 fn outcome(draft: &Draft) -> Outcome {

@@ -87,7 +87,8 @@ CREATE TABLE variant (
     CHECK ((parent IS NULL) = (variant = 0))
 ) STRICT;
 
--- A settled evaluation: at most one per variant, task and repeat. `stage` counts from 0 and is
+-- A settled evaluation: at most one per variant, task and repeat. `rewards` is {name: number,
+-- ...}, all that the verifier gave, and null where that is only the `reward`. `stage` counts from 0 and is
 -- null for further evaluations, which never guide selection. `holdout` is 1 for those of a task
 -- that was held out.
 CREATE TABLE evaluation (
@@ -99,6 +100,7 @@ CREATE TABLE evaluation (
     outcome          TEXT NOT NULL,
     passed           INTEGER NOT NULL CHECK (passed IN (0, 1)),
     reward           REAL,
+    rewards          TEXT CHECK (json_valid(rewards)),
     detail           TEXT NOT NULL,
     task_digest      TEXT NOT NULL,
     image            TEXT,
@@ -138,6 +140,7 @@ CREATE TABLE regrade (
     outcome           TEXT NOT NULL,
     passed            INTEGER NOT NULL CHECK (passed IN (0, 1)),
     reward            REAL,
+    rewards           TEXT CHECK (json_valid(rewards)),
     detail            TEXT NOT NULL,
     task_digest       TEXT NOT NULL,
     verifier_log_blob TEXT,

@@ -7,9 +7,11 @@ use super::suite::Suite;
 use super::task::{Kind, Task};
 use super::trial::Trial;
 use super::turn::{Played, Player, Turn};
+use crate::domain::TaskId;
 use crate::sandbox::{Exit, Limits, Placed, Sandbox, SandboxError, Spec};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -54,6 +56,27 @@ impl From<usize> for Effort {
     }
 }
 
+/// What of a benchmark is not run, with the reason.
+#[derive(Clone, Debug, Default)]
+pub struct NotRun {
+    /// Tasks that cannot be loaded.
+    pub refused: Vec<(String, String)>,
+    /// Tasks whose images cannot be had.
+    pub lacking: BTreeMap<TaskId, String>,
+}
+
+impl From<&Suite> for NotRun {
+    /// All tasks that cannot be loaded.
+    fn from(suite: &Suite) -> Self {
+        let refused = suite.refused.iter();
+        let refused = refused.map(|(name, error)| (name.clone(), error.sentence()));
+        Self {
+            refused: refused.collect(),
+            lacking: BTreeMap::new(),
+        }
+    }
+}
+
 /// How one task fared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckRow {
@@ -73,22 +96,28 @@ pub struct CheckRow {
     pub seconds: f64,
 }
 
-/// Checks every task of a benchmark, several at once; rows come to `progress` as they are
-/// done, and back in the order of the tasks, refused ones last.
+/// Checks tasks, several at once; rows come to `progress` as they are done, and back in the
+/// order of the tasks. What is not run has rows with the reason: refused tasks come last.
 pub async fn check(
     sandbox: &dyn Sandbox,
-    suite: &Suite,
+    not_run: impl Into<NotRun>,
     tasks: &[Arc<Task>],
     effort: impl Into<Effort>,
     cancel: &CancellationToken,
     mut progress: impl FnMut(&CheckRow),
 ) -> Vec<CheckRow> {
     let effort = effort.into();
+    let NotRun { refused, lacking } = not_run.into();
+    let lacking = &lacking;
     let mut rows = Vec::with_capacity(tasks.len());
     let mut running = futures_util::stream::iter(tasks.iter().enumerate())
-        .map(
-            |(at, task)| async move { (at, check_task(sandbox, task, effort.times, cancel).await) },
-        )
+        .map(|(at, task)| async move {
+            let row = match lacking.get(&task.id) {
+                Some(why) => unrun(task.id.as_str(), why.clone()),
+                None => check_task(sandbox, task, effort.times, cancel).await,
+            };
+            (at, row)
+        })
         .buffer_unordered(effort.jobs.max(1));
     while let Some((at, row)) = running.next().await {
         progress(&row);
@@ -97,15 +126,15 @@ pub async fn check(
     drop(running);
     rows.sort_by_key(|(at, _)| *at);
     let mut rows: Vec<CheckRow> = rows.into_iter().map(|(_, row)| row).collect();
-    for (name, error) in &suite.refused {
-        let row = not_run(name, error.sentence());
+    for (name, why) in refused {
+        let row = unrun(&name, why);
         progress(&row);
         rows.push(row);
     }
     rows
 }
 
-fn not_run(task: &str, why: String) -> CheckRow {
+fn unrun(task: &str, why: String) -> CheckRow {
     CheckRow {
         task: task.to_owned(),
         nothing_done: Checked::NotRun(why.clone()),
@@ -124,7 +153,7 @@ async fn check_task(
     cancel: &CancellationToken,
 ) -> CheckRow {
     if let Some(why) = task.unfit_for(sandbox) {
-        return not_run(task.id.as_str(), why);
+        return unrun(task.id.as_str(), why);
     }
     let started = Instant::now();
     let place = Place {
@@ -337,6 +366,7 @@ impl Place<'_> {
             writable: Vec::new(),
             command: run_script("/solution/solve.sh"),
             env,
+            vital: Vec::new(),
             socket_dir: None,
             deadline: self.task.agent_timeout.unwrap_or(DEFAULT_TIMEOUT),
             collect: match self.task.kind {
@@ -427,7 +457,9 @@ fn badly(exit: Exit) -> Option<String> {
 fn sentence(error: &SandboxError) -> String {
     match error {
         SandboxError::Unavailable { what, hint } => format!("{what}; {hint}"),
-        SandboxError::NoImage { .. } => format!("{error}; make it with `dgm bench build`"),
+        SandboxError::NoImage { .. } => {
+            format!("{error}; `dgm bench images build` makes those of a benchmark")
+        }
         SandboxError::Cancelled => error.to_string(),
         SandboxError::Failed { source, .. } => format!("{error}: {source:#}"),
     }

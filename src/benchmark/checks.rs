@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Name of the file in the benchmark's folder.
-const FILE: &str = ".dgm-checks.json";
+pub(super) const FILE: &str = ".dgm-checks.json";
 /// Shape of the file.
 const SCHEMA: &str = "dgm.checks/1";
 

@@ -2,10 +2,10 @@
 
 use super::answer::Answer;
 use super::patch::patch;
-use super::reward::{self, Reward, Rewards};
+use super::reward::{self, Reward};
 use super::swebench;
 use super::task::{Grader, Kind, Task};
-use crate::domain::{FileEntry, FileTree, TreePath};
+use crate::domain::{FileEntry, FileTree, NoReward, Rewards, TreePath};
 use crate::sandbox::{
     Ended, Exit, IN_WORKDIR, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec,
 };
@@ -20,11 +20,14 @@ use tokio_util::sync::CancellationToken;
 pub(super) const VERIFIER_LOGS: &str = "/logs/verifier";
 
 /// Returns the command that runs a script as Harbor does: through bash, because a script
-/// without `#!` is allowed. An image without bash has sh.
+/// without `#!` is allowed. The system's own comes before one that an agent may have put into
+/// `PATH`; an image without bash has sh.
 pub(super) fn run_script(path: &str) -> Vec<String> {
-    let command =
-        format!("if command -v bash >/dev/null 2>&1; then exec bash -c '({path})'; fi; ({path})");
-    vec!["sh".to_owned(), "-c".to_owned(), command]
+    let command = format!(
+        "for bash in /bin/bash /usr/bin/bash \"$(command -v bash)\"; do \
+         if [ -x \"$bash\" ]; then exec \"$bash\" -c '({path})'; fi; done; ({path})"
+    );
+    vec!["/bin/sh".to_owned(), "-c".to_owned(), command]
 }
 
 /// What a verifier said.
@@ -32,6 +35,8 @@ pub(super) fn run_script(path: &str) -> Vec<String> {
 pub struct Judgement {
     /// The reward, or why there is none.
     pub reward: Result<f64, String>,
+    /// All that it gave, where that is not only a `reward`; else empty.
+    pub rewards: Rewards,
     /// What the verifier printed.
     pub log: Vec<u8>,
     /// Wall time of the verifier's sandbox.
@@ -59,9 +64,16 @@ pub async fn judge(
     let spec = spec(task, answer, job, limits, seal.as_deref());
     let ended = sandbox.run(spec, cancel).await?;
     let reward = read(&ended, task.verifier_timeout, seal.as_deref());
-    let reward = reward.and_then(|reward| reward.value());
+    let (reward, rewards) = match reward {
+        Ok(reward) => (
+            reward.value(task.reward_key.as_deref()),
+            reward::beside(reward.values),
+        ),
+        Err(why) => (Err(why), Rewards::new()),
+    };
     Ok(Judgement {
         reward,
+        rewards,
         log: ended.log,
         took: ended.took,
     })
@@ -121,6 +133,7 @@ fn spec(task: &Task, answer: &Answer, job: &str, limits: Limits, seal: Option<&s
         writable: vec![VERIFIER_LOGS.to_owned()],
         command: run_script("/tests/test.sh"),
         env,
+        vital: vital(),
         socket_dir: None,
         deadline: task.verifier_timeout,
         collect: vec![VERIFIER_LOGS.to_owned()],
@@ -141,20 +154,33 @@ pub(super) fn with_executable(files: &FileTree, name: &str) -> FileTree {
     files
 }
 
+/// Returns the files that a reward is read from. A verifier may leave whatever it likes beside
+/// them.
+pub(super) fn vital() -> Vec<String> {
+    let path = |name| format!("{VERIFIER_LOGS}/{name}");
+    ["seal", "reward.json", "reward.txt"].map(path).into()
+}
+
 /// Returns what a verifier gave, by name.
-pub(super) fn rewards(ended: &Ended, timeout: Duration) -> Result<Rewards, String> {
+pub(super) fn rewards(
+    ended: &Ended,
+    timeout: Duration,
+    key: Option<&str>,
+) -> Result<Rewards, String> {
     let reward = read(ended, timeout, None)?;
     // That it has one that counts belongs to its being usable.
-    reward.value()?;
+    reward.value(key)?;
     Ok(reward.values)
 }
 
 fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<Reward, String> {
     if ended.exit == Exit::TimedOut {
-        return Err(format!(
-            "the verifier did not end within {} s",
-            timeout.as_secs_f64()
-        ));
+        let seconds = timeout.as_secs_f64();
+        return Err(format!("the verifier {} {seconds} s", NoReward::TIMED_OUT));
+    }
+    // Like one whose time was over, it was ended before it had said its last word.
+    if ended.exit == Exit::OutOfDisk {
+        return Err("the verifier wrote more than it may".to_owned());
     }
     let Some(logs) = ended.collected.first() else {
         return Err(format!("`{VERIFIER_LOGS}` could not be read"));
@@ -171,9 +197,6 @@ fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<Reward, 
     reward.map_err(|why| {
         if ended.exit == Exit::OutOfMemory {
             return format!("{why}; it ran out of memory");
-        }
-        if ended.exit == Exit::OutOfDisk {
-            return format!("{why}; it wrote more than it may");
         }
         match logs.refused.first() {
             Some(refused) => format!("{why}; {refused}"),

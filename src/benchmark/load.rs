@@ -122,6 +122,7 @@ fn assemble(
         verifier_env: first.verifier.env.clone(),
         env: manifest.environment.env,
         pass_mark: manifest.own.pass_mark,
+        reward_key: manifest.own.reward_key,
         tests_expected: manifest.own.tests_expected,
         cpus: manifest.environment.cpus,
         memory: manifest.environment.memory,
@@ -471,7 +472,7 @@ mod tests {
              [task]\nname = \"us/hello\"\n\
              [metadata]\ndifficulty = \"easy\"\n\
              [metadata.dgm]\nworkspace = \"environment/workspace/\"\nimage = \"a/b:1\"\n\
-             answer = [\"hello.txt\", \"src/**\"]\npass_mark = 0.5\ntests_expected = 3\n\
+             answer = [\"hello.txt\", \"src/**\"]\npass_mark = 0.5\nreward_key = \"a\"\ntests_expected = 3\n\
              [agent]\ntimeout_sec = 90\n\
              [verifier]\ntimeout_sec = 1.5\nenv = { A = \"1\" }\n\
              [environment]\nallow_internet = false\nworkdir = \"/srv/hello\"\ncpus = 2\n\
@@ -496,6 +497,7 @@ mod tests {
         assert_eq!(task.solution_env, [("C".to_owned(), "3".to_owned())]);
         assert!((task.pass_mark - 0.5).abs() < f64::EPSILON);
         assert_eq!(task.tests_expected, Some(3));
+        assert_eq!(task.reward_key.as_deref(), Some("a"));
         assert_eq!(task.cpus, Some(2.0));
         assert_eq!(task.memory, Some(1536 << 20));
         assert_eq!(task.tests.0.len(), 1);
@@ -503,7 +505,7 @@ mod tests {
         assert_eq!(
             task.warnings,
             [
-                "task.toml:27: `environment.env`: `B` takes its default `/nowhere`, never this \
+                "task.toml:28: `environment.env`: `B` takes its default `/nowhere`, never this \
               machine's value"
             ]
         );

@@ -37,7 +37,7 @@ mod trial;
 mod turn;
 
 pub use answer::{Answer, AnswerFault, take_answer};
-pub use check::{CheckRow, Checked, Effort, check};
+pub use check::{CheckRow, Checked, Effort, NotRun, check};
 pub use checks::{Checks, Standing};
 pub use disclose::Disclosed;
 pub use fault::{LoadError, Spot};
@@ -47,7 +47,7 @@ pub use judge::{Judgement, judge};
 pub use lint::Finding;
 pub use patch::patch;
 pub use publish::PublishError;
-pub use suite::{SelectError, Suite, SuiteError};
+pub use suite::{SelectError, Selection, Suite, SuiteError};
 pub use task::{Grader, Hidden, Kind, Permits, Recipe, Steps, Task};
 pub use trial::{Trial, TrialEnd};
 pub use turn::{Played, Player, Turn};

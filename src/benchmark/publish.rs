@@ -1,5 +1,6 @@
 //! Puts a benchmark where the user wants it: whole, or not at all.
 
+use super::checks::FILE as CHECKS;
 use crate::domain::FileTree;
 use crate::sys::durable;
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +102,12 @@ impl Target {
             .map_err(written(&self.parent))?;
         let new = desk.path().join("new");
         fs::create_dir(&new).map_err(written(&new))?;
+        // What was found of tasks still holds where they stay as they are: each result names
+        // the digest that it is about.
+        let checks = self.path.join(CHECKS);
+        if let Ok(found) = fs::read(&checks) {
+            write_file(&new.join(CHECKS), &found, false).map_err(written(&checks))?;
+        }
         for (name, files) in tasks {
             write_tree(&new.join(name), files).map_err(written(&self.path.join(name)))?;
         }
@@ -129,6 +136,7 @@ fn made_by_import(path: &Path, importer: &str) -> Option<BTreeSet<String>> {
         .map(str::to_owned)
         .collect();
     names.insert("dataset.toml".to_owned());
+    names.insert(CHECKS.to_owned());
     Some(names)
 }
 
@@ -159,5 +167,43 @@ fn read(path: &Path, source: io::Error) -> PublishError {
     PublishError::Read {
         path: path.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CHECKS, Target};
+    use crate::benchmark::fixture;
+    use crate::domain::{FileTree, TreePath};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn checks_stay_where_the_same_importer_comes_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let place = folder.path().join("tasks");
+        let manifest = "[metadata.dgm]\nimporter = \"us\"\n[[tasks]]\nname = \"us/a\"\n";
+        let publish = |text: &str| {
+            let mut files = FileTree::new();
+            let path = TreePath::new("instruction.md").expect("it is a path");
+            files.insert(path, text.as_bytes(), false);
+            let tasks = BTreeMap::from([("a".to_owned(), files)]);
+            let target = Target::check(&place, "us").map_err(|error| error.to_string())?;
+            target
+                .publish(&tasks, manifest)
+                .map_err(|error| error.to_string())
+        };
+        publish("one").expect("nothing is there");
+        fixture::write(&place, &[(CHECKS, "found".to_owned())]);
+        publish("two").expect("we made what is there");
+        let text = |name: &str| std::fs::read_to_string(place.join(name)).expect("it is there");
+        assert_eq!(
+            (text("a/instruction.md"), text(CHECKS)),
+            ("two".into(), "found".into())
+        );
+        // What is somebody's stays theirs.
+        fixture::write(&place, &[("notes.md", "mine".to_owned())]);
+        let error = publish("three").expect_err("it holds more");
+        assert!(error.contains("holds `notes.md`"), "{error}");
+        assert_eq!(text("a/instruction.md"), "two");
     }
 }

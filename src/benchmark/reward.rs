@@ -3,16 +3,12 @@
 //! `reward.json` wins over `reward.txt`; the exit code of the test script means nothing; and
 //! nothing is made up: whatever is not a finite number is an error, never a zero.
 
-use crate::domain::FileTree;
+use crate::domain::{FileTree, NoReward, Rewards};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Most bytes of a reward file that are read; a number needs few.
 const MOST_BYTES: usize = 64 << 10;
-
-/// Numbers by name, as a verifier gives them.
-pub(super) type Rewards = BTreeMap<String, f64>;
 
 /// What a verifier gave.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,16 +32,18 @@ pub(super) fn read(files: &FileTree) -> Result<Reward, String> {
             continue;
         };
         if file.bytes.is_empty() {
-            return Err(format!("the verifier left an empty `{name}`"));
+            return Err(format!("{} `{name}`", NoReward::EMPTY));
         }
         if file.bytes.len() > MOST_BYTES {
             return Err(format!(
-                "the verifier's `{name}` is larger than {MOST_BYTES} bytes"
+                "{} `{name}` is larger than {MOST_BYTES} bytes",
+                NoReward::UNREADABLE
             ));
         }
         let text = std::str::from_utf8(&file.bytes)
-            .map_err(|_| format!("the verifier's `{name}` is not UTF-8"))?;
-        let values = parse(text).map_err(|why| format!("the verifier's `{name}` {why}"))?;
+            .map_err(|_| format!("{} `{name}` is not UTF-8", NoReward::UNREADABLE))?;
+        let values =
+            parse(text).map_err(|why| format!("{} `{name}` {why}", NoReward::UNREADABLE))?;
         return Ok(Reward {
             values,
             text: file.bytes.clone(),
@@ -55,22 +53,29 @@ pub(super) fn read(files: &FileTree) -> Result<Reward, String> {
 }
 
 impl Reward {
-    /// Returns the one number that counts.
-    pub(super) fn value(&self) -> Result<f64, String> {
-        single(&self.values).map_err(|why| format!("the verifier's `reward.json` {why}"))
+    /// Returns the number that counts.
+    pub(super) fn value(&self, key: Option<&str>) -> Result<f64, String> {
+        single(&self.values, key).map_err(|why| format!("{} reward {why}", NoReward::UNREADABLE))
     }
 }
 
-/// Returns the one number that counts: the only one, or of several the one called `reward`.
-pub(super) fn single(rewards: &Rewards) -> Result<f64, String> {
-    let mut numbers = rewards.values();
-    match (numbers.next(), numbers.next()) {
-        (None, _) => Err("holds no number".to_owned()),
-        (Some(only), None) => Ok(*only),
-        (Some(_), Some(_)) => rewards
-            .get("reward")
-            .copied()
-            .ok_or_else(|| "holds several numbers, and none is called `reward`".to_owned()),
+/// Returns the number that counts: the one of the name that the task gives, else the one called
+/// `reward`, else the least, so that much of one makes up for nothing of another.
+pub(super) fn single(rewards: &Rewards, key: Option<&str>) -> Result<f64, String> {
+    if let Some(key) = key {
+        let found = rewards.get(key).copied();
+        return found.ok_or_else(|| format!("holds no `{key}`, which `reward_key` names"));
+    }
+    let least = || rewards.values().copied().reduce(f64::min);
+    let found = rewards.get("reward").copied().or_else(least);
+    found.ok_or_else(|| "holds no number".to_owned())
+}
+
+/// Returns what is worth keeping beside the number that counts: nothing where it is all.
+pub(super) fn beside(rewards: Rewards) -> Rewards {
+    match rewards.len() == 1 && rewards.contains_key("reward") {
+        true => Rewards::new(),
+        false => rewards,
     }
 }
 
@@ -134,10 +139,10 @@ fn excerpt(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::{FileTree, TreePath};
+    use crate::domain::{FileTree, NoReward, TreePath};
 
     fn read(files: &FileTree) -> Result<f64, String> {
-        super::read(files)?.value()
+        super::read(files)?.value(None)
     }
 
     fn logs(files: &[(&str, &str)]) -> FileTree {
@@ -159,6 +164,8 @@ mod tests {
             (&[("reward.json", "{\"passed\": true}")], 1.0),
             (&[("reward.json", "{\"passed\": false}")], 0.0),
             (&[("reward.json", "{\"speed\": 3, \"reward\": 1}")], 1.0),
+            (&[("reward.json", "{\"accuracy\": 1, \"speed\": 0.5}")], 0.5),
+            (&[("reward.json", "{\"accuracy\": 0, \"speed\": 300}")], 0.0),
             // Both files: the JSON wins, whichever is better.
             (
                 &[("reward.json", "{\"reward\": 0}"), ("reward.txt", "1")],
@@ -248,11 +255,7 @@ mod tests {
             ),
             (
                 &[("reward.json", "{}")],
-                "the verifier's `reward.json` holds no number",
-            ),
-            (
-                &[("reward.json", "{\"a\": 1, \"b\": 0}")],
-                "the verifier's `reward.json` holds several numbers, and none is called `reward`",
+                "the verifier's reward holds no number",
             ),
             // A broken JSON file is not passed over for the other one.
             (
@@ -262,7 +265,40 @@ mod tests {
             ),
         ] {
             assert_eq!(read(&logs(files)), Err(why.to_owned()), "{files:?}");
+            // What the sentence says is found again where it is exported.
+            let kind = NoReward::of(&format!("step `a`: {why}"));
+            assert_eq!(kind, NoReward::of(why));
+            let last = files.first().map(|(name, text)| (*name, text.is_empty()));
+            let expected = match last {
+                None | Some(("rewards.json", _)) => NoReward::Missing,
+                Some((_, true)) => NoReward::Empty,
+                Some((_, false)) => NoReward::Unreadable,
+            };
+            assert_eq!(kind, expected, "{why}");
         }
+    }
+
+    #[test]
+    fn a_task_may_name_the_number_that_counts() {
+        let files = logs(&[("reward.json", "{\"accuracy\": 1, \"reward\": 0}")]);
+        let read = super::read(&files).expect("readable");
+        assert_eq!(read.value(Some("accuracy")), Ok(1.0));
+        assert_eq!(read.value(None), Ok(0.0));
+        assert_eq!(
+            read.value(Some("speed")),
+            Err("the verifier's reward holds no `speed`, which `reward_key` names".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_plain_reward_is_not_kept_twice() {
+        let kept = |text: &str| {
+            let read = super::read(&logs(&[("reward.json", text)]));
+            super::beside(read.expect("readable").values).len()
+        };
+        assert_eq!(kept("{\"reward\": 1}"), 0);
+        assert_eq!(kept("{\"passed\": true}"), 1);
+        assert_eq!(kept("{\"reward\": 1, \"speed\": 2}"), 2);
     }
 
     #[test]

@@ -30,6 +30,15 @@ pub struct Suite {
     pub warnings: Vec<String>,
 }
 
+/// What a command line selects of a benchmark.
+#[derive(Debug)]
+pub struct Selection {
+    /// The tasks that can run, each once.
+    pub tasks: Vec<Arc<Task>>,
+    /// The names of those that cannot, with the reason.
+    pub refused: Vec<(String, String)>,
+}
+
 /// Why a benchmark could not be loaded at all.
 #[derive(Debug, thiserror::Error)]
 pub enum SuiteError {
@@ -174,6 +183,53 @@ impl Suite {
         Ok(selected)
     }
 
+    /// Returns the tasks that `wanted` selects and `excluded` does not, and those among them
+    /// that cannot run; fails where no other is left.
+    pub fn choose(&self, wanted: &[String], excluded: &[String]) -> Result<Selection, SelectError> {
+        let is_out = |name: &str| excluded.iter().any(|text| is_selected(text, name));
+        let is_in = |name: &str| {
+            (wanted.is_empty() || wanted.iter().any(|text| is_selected(text, name)))
+                && !is_out(name)
+        };
+        for text in excluded {
+            self.is_known(text)?;
+        }
+        let mut tasks = Vec::new();
+        for text in wanted {
+            match self.select(std::slice::from_ref(text)) {
+                Ok(found) => tasks.extend(found),
+                Err(SelectError::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if wanted.is_empty() {
+            tasks.clone_from(&self.tasks);
+        }
+        let mut seen = BTreeSet::new();
+        tasks.retain(|task| !is_out(task.id.as_str()) && seen.insert(task.id.clone()));
+        let refused = self.refused.iter().filter(|(name, _)| is_in(name));
+        let refused = refused.map(|(name, error)| (name.clone(), error.sentence()));
+        let refused: Vec<(String, String)> = refused.collect();
+        match refused.first() {
+            Some((name, why)) if tasks.is_empty() => Err(SelectError::Refused {
+                name: name.clone(),
+                why: why.clone(),
+            }),
+            Some(_) | None => Ok(Selection { tasks, refused }),
+        }
+    }
+
+    /// Checks that a name or pattern speaks of some task, whether or not it can run.
+    fn is_known(&self, text: &str) -> Result<(), SelectError> {
+        if self.refused.iter().any(|(name, _)| is_selected(text, name)) {
+            return Ok(());
+        }
+        match glob::is_pattern(text) {
+            true => self.matching(text).map(drop),
+            false => self.named(text).map(drop),
+        }
+    }
+
     fn matching(&self, pattern: &str) -> Result<Vec<Arc<Task>>, SelectError> {
         let found: Vec<_> = self
             .tasks
@@ -181,10 +237,19 @@ impl Suite {
             .filter(|task| glob::matches(pattern, task.id.as_str()))
             .cloned()
             .collect();
-        if found.is_empty() {
-            return Err(SelectError::NoMatch(pattern.to_owned()));
+        if !found.is_empty() {
+            return Ok(found);
         }
-        Ok(found)
+        let mut refused = self.refused.iter();
+        Err(
+            match refused.find(|(name, _)| glob::matches(pattern, name)) {
+                Some((name, error)) => SelectError::Refused {
+                    name: name.clone(),
+                    why: error.sentence(),
+                },
+                None => SelectError::NoMatch(pattern.to_owned()),
+            },
+        )
     }
 
     fn named(&self, name: &str) -> Result<Arc<Task>, SelectError> {
@@ -259,6 +324,14 @@ impl Suite {
             }
         }
         Ok(())
+    }
+}
+
+/// Returns whether a name or pattern of a command line means a task.
+fn is_selected(text: &str, name: &str) -> bool {
+    match glob::is_pattern(text) {
+        true => glob::matches(text, name),
+        false => text == name,
     }
 }
 
@@ -373,6 +446,45 @@ mod tests {
             selected(&suite, &["go__*"]),
             Err("no task matches `go__*`".to_owned())
         );
+    }
+
+    #[test]
+    fn a_selection_tells_what_of_it_cannot_run() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        write(folder.path(), &["good-a", "good-b", "other"]);
+        let bad = || "[agent\n".to_owned();
+        let bad = [("bad-a/task.toml", bad()), ("good-c/task.toml", bad())];
+        fixture::write(folder.path(), &bad);
+        let suite = Suite::load(folder.path()).expect("it loads");
+        let chosen = |wanted: &[&str], excluded: &[&str]| {
+            let texts = |names: &[&str]| -> Vec<String> {
+                names.iter().map(|name| (*name).to_owned()).collect()
+            };
+            suite
+                .choose(&texts(wanted), &texts(excluded))
+                .map(|selection| {
+                    let tasks = selection.tasks.iter().map(|task| task.id.to_string());
+                    let refused = selection.refused.iter().map(|(name, why)| {
+                        assert!(why.contains("unclosed table"), "{why}");
+                        format!("!{name}")
+                    });
+                    tasks.chain(refused).collect::<Vec<_>>().join(" ")
+                })
+                .map_err(|error| error.to_string())
+        };
+        let is = |text: &str| Ok(text.to_owned());
+        assert_eq!(chosen(&[], &[]), is("good-a good-b other !bad-a !good-c"));
+        assert_eq!(chosen(&["good-*"], &[]), is("good-a good-b !good-c"));
+        assert_eq!(chosen(&["other"], &[]), is("other"));
+        assert_eq!(chosen(&["bad-a", "o*", "*r"], &[]), is("other !bad-a"));
+        assert_eq!(chosen(&["o*", "bad*"], &["bad-a"]), is("other"));
+        assert_eq!(chosen(&["good-*"], &["*-c", "good-a"]), is("good-b"));
+        assert_eq!(chosen(&[], &["bad-a", "good-c"]), is("good-a good-b other"));
+        let said = |found: Result<String, String>| found.expect_err("it cannot be selected");
+        let why = "cannot run: task.toml:1: unclosed table, expected `]`";
+        assert_eq!(said(chosen(&["bad-*"], &[])), format!("task `bad-a` {why}"));
+        assert_eq!(said(chosen(&[], &["x*"])), "no task matches `x*`");
+        assert!(said(chosen(&[], &["good-d"])).starts_with("there is no task `good-d`;"));
     }
 
     #[test]

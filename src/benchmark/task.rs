@@ -120,6 +120,8 @@ pub struct Task {
     pub env: Vec<(String, String)>,
     /// Reward from which on the task counts as resolved.
     pub pass_mark: f64,
+    /// Name of the number that counts, of several that a verifier gives.
+    pub reward_key: Option<String>,
     /// Number of tests that must have run, where the task says so.
     pub tests_expected: Option<u64>,
     /// Cores asked for.

@@ -5,12 +5,12 @@
 //! left at the places of tests and rewards is gone before; and no agent's turn starts from
 //! anything that a verifier has been in, so no hidden test is ever there.
 
-use super::judge::{VERIFIER_LOGS, run_script, with_executable};
-use super::reward::{self, Rewards};
+use super::judge::{VERIFIER_LOGS, run_script, vital, with_executable};
+use super::reward;
 use super::step::{Fresh, Step, Strategy, Verifier};
 use super::task::{Hidden, Task};
 use super::turn::{Played, Player, Turn};
-use crate::domain::{FileTree, TreePath};
+use crate::domain::{FileTree, NoReward, Rewards, TreePath};
 use crate::sandbox::{
     Ended, Exit, Found, ImageRoot, Keep, Limits, Placed, Root, Sandbox, SandboxError, Spec, State,
     Taken,
@@ -31,6 +31,8 @@ const MOST_LOG: usize = 4 << 20;
 pub struct TrialEnd {
     /// The reward, or why there is none. None: nothing was done, so there was nothing to judge.
     pub reward: Option<Result<f64, String>>,
+    /// All that the verifiers gave, where that is not only a `reward`; else empty.
+    pub rewards: Rewards,
     /// How the turns ended: the first that did not end well, or the last.
     pub exit: Exit,
     /// What the players printed.
@@ -83,6 +85,7 @@ impl Trial<'_> {
     ) -> Result<TrialEnd, SandboxError> {
         let mut end = TrialEnd {
             reward: None,
+            rewards: Rewards::new(),
             exit: Exit::Code(0),
             log: Vec::new(),
             verifier_log: Vec::new(),
@@ -111,7 +114,8 @@ impl Trial<'_> {
             let ended = self.verify(step, number, &taken, states.last()).await?;
             end.verifier_took += ended.took;
             append(&mut end.verifier_log, step, &ended.log);
-            match super::judge::rewards(&ended, step.verifier.timeout) {
+            let key = self.task.reward_key.as_deref();
+            match super::judge::rewards(&ended, step.verifier.timeout, key) {
                 Ok(rewards) => given.push(rewards),
                 // A step without a reward leaves nothing that could be said of the whole.
                 Err(why) => {
@@ -124,7 +128,10 @@ impl Trial<'_> {
                 break;
             }
         }
-        end.reward = Some(total(&given, self.task.steps.strategy));
+        let rewards = total(&given, self.task.steps.strategy);
+        let reward = reward::single(&rewards, self.task.reward_key.as_deref());
+        end.reward = Some(reward.map_err(|why| format!("{} reward {why}", NoReward::UNREADABLE)));
+        end.rewards = reward::beside(rewards);
         Ok(end)
     }
 
@@ -298,6 +305,7 @@ impl Trial<'_> {
             command: run_script("/tests/test.sh"),
             deadline: verifier.timeout,
             collect: vec![VERIFIER_LOGS.to_owned()],
+            vital: vital(),
             ..self.spec(name, root)
         }
     }
@@ -313,6 +321,7 @@ impl Trial<'_> {
             writable: Vec::new(),
             command: Vec::new(),
             env: Vec::new(),
+            vital: Vec::new(),
             socket_dir: None,
             deadline: Duration::ZERO,
             collect: Vec::new(),
@@ -432,10 +441,10 @@ fn below_gate(rewards: &Rewards, gates: &[(String, f64)]) -> bool {
     })
 }
 
-/// Returns the task's reward from those of the steps that ran.
-fn total(given: &[Rewards], strategy: Strategy) -> Result<f64, String> {
-    let rewards = match (strategy, given) {
-        (_, []) => return Err("no step was judged".to_owned()),
+/// Returns the task's rewards from those of the steps that ran.
+fn total(given: &[Rewards], strategy: Strategy) -> Rewards {
+    match (strategy, given) {
+        (_, []) => Rewards::new(),
         (_, [only]) => only.clone(),
         (Strategy::Final, [.., last]) => last.clone(),
         (Strategy::Mean, several) => {
@@ -449,8 +458,7 @@ fn total(given: &[Rewards], strategy: Strategy) -> Result<f64, String> {
                 .map(|(key, sum)| (key, sum / count))
                 .collect()
         }
-    };
-    reward::single(&rewards).map_err(|why| format!("the verifier's rewards {why}"))
+    }
 }
 
 #[cfg(test)]
@@ -466,18 +474,24 @@ mod tests {
     #[test]
     fn the_total_follows_the_strategy() {
         let steps = [rewards(&[("reward", 1.0)]), rewards(&[("reward", 0.25)])];
-        assert_eq!(total(&steps, Strategy::Mean), Ok(0.625));
-        assert_eq!(total(&steps, Strategy::Final), Ok(0.25));
-        assert_eq!(total(&steps[..1], Strategy::Final), Ok(1.0));
+        assert_eq!(total(&steps, Strategy::Mean), rewards(&[("reward", 0.625)]));
+        assert_eq!(total(&steps, Strategy::Final), rewards(&[("reward", 0.25)]));
+        assert_eq!(total(&steps[..1], Strategy::Final), steps[0]);
         // A key that a step does not give counts as 0 there.
         let steps = [
             rewards(&[("reward", 1.0), ("speed", 4.0)]),
             rewards(&[("reward", 0.0)]),
         ];
-        assert_eq!(total(&steps, Strategy::Mean), Ok(0.5));
+        assert_eq!(
+            total(&steps, Strategy::Mean),
+            rewards(&[("reward", 0.5), ("speed", 2.0)])
+        );
         let odd = [rewards(&[("a", 1.0)]), rewards(&[("b", 1.0)])];
-        assert!(total(&odd, Strategy::Mean).is_err());
-        assert!(total(&[], Strategy::Mean).is_err());
+        assert_eq!(
+            total(&odd, Strategy::Mean),
+            rewards(&[("a", 0.5), ("b", 0.5)])
+        );
+        assert_eq!(total(&[], Strategy::Mean), Rewards::new());
     }
 
     #[test]

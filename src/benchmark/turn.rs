@@ -84,6 +84,7 @@ impl Turn {
             writable: self.writable,
             command,
             env: self.env.into_iter().chain(env).collect(),
+            vital: Vec::new(),
             socket_dir: None,
             deadline: Duration::from_mins(1),
             collect: Vec::new(),

@@ -3,11 +3,12 @@
 use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::init::{self, Source, config_error};
+use super::making::{self, Lacking};
 use super::progress::Watch;
 use super::run::{Budget, KEEP, Models, Run, configured, out_of_budget, settings};
 use super::traffic::{Remake, Traffic};
 use super::ui::Ui;
-use super::{block_on, dry_run, making, workplace};
+use super::{block_on, dry_run, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
@@ -17,6 +18,7 @@ use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
 use crate::view::tree;
 use anyhow::Context as _;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -174,7 +176,9 @@ async fn evolve(
         })
     };
     workplace::refuse_unfit(settings.backend, in_stages())?;
-    making::prepare_for_run(ui, settings.backend, &suite.path, in_stages()).await?;
+    // A stage with a task that nothing can ever measure would be no stage.
+    let lacking = making::prepare_for_run(ui, settings.backend, in_stages()).await?;
+    Lacking::refuse(&lacking, &suite.path)?;
     let images = workplace::images(in_stages(), Some(&settings.engine.agent_image));
     let place = workplace::open(settings.backend, writer.id(), &images).await?;
     let rounds = settings.generations();
@@ -187,6 +191,7 @@ async fn evolve(
         watch: Watch::Rounds(rounds),
         models: Models::All,
         replay,
+        lacking: BTreeMap::new(),
     };
     Ok((run.go(ui, settings, shutdown).await?, rounds))
 }

@@ -32,12 +32,13 @@ pub(super) fn find_attempt(lineage: &Lineage, id: VariantId) -> anyhow::Result<&
 }
 
 /// Returns the evaluation of a variant on a task, which may be named by a part that only one
-/// of the evaluated tasks has; `list` is the command that lists them.
+/// of the evaluated tasks has; `list` is the command that lists them. Without a repeat it is
+/// the first one that is recorded: those of `dgm eval` do not begin at 0.
 pub(super) fn find_evaluation<'a>(
     lineage: &'a Lineage,
     id: VariantId,
     name: &str,
-    repeat: u32,
+    repeat: Option<u32>,
     list: &str,
 ) -> anyhow::Result<&'a Evaluation> {
     let tasks: BTreeSet<&TaskId> = lineage
@@ -60,21 +61,26 @@ pub(super) fn find_evaluation<'a>(
             return usage(what, other_tasks(name, &tasks, parts, list));
         }
     };
-    let of_task = |evaluation: &&Evaluation| evaluation.key.task == *task;
-    let mut repeats = lineage.evaluations_of(id).filter(of_task);
-    let found = repeats.find(|evaluation| evaluation.key.repeat == repeat);
+    let mut repeats: Vec<&Evaluation> = lineage
+        .evaluations_of(id)
+        .filter(|evaluation| evaluation.key.task == *task)
+        .collect();
+    repeats.sort_by_key(|evaluation| evaluation.key.repeat);
+    let found = repeats
+        .iter()
+        .copied()
+        .find(|evaluation| repeat.is_none_or(|repeat| evaluation.key.repeat == repeat));
     found.map_or_else(
         || {
-            let repeats: Vec<String> = lineage
-                .evaluations_of(id)
-                .filter(of_task)
+            let known: Vec<String> = repeats
+                .iter()
                 .map(|evaluation| evaluation.key.repeat.to_string())
                 .collect();
             usage(
-                format!("`{task}` has no repeat {repeat}"),
+                format!("`{task}` has no repeat {}", repeat.unwrap_or_default()),
                 format!(
                     "recorded repeats: {}; those from 1000 on are further evaluations",
-                    repeats.join(", ")
+                    known.join(", ")
                 ),
             )
         },

@@ -10,12 +10,13 @@ use crate::agent::Place;
 use crate::archive::{Layout, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings, parse};
-use crate::domain::Role;
+use crate::domain::{Role, TaskId};
 use crate::evolve::{Engine, Finished, Parts, ReplaySource, RoleModels};
 use crate::model::{Model, ModelSettings, Pace, Replay};
 use crate::policy::Policy;
 use crate::sys::shutdown::Shutdown;
 use anyhow::Context as _;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -89,6 +90,8 @@ pub(super) struct Run {
     pub(super) models: Models,
     /// Where the models take their answers from, if that is recordings.
     pub(super) replay: Option<ReplaySource>,
+    /// Tasks whose images cannot be had, with the reason.
+    pub(super) lacking: BTreeMap<TaskId, String>,
 }
 
 impl Run {
@@ -119,6 +122,7 @@ impl Run {
             policy: self.policy,
             place: self.place,
             suite: Arc::new(self.suite),
+            lacking: self.lacking,
             models,
             replay: replay.clone(),
             settings: settings.engine.clone(),

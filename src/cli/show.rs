@@ -52,9 +52,9 @@ pub(super) struct Args {
     /// Show how the variant was made: log, gates, patch and model calls of its attempt
     #[arg(long)]
     attempt: bool,
-    /// Which repeat of the task's evaluation
-    #[arg(long, value_name = "K", default_value_t = 0)]
-    repeat: u32,
+    /// Which repeat of the task's evaluation [default: the first one recorded]
+    #[arg(long, value_name = "K")]
+    repeat: Option<u32>,
     /// Show long texts whole
     #[arg(long)]
     full: bool,

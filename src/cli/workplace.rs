@@ -5,7 +5,7 @@ use super::error::{Hint as _, usage};
 use super::init::config_error;
 use super::ui::Ui;
 use crate::agent::Place;
-use crate::benchmark::{Checks, Permits, Standing, Suite, Task};
+use crate::benchmark::{Checks, Permits, Selection, Standing, Suite, Task};
 use crate::config::{Backend, Settings, Split, Unchecked};
 use crate::model::{ModelSettings, Price};
 use crate::sandbox::Sandbox;
@@ -138,8 +138,8 @@ pub(super) fn load_split(settings: &Settings, file: &str) -> anyhow::Result<Spli
 }
 
 /// Reads a benchmark, whether or not its tasks can run.
-pub(super) fn read_suite(folder: &Path) -> anyhow::Result<Suite> {
-    Suite::load(folder).wrong(NO_BENCHMARK)
+pub(super) fn read_suite(folder: &Path, permits: &Permits) -> anyhow::Result<Suite> {
+    Suite::load_with(folder, permits).wrong(NO_BENCHMARK)
 }
 
 /// Returns a sentence about the tasks that cannot run, if there are any: a stage that takes
@@ -154,10 +154,14 @@ pub(super) fn left_out(suite: &Suite) -> Option<String> {
     Some(format!("{names}; {list}"))
 }
 
-/// Returns the tasks that a command line names.
-pub(super) fn select(suite: &Suite, names: &[String]) -> anyhow::Result<Vec<Arc<Task>>> {
+/// Returns what a command line names and does not exclude, and what of it cannot run.
+pub(super) fn choose(
+    suite: &Suite,
+    names: &[String],
+    excluded: &[String],
+) -> anyhow::Result<Selection> {
     let list = format!("`dgm bench list {}` lists them", suite.path.display());
-    suite.select(names).wrong(list)
+    suite.choose(names, excluded).wrong(list)
 }
 
 /// Returns the folder for sockets and caches: short, because a socket's path may have no more

@@ -5,7 +5,7 @@
 
 use super::resolve::{Settings, unknown, unusable_task};
 use super::{ConfigError, RawHoldout};
-use crate::benchmark::{Suite, Task, subset};
+use crate::benchmark::{LoadError, Suite, Task, name_matches, subset};
 use crate::domain::TaskId;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +22,8 @@ pub struct Split {
     pub training: Suite,
     /// The tasks that it may not, in order of name; empty where nothing is held out.
     pub held_out: Vec<Arc<Task>>,
+    /// The tasks that would be held out as well, and cannot run.
+    pub held_out_refused: Vec<(String, LoadError)>,
 }
 
 impl Split {
@@ -51,6 +53,7 @@ impl Settings {
             return Ok(Split {
                 training: suite,
                 held_out: Vec::new(),
+                held_out_refused: Vec::new(),
             });
         };
         let in_stages = self.named_in_stages();
@@ -62,9 +65,16 @@ impl Settings {
         if held_out.is_empty() {
             return Err(ConfigError::value(KEY, "holds out no task"));
         }
-        if other.is_some() {
+        let source = match other {
+            Some(other) => other.refused,
+            None => std::mem::take(&mut suite.refused),
+        };
+        let is_out = |(name, _): &(String, LoadError)| is_meant(raw, name);
+        let (held_out_refused, others) = source.into_iter().partition(is_out);
+        if raw.path.is_some() {
             no_task_twice(&suite, &held_out)?;
         } else {
+            suite.refused = others;
             let out: BTreeSet<TaskId> = held_out.iter().map(|task| task.id.clone()).collect();
             if let Some((task, stage)) = in_stages.iter().find(|(task, _)| out.contains(*task)) {
                 let what = format!("holds out `{task}`, which `stages[{stage}]` names");
@@ -76,6 +86,7 @@ impl Settings {
         Ok(Split {
             training: suite,
             held_out,
+            held_out_refused,
         })
     }
 
@@ -134,6 +145,17 @@ fn from_folder(raw: &RawHoldout, other: &Suite) -> Result<Vec<Arc<Task>>, Config
             drawn(free, count)
         }
         _ => Err(too_many()),
+    }
+}
+
+/// Returns whether a task is held out by its name, even if it cannot run. Of what a number or
+/// a published list holds out every task can run.
+fn is_meant(raw: &RawHoldout, name: &str) -> bool {
+    match &raw.tasks {
+        Some(names) => names
+            .iter()
+            .any(|text| text == name || name_matches(text, name)),
+        None => raw.path.is_some() && raw.subset.is_none() && raw.count.is_none(),
     }
 }
 

@@ -12,6 +12,7 @@ mod resolve;
 
 pub use holdout::Split;
 pub use load::{ConfigError, parse};
+pub use permits::is_secret_name;
 pub use raw::{
     Raw, RawBench, RawBenchmark, RawBudget, RawEvolve, RawHoldout, RawModel, RawModels, RawPolicy,
     RawPrice, RawSandbox, RawStage,

@@ -39,10 +39,9 @@ pub(super) fn resolve(raw: &Raw) -> Result<Permits, ConfigError> {
     };
     let mut variables = BTreeMap::new();
     for name in &raw.sandbox.env {
-        let upper = name.to_ascii_uppercase();
         let models = [&raw.models.diagnose, &raw.models.modify, &raw.models.solve];
         let of_model = |model: &&RawModel| model.api_key_env.as_deref() == Some(name.as_str());
-        if models.iter().any(of_model) || SECRET.iter().any(|part| upper.contains(part)) {
+        if models.iter().any(of_model) || is_secret_name(name) {
             let what = format!("names `{name}`, a secret by its name: no sandbox ever sees one");
             return Err(ConfigError::value("sandbox.env", what));
         }
@@ -55,6 +54,12 @@ pub(super) fn resolve(raw: &Raw) -> Result<Permits, ConfigError> {
         variables,
         file_rights,
     })
+}
+
+/// Returns whether a variable is a secret by its name.
+pub fn is_secret_name(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    SECRET.iter().any(|part| upper.contains(part))
 }
 
 #[cfg(test)]

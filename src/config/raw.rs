@@ -17,7 +17,8 @@ pub struct Raw {
     /// Another way to write `[benchmark.holdout]`; [`parse`](super::parse) moves it there.
     #[serde(default, skip_serializing)]
     pub bench: RawBench,
-    /// Stages of evaluation, in order.
+    /// Stages of evaluation, in order; an evolution needs one.
+    #[serde(default)]
     pub stages: Vec<RawStage>,
     /// The loop.
     #[serde(default)]

@@ -201,7 +201,7 @@ impl Settings {
         if stages.is_empty() {
             return Err(ConfigError::value(
                 "stages",
-                "is empty: nothing would be evaluated",
+                "has no stage: nothing would be evaluated; begin one with `[[stages]]`",
             ));
         }
         Ok(Stages {

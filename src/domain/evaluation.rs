@@ -1,6 +1,10 @@
 //! One run of one variant on one task, and its outcome.
 
 use super::{BlobId, Outcome, RunId, TaskId, VariantId};
+use std::collections::BTreeMap;
+
+/// Numbers by name, as a verifier gives them.
+pub type Rewards = BTreeMap<String, f64>;
 
 /// Identity of an evaluation: at most one settled result exists for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,6 +51,8 @@ pub struct Evaluation {
     pub passed: bool,
     /// The verifier's reward.
     pub reward: Option<f64>,
+    /// All that the verifier gave, where that is not only a `reward`; else empty.
+    pub rewards: Rewards,
     /// One sentence for a reader, such as the verifier's error.
     pub detail: String,
     /// Digest of the task as it was.
@@ -101,6 +107,8 @@ pub struct Regrade {
     pub passed: bool,
     /// The verifier's reward.
     pub reward: Option<f64>,
+    /// All that the verifier gave, where that is not only a `reward`; else empty.
+    pub rewards: Rewards,
     /// One sentence for a reader.
     pub detail: String,
     /// Digest of the task as it was by then.

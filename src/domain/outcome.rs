@@ -161,6 +161,43 @@ impl Cause {
     }
 }
 
+/// Why a verifier gave no reward, as Harbor tells it apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NoReward {
+    /// It did not end in its time.
+    TimedOut,
+    /// The file of the reward is empty.
+    Empty,
+    /// The file of the reward holds something else.
+    Unreadable,
+    /// There is none.
+    Missing,
+}
+
+impl NoReward {
+    /// What the detail of an outcome says where the verifier did not end in its time.
+    pub const TIMED_OUT: &str = "did not end within";
+    /// What it says where the file of the reward is empty.
+    pub const EMPTY: &str = "the verifier left an empty";
+    /// How it begins where the file of the reward holds something else.
+    pub const UNREADABLE: &str = "the verifier's";
+
+    /// Returns what the detail of a verifier's error says.
+    pub fn of(detail: &str) -> Self {
+        // Those of several steps begin with the step.
+        let said = |what: &str| detail.starts_with(what) || detail.contains(&format!(": {what}"));
+        if said(Self::EMPTY) {
+            Self::Empty
+        } else if said(Self::UNREADABLE) {
+            Self::Unreadable
+        } else if detail.contains(Self::TIMED_OUT) {
+            Self::TimedOut
+        } else {
+            Self::Missing
+        }
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

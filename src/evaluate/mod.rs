@@ -12,10 +12,10 @@ pub use regrade::{RegradeEnd, RegradeJob, regrade};
 
 use crate::agent::{AgentEnd, AgentJob, Manifest, Place, run_agent};
 use crate::benchmark::{Answer, Judgement, Kind, Task, judge, take_answer};
-use crate::domain::{EvaluationKey, FileTree, Outcome, Purpose, Role, Timing};
+use crate::domain::{EvaluationKey, FileTree, Outcome, Purpose, Rewards, Role, Timing};
 use crate::model::Metered;
 use crate::sandbox::{AgentSource, Limits, Sandbox, SandboxError};
-use outcome::{Facts, decide};
+use outcome::{Facts, Verdict, decide};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,8 @@ pub struct EvaluateEnd {
     pub passed: bool,
     /// The verifier's reward.
     pub reward: Option<f64>,
+    /// All that the verifier gave, where that is not only a `reward`; else empty.
+    pub rewards: Rewards,
     /// One sentence for a reader.
     pub detail: String,
     /// What the agent printed.
@@ -62,6 +64,8 @@ pub struct EvaluateEnd {
     pub answer: Option<Vec<u8>>,
     /// Where the time went.
     pub timing: Timing,
+    /// Whether another try could only end the same.
+    pub is_lasting: bool,
 }
 
 impl EvaluateEnd {
@@ -71,6 +75,7 @@ impl EvaluateEnd {
             outcome,
             passed: false,
             reward: None,
+            rewards: Rewards::new(),
             detail,
             task_digest: String::new(),
             image: None,
@@ -79,7 +84,30 @@ impl EvaluateEnd {
             change: None,
             answer: None,
             timing: Timing::default(),
+            is_lasting: false,
         }
+    }
+
+    /// Returns the end of an evaluation whose image cannot be had.
+    pub fn without_image(task: &Task, why: String) -> Self {
+        Self {
+            task_digest: task.digest.clone(),
+            is_lasting: true,
+            ..Self::without_answer(Outcome::InfraError, why)
+        }
+    }
+}
+
+impl EvaluateEnd {
+    /// Takes over what was decided. Without a reward, there are none beside it.
+    fn settle(&mut self, verdict: Verdict) {
+        if verdict.reward.is_none() {
+            self.rewards.clear();
+        }
+        self.outcome = verdict.outcome;
+        self.passed = verdict.passed;
+        self.reward = verdict.reward;
+        self.detail = verdict.detail;
     }
 }
 
@@ -220,6 +248,7 @@ fn finish(
 ) -> EvaluateEnd {
     if let Some(judgement) = &judgement {
         end.verifier_log.clone_from(&judgement.log);
+        end.rewards.clone_from(&judgement.rewards);
         end.timing.verifier_ms = millis(judgement.took);
     }
     let verdict = decide(&Facts {
@@ -233,10 +262,7 @@ fn finish(
             .provider_failure()
             .or_else(|| agent.starved(metered, deadline(job))),
     });
-    end.outcome = verdict.outcome;
-    end.passed = verdict.passed;
-    end.reward = verdict.reward;
-    end.detail = verdict.detail;
+    end.settle(verdict);
     end
 }
 

@@ -6,7 +6,7 @@
 use super::outcome::Verdict;
 use super::{failed, judge_answer, limits, millis};
 use crate::benchmark::{Answer, Judgement, Task};
-use crate::domain::{Evaluation, Outcome};
+use crate::domain::{Evaluation, Outcome, Rewards};
 use crate::sandbox::{Limits, Sandbox};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +33,8 @@ pub struct RegradeEnd {
     pub passed: bool,
     /// The verifier's reward.
     pub reward: Option<f64>,
+    /// All that the verifier gave, where that is not only a `reward`; else empty.
+    pub rewards: Rewards,
     /// One sentence for a reader.
     pub detail: String,
     /// What the verifier printed.
@@ -50,6 +52,7 @@ impl RegradeEnd {
             outcome,
             passed: false,
             reward: None,
+            rewards: Rewards::new(),
             detail,
             verifier_log: Vec::new(),
             verifier_ms: 0,
@@ -81,11 +84,17 @@ pub async fn regrade(
     let limits = limits(&job.task, job.limits);
     match judge_answer(sandbox, &job.task, &answer, &name, limits, &cancel).await {
         Ok((judgement, broken)) => {
-            let Judgement { reward, log, took } = judgement;
+            let Judgement {
+                reward,
+                rewards,
+                log,
+                took,
+            } = judgement;
             let verdict = decide(job, reward, broken);
             RegradeEnd {
                 outcome: verdict.outcome,
                 passed: verdict.passed,
+                rewards: verdict.reward.map(|_| rewards).unwrap_or_default(),
                 reward: verdict.reward,
                 detail: verdict.detail,
                 verifier_log: log,

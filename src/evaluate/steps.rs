@@ -122,6 +122,7 @@ fn finish(
     let mut ended = EvaluateEnd::without_answer(Outcome::Empty, String::new());
     ended.agent_log = end.log;
     ended.verifier_log = end.verifier_log;
+    ended.rewards = end.rewards;
     ended.timing.agent_ms = millis(end.took);
     ended.timing.verifier_ms = millis(end.verifier_took);
     ended.change = (before != after).then(|| (Arc::new(before), after));
@@ -134,9 +135,6 @@ fn finish(
         cut_by_run: metered.is_cut_by_run(),
         provider_failed: metered.provider_failure(),
     });
-    ended.outcome = verdict.outcome;
-    ended.passed = verdict.passed;
-    ended.reward = verdict.reward;
-    ended.detail = verdict.detail;
+    ended.settle(verdict);
     ended
 }

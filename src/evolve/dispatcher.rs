@@ -15,12 +15,14 @@ use super::{EngineSettings, Progress};
 use crate::agent::Place;
 use crate::archive::Writer;
 use crate::benchmark::Suite;
-use crate::domain::{Decision, Disclosure, Fact, Purpose, RunEnd, RunId, RunStart, VariantId};
+use crate::domain::{
+    Decision, Disclosure, Fact, Purpose, RunEnd, RunId, RunStart, TaskId, VariantId,
+};
 use crate::policy::{Expansion, Policy};
 use crate::sys::clock::now_ms;
 use crate::sys::shutdown::{Level, Shutdown};
 use anyhow::Context as _;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -37,6 +39,8 @@ pub struct Parts {
     pub place: Place,
     /// The tasks.
     pub suite: Arc<Suite>,
+    /// Tasks whose images cannot be had, with the reason: evaluations on them fail once.
+    pub lacking: BTreeMap<TaskId, String>,
     /// A model per role.
     pub models: RoleModels,
     /// Where the models take their answers from, if that is recordings.
@@ -158,12 +162,8 @@ impl Engine {
         );
         let earlier = recorder.lineage().run_time();
         let mut facts = vec![Fact::RunStarted(start)];
-        facts.extend(
-            parts
-                .replay
-                .as_ref()
-                .map(|source| replay::fact(run, source)),
-        );
+        let replayed = parts.replay.as_ref();
+        facts.extend(replayed.map(|source| replay::fact(run, source)));
         recorder.record(facts)?;
         let mut engine = Self {
             recorder,
@@ -189,6 +189,7 @@ impl Engine {
             starter: Starter::new(
                 parts.place,
                 parts.suite,
+                parts.lacking,
                 parts.models,
                 settings,
                 sender,

@@ -107,7 +107,11 @@ impl Recorder {
         meta: Meta,
     ) -> anyhow::Result<Ended> {
         let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
-        match self.settlement(&subject, end.outcome, meta.is_excused) {
+        let settlement = match end.is_lasting {
+            true => Settlement::Final,
+            false => self.settlement(&subject, end.outcome, meta.is_excused),
+        };
+        match settlement {
             Settlement::Final => {}
             Settlement::Again(after) => {
                 self.fault(subject, end.outcome, end.detail.clone(), meta.execution)?;
@@ -138,6 +142,7 @@ impl Recorder {
             outcome: end.outcome,
             passed: end.passed,
             reward: end.reward,
+            rewards: end.rewards,
             detail: end.detail,
             task_digest: end.task_digest,
             image: end.image,
@@ -181,6 +186,7 @@ impl Recorder {
             outcome: end.outcome,
             passed: end.passed,
             reward: end.reward,
+            rewards: end.rewards,
             detail: end.detail,
             task_digest: end.task_digest,
             verifier_log,

@@ -9,11 +9,12 @@ use super::record::Recorder;
 use super::{EngineSettings, evidence};
 use crate::agent::Place;
 use crate::benchmark::Suite;
-use crate::domain::{CallSubject, EvaluationKey, Purpose, Role, VariantId};
-use crate::evaluate::{EvaluateJob, RegradeJob, evaluate, regrade};
+use crate::domain::{CallSubject, EvaluationKey, Purpose, Role, TaskId, VariantId};
+use crate::evaluate::{EvaluateEnd, EvaluateJob, RegradeJob, evaluate, regrade};
 use crate::model::{JobSubject, Metered, Model, Pace};
 use crate::sandbox::AgentSource;
 use anyhow::Context as _;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +49,7 @@ impl RoleModels {
 pub(super) struct Starter {
     place: Place,
     suite: Arc<Suite>,
+    lacking: BTreeMap<TaskId, String>,
     models: RoleModels,
     settings: EngineSettings,
     books: ChannelBooks,
@@ -59,6 +61,7 @@ impl Starter {
     pub(super) fn new(
         place: Place,
         suite: Arc<Suite>,
+        lacking: BTreeMap<TaskId, String>,
         models: RoleModels,
         settings: EngineSettings,
         events: mpsc::UnboundedSender<Event>,
@@ -68,6 +71,7 @@ impl Starter {
         Self {
             place,
             suite,
+            lacking,
             models,
             settings,
             books,
@@ -100,8 +104,12 @@ impl Starter {
             limits: self.settings.limits,
         };
         let (place, cancel) = (self.place.clone(), self.cancel.clone());
+        let lacking = self.lacking.get(&key.task).cloned();
         Ok(async move {
-            let end = evaluate(&place, &job, metered.clone(), cancel).await;
+            let end = match lacking {
+                Some(why) => EvaluateEnd::without_image(&job.task, why),
+                None => evaluate(&place, &job, metered.clone(), cancel).await,
+            };
             metered.settled().await;
             JobEnd {
                 job: JobKey::Evaluate(key),

@@ -105,7 +105,7 @@ impl Scores {
 mod tests {
     use crate::domain::{
         AttemptEnd, CommitId, Decision, Entry, Evaluation, EvaluationKey, Fact, Outcome, Purpose,
-        Regrade, RunId, Tally, TaskId, Timing, TreeId, Variant, VariantId, Verdict,
+        Regrade, Rewards, RunId, Tally, TaskId, Timing, TreeId, Variant, VariantId, Verdict,
     };
     use crate::lineage::Lineage;
     use proptest::collection::vec;
@@ -132,6 +132,7 @@ mod tests {
             outcome,
             passed: outcome == Outcome::Resolved,
             reward: None,
+            rewards: Rewards::new(),
             detail: String::new(),
             task_digest: String::new(),
             verifier_log: None,
@@ -153,6 +154,7 @@ mod tests {
             outcome,
             passed,
             reward: None,
+            rewards: Rewards::new(),
             detail: String::new(),
             task_digest: String::new(),
             image: None,

@@ -83,6 +83,7 @@ pub(crate) fn evaluation(key: EvaluationKey, purpose: Purpose, outcome: Outcome)
         outcome,
         passed: outcome == Outcome::Resolved,
         reward: None,
+        rewards: std::collections::BTreeMap::new(),
         detail: String::new(),
         task_digest: String::new(),
         image: None,

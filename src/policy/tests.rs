@@ -347,6 +347,7 @@ fn an_answer_is_judged_again_once_and_given_up_after_some_tries() {
             outcome: Resolved,
             passed: true,
             reward: Some(1.0),
+            rewards: BTreeMap::new(),
             detail: String::new(),
             task_digest: String::new(),
             verifier_log: None,

@@ -139,6 +139,9 @@ pub struct Spec {
     pub deadline: Duration,
     /// Absolute folders whose files are collected after every process inside is dead.
     pub collect: Vec<String>,
+    /// Absolute paths of small files in folders that are collected: they are read even where
+    /// such a folder holds more than is collected.
+    pub vital: Vec<String>,
     /// Limits.
     pub limits: Limits,
 }

@@ -87,7 +87,7 @@ fn cause(evaluation: &Evaluation) -> String {
 mod tests {
     use super::Means;
     use crate::domain::{
-        Evaluation, EvaluationKey, Outcome, Purpose, RunId, TaskId, Timing, VariantId,
+        Evaluation, EvaluationKey, Outcome, Purpose, Rewards, RunId, TaskId, Timing, VariantId,
     };
 
     fn evaluation(outcome: Outcome, reward: Option<f64>, detail: &str) -> Evaluation {
@@ -101,6 +101,7 @@ mod tests {
             outcome,
             passed: outcome == Outcome::Resolved,
             reward,
+            rewards: Rewards::new(),
             detail: detail.to_owned(),
             task_digest: String::new(),
             image: None,

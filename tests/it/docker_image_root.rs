@@ -61,6 +61,7 @@ impl World {
             writable: Vec::new(),
             command: ["sh", "-c", script].map(str::to_owned).into(),
             env: vec![("GIVEN".to_owned(), "too".to_owned())],
+            vital: Vec::new(),
             socket_dir: None,
             deadline: Duration::from_secs(60),
             collect: Vec::new(),
@@ -123,6 +124,40 @@ fn names(files: &FileTree) -> Vec<String> {
         format!("{path}={text}")
     };
     files.iter().map(name).collect()
+}
+
+#[tokio::test]
+async fn vital_files_come_whatever_lies_beside_them() {
+    let world = World::new("vital").await;
+    let script = "cd /logs; mkdir deep; echo 1 > deep/reward.txt; head -c 4M /dev/zero > deep/a; \
+                  cp deep/a a; cp deep/a z; ln -s /etc/hostname link";
+    let spec = Spec {
+        writable: vec!["/logs".to_owned()],
+        collect: vec!["/logs".to_owned()],
+        vital: [
+            "/logs/none",
+            "/logs/link",
+            "/logs/deep",
+            "/logs/a",
+            "/logs/deep/reward.txt",
+        ]
+        .map(str::to_owned)
+        .into(),
+        ..world.spec(solver(), script)
+    };
+    let limits = Limits {
+        collect: 1 << 20,
+        ..spec.limits
+    };
+    let ended = world.run(Spec { limits, ..spec }).await;
+    let logs = &ended.collected[0];
+    assert!(logs.truncated);
+    assert_eq!(
+        names(&logs.files),
+        ["deep/reward.txt=1"],
+        "{}",
+        text(&ended)
+    );
 }
 
 #[tokio::test]

@@ -131,6 +131,7 @@ suite!(
     memory_is_bounded,
     only_regular_files_come_out,
     a_sparse_file_is_bounded,
+    a_vital_file_comes,
     the_model_socket_answers,
     the_host_cannot_be_seen,
     cancel_ends_a_run,

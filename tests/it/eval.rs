@@ -78,7 +78,17 @@ fn an_agent_that_is_in_no_archive_is_evaluated_and_what_is_done_stays_done() {
     assert_eq!(repeats, [1000, 1001, 1002]);
     assert!(world.asked("found") > asked);
     // It is an archive like any other.
-    world.done("show found seed slug-text --repeat 1000");
+    let (last, _) = world.done("show found seed slug-text --repeat 1002");
+    let (first, _) = world.done("show found seed slug-text --repeat 1000");
+    assert_ne!(first, last);
+    // What needs no word is the first of those that there are.
+    let (shown, _) = world.done("show found 0 slug-text");
+    assert_eq!(shown, first);
+    let trajectory = |rest: &str| {
+        let line = format!("export found seed slug-text --format atif{rest}");
+        world.done(&line).0
+    };
+    assert_eq!(trajectory(""), trajectory(" --repeat 1000"));
     world.done("tree found");
     world.done("cost found");
     world.done("fsck found");
@@ -144,6 +154,77 @@ fn an_interrupted_evaluation_goes_on_and_a_budget_ends_one() {
     };
     assert_eq!(evaluations(&found), 3, "each counts once: {found}");
     world.assert_nothing_is_left();
+}
+
+#[test]
+fn a_configuration_for_evaluations_alone_needs_no_stages() {
+    let world = world();
+    let config = world.path("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let from = text.find("[[stages]]").unwrap();
+    let to = text.find("[evolve]").unwrap();
+    let text = format!("{}{}", &text[..from], &text[to..]);
+    durable::write(&config, text.as_bytes()).unwrap();
+    let found = json(&world, &format!("{EVAL} --tasks slug-text"));
+    assert_eq!(found["score"]["resolved"], 1, "{found}");
+    let (talk, code) = refused(&world, "evolve demo --config config.toml");
+    let why = "`stages` has no stage: nothing would be evaluated; begin one with `[[stages]]`";
+    assert!(talk.contains(why), "{talk}");
+    assert_eq!(code, Some(2));
+    assert!(!world.path("demo").exists());
+}
+
+#[test]
+fn tasks_that_cannot_run_are_named_and_missing() {
+    let world = world();
+    for task in ["shut-in", "odd-one"] {
+        world.add_task("slug-text", "more");
+        std::fs::rename(world.path("more/slug-text"), world.path("tasks").join(task)).unwrap();
+    }
+    let manifest = world.path("tasks/shut-in/task.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let text = text.replace(
+        "network_mode = \"no-network\"",
+        "network_mode = \"allowlist\"\nallowed_hosts = [\"a.org\"]",
+    );
+    durable::write(&manifest, text.as_bytes()).unwrap();
+    durable::write(&world.path("tasks/odd-one/task.toml"), b"[agent\n").unwrap();
+    let line = format!("{EVAL} -k 2 --tasks s* odd* --exclude odd*");
+    let output = world.output(&format!("{line} --json"));
+    let talk = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{talk}");
+    let warning = "task `shut-in` cannot run: ";
+    assert!(talk.contains(warning), "{talk}");
+    assert!(talk.contains("without a measurement: 2"), "{talk}");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["refused"].as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(found["refused"][0]["task"], "shut-in");
+    let why = found["refused"][0]["why"].as_str().unwrap();
+    assert!(why.contains("allowlist"), "{why}");
+    assert_eq!(
+        (&found["planned"], &found["graded"], &found["missing"]),
+        (&4.into(), &2.into(), &2.into())
+    );
+    assert_eq!(found["mean_over_graded"], 1.0);
+    assert_eq!(found["mean_missing_as_zero"], 0.5);
+    // As text, and also where nothing else is left to do.
+    let output = world.output(&line);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("2 tasks of tasks"), "{text}");
+    assert!(text.contains("Cannot run"), "{text}");
+    assert!(text.contains("shut-in"), "{text}");
+    let found = world.output(&format!("{EVAL} --exclude odd-one shut-in --json"));
+    assert_eq!(found.status.code(), Some(0));
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    assert_eq!(found["refused"], Value::Array(Vec::new()));
+    // A pattern that only means what cannot run says so.
+    let (talk, code) = refused(&world, &format!("{EVAL} --tasks shut*"));
+    assert!(
+        talk.contains("Error: task `shut-in` cannot run: "),
+        "{talk}"
+    );
+    assert_eq!(code, Some(2));
 }
 
 #[test]
@@ -233,6 +314,51 @@ fn kept_answers_are_judged_again_without_any_agent_and_nothing_is_overwritten() 
     assert_eq!(found["outcomes"]["empty"], 4, "{found}");
     world.done("fsck found");
     world.assert_nothing_is_left();
+}
+
+#[test]
+fn all_rewards_of_a_verifier_are_kept_and_shown() {
+    let world = world();
+    let test =
+        "#!/bin/sh\necho '{\"accuracy\": true, \"speed\": 0.5}' >/logs/verifier/reward.json\n";
+    durable::write(
+        &world.path("tasks/slug-text/tests/test.sh"),
+        test.as_bytes(),
+    )
+    .unwrap();
+    world.edit("tasks/slug-text/task.toml", "sealed = true\n", "");
+    let eval = format!("{EVAL} --tasks slug-text");
+    let found = json(&world, &eval);
+    assert_eq!(
+        found["outcomes"]["unresolved"], 1,
+        "the least counts: {found}"
+    );
+    let manifest = "reward_key = \"accuracy\"\nlocal = true\n";
+    world.edit("tasks/slug-text/task.toml", "local = true\n", manifest);
+    let (text, _) = world.done(&format!("{eval} --regrade"));
+    assert!(text.contains("0/1 before, 1/1 now"), "{text}");
+    let repeat = Reader::open(&world.path("found")).unwrap().facts().unwrap();
+    let repeat = repeat.iter().find_map(|fact| match fact {
+        Fact::Evaluated(found) => Some(found.key.repeat),
+        _ => None,
+    });
+    let show = format!("show found seed slug-text --repeat {}", repeat.unwrap());
+    let shown = json(&world, &show);
+    let rewards = serde_json::json!({"accuracy": 1.0, "speed": 0.5});
+    for judged in [&shown["evaluation"], &shown["evaluation"]["regrade"]] {
+        assert_eq!(judged["rewards"], rewards, "{shown}");
+    }
+    assert_eq!(shown["evaluation"]["reward"], 0.5);
+    assert_eq!(shown["evaluation"]["regrade"]["reward"], 1.0);
+    let (text, _) = world.done(&show);
+    assert!(text.contains("accuracy 1, speed 0.5"), "{text}");
+    let (csv, _) = world.done("export found --format csv");
+    let last = csv.lines().last().unwrap();
+    assert!(csv.lines().next().unwrap().ends_with(",rewards"), "{csv}");
+    assert!(
+        last.ends_with(r#","{""accuracy"":1.0,""speed"":0.5}""#),
+        "{csv}"
+    );
 }
 
 #[test]

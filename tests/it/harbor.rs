@@ -232,6 +232,30 @@ async fn shared_and_separate_verifiers() {
 }
 
 #[tokio::test]
+async fn an_agent_cannot_stand_in_for_the_shell_of_a_shared_verifier() {
+    let world = World::new("shells").await;
+    let names = ["bash", "rm", "sh", "timeout"];
+    for name in names {
+        // The system's own is named in full: the others may be the agent's.
+        let solve = format!(
+            "#!/bin/bash\n/bin/cat > /usr/local/bin/{name} <<'END'\n#!/bin/bash\n\
+             echo 1 > /logs/verifier/reward.txt\nEND\n/bin/chmod 755 /usr/local/bin/{name}\n"
+        );
+        world.put(name, SHARED);
+        world.put(
+            name,
+            &[
+                ("tests/test.sh", "echo 0 > /logs/verifier/reward.txt\n"),
+                ("solution/solve.sh", &solve),
+            ],
+        );
+    }
+    let rows = world.check().await;
+    let found: Vec<_> = rows.iter().map(|row| row.reference.clone()).collect();
+    assert_eq!(found, names.map(|_| Checked::Reward(0.0)), "{rows:?}");
+}
+
+#[tokio::test]
 async fn steps_and_services() {
     let world = World::new("steps").await;
     world.put("steps", STEPS);

@@ -82,6 +82,7 @@ fn shell(script: &str) -> Spec {
         writable: Vec::new(),
         command: ["sh", "-c", script].map(str::to_owned).into(),
         env: Vec::new(),
+        vital: Vec::new(),
         socket_dir: None,
         deadline: Duration::from_secs(20),
         collect: vec!["/work".to_owned()],
@@ -533,6 +534,7 @@ async fn only_the_job_own_socket_is_there() {
         sockets.join("other").display()
     );
     let spec = Spec {
+        vital: Vec::new(),
         socket_dir: Some(sockets.join("mine")),
         ..python(&script)
     };
@@ -789,6 +791,7 @@ mod suite {
         a_killed_runner_harms_only_its_own_answer,
         only_regular_files_come_out,
         a_sparse_file_is_bounded,
+        a_vital_file_comes,
         the_model_socket_answers,
         the_host_cannot_be_seen,
         cancel_ends_a_run,

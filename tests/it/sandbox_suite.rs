@@ -27,6 +27,7 @@ pub(crate) fn spec(image: Option<&str>, script: &str) -> Spec {
         writable: Vec::new(),
         command: ["sh", "-c", script].map(str::to_owned).into(),
         env: Vec::new(),
+        vital: Vec::new(),
         socket_dir: None,
         deadline: Duration::from_secs(60),
         collect: vec!["/app".to_owned()],
@@ -467,6 +468,19 @@ impl Subject<'_> {
                 .iter()
                 .all(|(path, _)| !path.has_component(".git"))
         );
+    }
+
+    /// A file that is wanted by name comes, whatever lies beside it.
+    pub(crate) async fn a_vital_file_comes(&self) {
+        let large = |name: &str| format!("head -c 4M /dev/zero > {name};");
+        let script = format!("{} echo 1 > reward; {}", large("a"), large("z"));
+        let mut spec = self.spec(&script);
+        spec.vital = ["/app/none", "/app/reward"].map(str::to_owned).into();
+        spec.limits.collect = 1 << 20;
+        let ended = self.run(spec).await;
+        assert_eq!(ended.exit, Exit::Code(0), "{}", text(&ended));
+        assert!(ended.collected[0].truncated);
+        assert_eq!(file(&ended, "reward").as_deref(), Some("1\n"));
     }
 
     /// A file that claims to be huge costs bounded time and memory.

@@ -170,6 +170,7 @@ fn archive(folder: &Path, transcripts: &[(&str, Vec<Value>)]) -> PathBuf {
             outcome: Outcome::Unresolved,
             passed: false,
             reward: None,
+            rewards: std::collections::BTreeMap::new(),
             detail: String::new(),
             image: None,
             task_digest: String::new(),

@@ -297,8 +297,8 @@ pub(super) fn variables(
         let Some(given) = given else {
             let Some(default) = default else {
                 let what = format!("`{name} = {value}`, a value from this machine,");
-                let todo = "allow the variable with `env` under `[sandbox]` if it is no secret, or \
-                            write the value itself";
+                let todo = "allow the variable with `env` under `[sandbox]` if it is no secret \
+                            (`--env` for `dgm bench`), or write the value itself";
                 return Err(section.unsupported(key, what, todo));
             };
             let spot = section.spot(key);

@@ -7,6 +7,7 @@
 //! | `local` | whether it may run in the local sandbox, without an image | `false` |
 //! | `answer` | patterns of the paths that are taken from the agent | all of a workspace; else as Harbor does |
 //! | `pass_mark` | reward from which on the task counts as resolved | 1.0 |
+//! | `reward_key` | name of the number that counts, of several | `reward`, else the least |
 //! | `tests_expected` | number of tests that must have run | not known |
 //! | `nothing_done` | reward that the untouched workspace gets; such a task is left out of scores | 0 |
 //! | `sealed` | whether the verifier seals its reward, see [`Task::sealed`] | `false` |
@@ -31,6 +32,7 @@ pub(in crate::benchmark) struct Own {
     /// None: the task says nothing about its answer.
     pub answer: Option<Vec<String>>,
     pub pass_mark: f64,
+    pub reward_key: Option<String>,
     pub tests_expected: Option<u64>,
     pub nothing_done: f64,
     pub sealed: bool,
@@ -85,6 +87,7 @@ impl Own {
             local: section.boolean("local")?.unwrap_or(false),
             answer,
             pass_mark,
+            reward_key: section.string("reward_key")?.map(str::to_owned),
             tests_expected: section.count("tests_expected")?,
             nothing_done: section.number("nothing_done")?.unwrap_or(0.0),
             sealed: section.boolean("sealed")?.unwrap_or(false),

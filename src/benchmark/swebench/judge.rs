@@ -7,7 +7,7 @@
 use super::grade::{Grade, GradeFacts, Log, grade};
 use crate::benchmark::judge::{Judgement, VERIFIER_LOGS, run_script, with_executable};
 use crate::benchmark::task::Task;
-use crate::domain::{FileTree, TreePath};
+use crate::domain::{FileTree, NoReward, Rewards, TreePath};
 use crate::sandbox::{Ended, Exit, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,7 @@ pub async fn judge_patch(
     let ended = sandbox.run(spec(task, patch, job, limits), cancel).await?;
     Ok(Judgement {
         reward: reward(facts, &ended, task.verifier_timeout),
+        rewards: Rewards::new(),
         log: ended.log,
         took: ended.took,
     })
@@ -71,6 +72,7 @@ fn spec(task: &Task, patch: &[u8], job: &str, limits: Limits) -> Spec {
         writable: vec![VERIFIER_LOGS.to_owned()],
         command: run_script("/tests/test.sh"),
         env,
+        vital: Vec::new(),
         socket_dir: None,
         deadline: task.verifier_timeout,
         collect: Vec::new(),
@@ -85,7 +87,7 @@ fn spec(task: &Task, patch: &[u8], job: &str, limits: Limits) -> Spec {
 fn reward(facts: &GradeFacts, ended: &Ended, timeout: Duration) -> Result<f64, String> {
     if ended.exit == Exit::TimedOut {
         let seconds = timeout.as_secs_f64();
-        return Err(format!("the tests did not end within {seconds} s"));
+        return Err(format!("the tests {} {seconds} s", NoReward::TIMED_OUT));
     }
     if ended.log_total > ended.log.len() as u64 {
         return Err(format!("the tests printed more than {MOST_LOG} bytes"));

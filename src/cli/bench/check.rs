@@ -1,13 +1,15 @@
 //! `dgm bench check`.
 
-use crate::benchmark::images::{Made, Needed, needed};
-use crate::benchmark::{CheckRow, Checked, Checks, Effort, Finding, Permits, Suite, Task, check};
+use super::grants::Grants;
+use crate::benchmark::images::{Needed, needed};
+use crate::benchmark::{
+    CheckRow, Checked, Checks, Effort, Finding, NotRun, Permits, Selection, Suite, Task, check,
+};
 use crate::cli::exit::Code;
-use crate::cli::making::{MakingArgs, prepare_all};
+use crate::cli::making::{self, Lacking, MakingArgs, prepare_all};
 use crate::cli::ui::Ui;
 use crate::cli::{block_on, workplace};
 use crate::config::Backend;
-use crate::sandbox::Network;
 use crate::sandbox::docker::Engine;
 use crate::sandbox::docker::image::digest_of;
 use crate::sys::clock;
@@ -48,9 +50,8 @@ pub(super) struct Args {
     /// Run nothing: only say what reading the tasks finds
     #[arg(long)]
     lint: bool,
-    /// Network for tasks that want one: `none` or `public`
-    #[arg(long, default_value = "none", value_parser = ["none", "public"])]
-    network: String,
+    #[command(flatten)]
+    grants: Grants,
     /// What root in a task's image may do: `none`, or `files`
     #[arg(long, default_value = "none", value_parser = ["none", "files"])]
     capabilities: String,
@@ -70,24 +71,20 @@ enum Sandbox {
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
         let permits = Permits {
-            network: match self.network.as_str() {
-                "public" => Network::Public,
-                _ => Network::None,
-            },
             file_rights: self.capabilities == "files",
-            ..Permits::default()
+            ..self.grants.permits()?
         };
         let suite = workplace::load_suite(&self.benchmark, &permits)?;
-        let tasks = workplace::select(&suite, &self.tasks)?;
+        let Selection { tasks, refused } = workplace::choose(&suite, &self.tasks, &[])?;
         if self.lint {
-            return lint(ui, &tasks, &suite);
+            return lint(ui, &tasks, &refused);
         }
         let backend = match self.sandbox {
             Sandbox::Docker => Backend::Docker,
             Sandbox::Local => Backend::Local,
         };
         workplace::refuse_unfit(backend, tasks.iter())?;
-        let (rows, interrupted) = block_on(self.check(ui, &suite, &tasks, backend))?;
+        let (rows, interrupted) = block_on(self.check(ui, &suite, &tasks, refused, backend))?;
         let times = self.times();
         let shown: Vec<bench::Row> = rows.iter().map(|found| row(found, &tasks, times)).collect();
         ui.data(if self.json {
@@ -113,21 +110,22 @@ impl Args {
         ui: Ui,
         suite: &Suite,
         tasks: &[Arc<Task>],
+        refused: Vec<(String, String)>,
         backend: Backend,
     ) -> anyhow::Result<(Vec<CheckRow>, bool)> {
         let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
-        let mut ids = BTreeMap::new();
+        let (mut ids, mut lacking) = (BTreeMap::new(), BTreeMap::new());
         if backend == Backend::Docker {
             let engine = Engine::connect().await?;
             let needed = needed(tasks);
             // One that cannot be had is told by the tasks that need it.
             let made = prepare_all(ui, &engine, &needed, &self.making.making()).await;
-            for (needed, made) in needed.iter().zip(made) {
-                if let Made::Failed(why) = made {
-                    if !needed.is_own() {
-                        ui.warn(&why);
-                    }
-                } else if let Some(id) = digest_of(&engine, &needed.name).await? {
+            let again = format!("dgm bench images build {}", suite.path.display());
+            for (task, why) in Lacking::tasks(&making::lacking(&needed, &made)) {
+                lacking.insert(task, format!("{why}; `{again}` tries it again"));
+            }
+            for needed in &needed {
+                if let Some(id) = digest_of(&engine, &needed.name).await? {
                     ids.insert(needed.name.clone(), id);
                 }
             }
@@ -140,7 +138,7 @@ impl Args {
         let mut checks = Checks::read(&suite.path);
         let times = self.times();
         let mut done = 0;
-        let total = tasks.len() + suite.refused.len();
+        let total = tasks.len() + refused.len();
         let progress = |row: &CheckRow| {
             done += 1;
             let verdict = if row.ok { "ok" } else { "NOT OK" };
@@ -156,7 +154,8 @@ impl Args {
             times,
         };
         let sandbox = place.sandbox.as_ref();
-        let rows = check(sandbox, suite, tasks, effort, &cancel, progress).await;
+        let not_run = NotRun { refused, lacking };
+        let rows = check(sandbox, not_run, tasks, effort, &cancel, progress).await;
         if let Err(error) = checks.write() {
             let folder = suite.path.display();
             ui.warn(&format!(
@@ -170,7 +169,7 @@ impl Args {
 }
 
 /// Prints what reading finds, without running anything.
-fn lint(ui: Ui, tasks: &[Arc<Task>], suite: &Suite) -> anyhow::Result<Code> {
+fn lint(ui: Ui, tasks: &[Arc<Task>], refused: &[(String, String)]) -> anyhow::Result<Code> {
     let rows: Vec<(String, Vec<bench::Finding>)> = tasks
         .iter()
         .map(|task| {
@@ -184,10 +183,10 @@ fn lint(ui: Ui, tasks: &[Arc<Task>], suite: &Suite) -> anyhow::Result<Code> {
         })
         .collect();
     ui.data(bench::lint_text(&rows))?;
-    for (name, why) in &suite.refused {
+    for (name, why) in refused {
         ui.warn(&format!("{name}: {why}"));
     }
-    Ok(if suite.refused.is_empty() {
+    Ok(if refused.is_empty() {
         Code::Done
     } else {
         Code::Failed

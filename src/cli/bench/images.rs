@@ -1,6 +1,8 @@
 //! `dgm bench images`.
 
+use super::grants::Grants;
 use crate::benchmark::images::{Made, needed};
+use crate::benchmark::{Permits, Selection};
 use crate::cli::exit::Code;
 use crate::cli::making::{MakingArgs, prepare_all};
 use crate::cli::ui::Ui;
@@ -31,6 +33,8 @@ enum Command {
 struct List {
     /// Folder of Harbor task directories
     benchmark: Option<PathBuf>,
+    #[command(flatten)]
+    grants: Grants,
     /// Print JSON (`dgm.bench-images/1`)
     #[arg(long)]
     json: bool,
@@ -53,6 +57,8 @@ struct Build {
     #[arg(long, value_name = "TASK", num_args = 1..)]
     tasks: Vec<String>,
     #[command(flatten)]
+    grants: Grants,
+    #[command(flatten)]
     making: MakingArgs,
 }
 
@@ -62,6 +68,8 @@ struct Prune {
     /// Keep what the tasks of this benchmark need now
     #[arg(long, value_name = "FOLDER")]
     keep: Vec<PathBuf>,
+    #[command(flatten)]
+    grants: Grants,
     /// Remove the images of this program's own recipes, too
     #[arg(long)]
     all: bool,
@@ -86,7 +94,7 @@ impl List {
         let stored = store::list(&engine).await?;
         let images = match &self.benchmark {
             None => stored.iter().map(own).collect(),
-            Some(folder) => of_benchmark(&engine, folder).await?,
+            Some(folder) => of_benchmark(&engine, folder, &self.grants.permits()?).await?,
         };
         ui.data(if self.json {
             bench::images_json(&images)
@@ -116,8 +124,12 @@ fn is_of_task(stored: &store::Stored) -> bool {
     stored.names.is_empty() || stored.names.iter().any(of_task)
 }
 
-async fn of_benchmark(engine: &Engine, folder: &Path) -> anyhow::Result<Vec<bench::Image>> {
-    let suite = workplace::read_suite(folder)?;
+async fn of_benchmark(
+    engine: &Engine,
+    folder: &Path,
+    permits: &Permits,
+) -> anyhow::Result<Vec<bench::Image>> {
+    let suite = workplace::read_suite(folder, permits)?;
     let mut images = Vec::new();
     for needed in needed(&suite.tasks) {
         let there = Facts::of(engine, &needed.name).await?;
@@ -141,8 +153,11 @@ async fn of_benchmark(engine: &Engine, folder: &Path) -> anyhow::Result<Vec<benc
 
 impl Build {
     async fn run(self, ui: Ui) -> anyhow::Result<Code> {
-        let suite = workplace::read_suite(&self.benchmark)?;
-        let tasks = workplace::select(&suite, &self.tasks)?;
+        let suite = workplace::read_suite(&self.benchmark, &self.grants.permits()?)?;
+        let Selection { tasks, refused } = workplace::choose(&suite, &self.tasks, &[])?;
+        for (task, why) in &refused {
+            ui.warn(&format!("{task}: {why}"));
+        }
         let engine = Engine::connect().await?;
         let needed = needed(&tasks);
         let made = prepare_all(ui, &engine, &needed, &self.making.making()).await;
@@ -171,10 +186,14 @@ impl Build {
 impl Prune {
     async fn run(self, ui: Ui) -> anyhow::Result<Code> {
         let engine = Engine::connect().await?;
+        let permits = self.grants.permits()?;
         let mut kept: BTreeSet<String> = BTreeSet::new();
         for folder in &self.keep {
-            let suite = workplace::read_suite(folder)
+            let suite = workplace::read_suite(folder, &permits)
                 .with_context(|| format!("could not read what `{}` needs", folder.display()))?;
+            if let Some(left_out) = workplace::left_out(&suite) {
+                ui.warn(&left_out);
+            }
             kept.extend(needed(&suite.tasks).into_iter().map(|needed| needed.name));
         }
         let (mut removed, mut bytes) = (0_usize, 0);

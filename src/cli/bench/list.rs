@@ -1,5 +1,6 @@
 //! `dgm bench list`.
 
+use super::grants::Grants;
 use crate::cli::exit::Code;
 use crate::cli::ui::Ui;
 use crate::cli::workplace;
@@ -11,6 +12,8 @@ use std::path::PathBuf;
 pub(super) struct Args {
     /// Folder of Harbor task directories
     benchmark: PathBuf,
+    #[command(flatten)]
+    grants: Grants,
     /// Print JSON (`dgm.bench-list/1`)
     #[arg(long)]
     json: bool,
@@ -18,7 +21,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
-        let suite = workplace::read_suite(&self.benchmark)?;
+        let suite = workplace::read_suite(&self.benchmark, &self.grants.permits()?)?;
         let tasks: Vec<bench::Listed> = suite
             .tasks
             .iter()

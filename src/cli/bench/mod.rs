@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod grade;
+mod grants;
 mod images;
 mod import;
 mod list;

@@ -1,25 +1,27 @@
 //! `dgm eval`.
 
+mod answers;
+mod begin;
 mod subject;
 
 use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::place::{Place as Archive, Shape, split};
-use super::progress::Watch;
-use super::run::{Budget, KEEP, Models, Run, configured, out_of_budget};
+use super::run::{Budget, KEEP, Models, configured, out_of_budget};
 use super::traffic::Traffic;
 use super::ui::Ui;
-use super::{block_on, making, workplace};
+use super::{block_on, workplace};
 use crate::archive::{Reader, Writer};
-use crate::benchmark::{Kind, Suite, Task};
+use crate::benchmark::{Selection, Suite, Task};
 use crate::config::{Overrides, Settings, Split};
-use crate::domain::{Evaluation, EvaluationKey, Outcome, Purpose, RunId, TaskId, VariantId};
+use crate::domain::{Purpose, RunId, TaskId, VariantId};
 use crate::evolve::{EndCause, Finished, ReplaySource, never_mixed, same_tasks};
-use crate::lineage::{Judgement, Lineage};
-use crate::policy::{EvalPolicy, Policy, RegradePolicy};
+use crate::lineage::Lineage;
+use crate::policy::{EvalPolicy, RegradePolicy};
 use crate::sys::shutdown::Shutdown;
 use crate::view::eval::{self, Asked, Regrading};
 use anyhow::Context as _;
+use begin::{Begin, Ready};
 use std::path::PathBuf;
 use std::sync::Arc;
 use subject::{Subject, config_name};
@@ -113,6 +115,8 @@ struct Order {
 struct Chosen {
     suite: Suite,
     tasks: Vec<Arc<Task>>,
+    /// Those that are asked for as well and cannot run.
+    refused: Vec<(String, String)>,
 }
 
 impl Chosen {
@@ -126,6 +130,7 @@ struct Done {
     /// None: there was nothing to do.
     finished: Option<Finished>,
     tasks: Vec<TaskId>,
+    refused: Vec<(String, String)>,
     regrade: Option<Regrading>,
 }
 
@@ -166,7 +171,11 @@ impl Args {
         let settings = &order.settings;
         let mut split = workplace::load_split(settings, &config_name(&order.dir))?;
         never_mixed(lineage, &split.held_out_ids()).wrong(KEEP)?;
-        let Split { training, held_out } = &mut split;
+        let Split {
+            training,
+            held_out,
+            held_out_refused,
+        } = &mut split;
         if self.holdout && held_out.is_empty() {
             return usage(
                 "no task is held out",
@@ -187,19 +196,33 @@ impl Args {
         }
         if self.holdout {
             std::mem::swap(&mut training.tasks, held_out);
+            std::mem::swap(&mut training.refused, held_out_refused);
         }
         workplace::unchecked(ui, settings, training);
-        let mut tasks = workplace::select(training, &self.tasks)?;
-        if !self.exclude.is_empty() {
-            let out = workplace::select(training, &self.exclude)?;
-            tasks.retain(|task| out.iter().all(|other| other.id != task.id));
-        }
+        let Selection { mut tasks, refused } =
+            workplace::choose(training, &self.tasks, &self.exclude)?;
         if tasks.is_empty() {
-            return usage("no task is left", "`--exclude` leaves out all of them");
+            return usage(
+                "no task is left that can run",
+                "`--exclude` leaves out all of them",
+            );
+        }
+        if let Some((name, why)) = refused.first() {
+            let count = match refused.len() {
+                1 => format!("task `{name}` cannot run"),
+                count => format!("{count} tasks cannot run, `{name}` is the first"),
+            };
+            ui.warn(&format!(
+                "{count}: {why}; what was asked of them is missing"
+            ));
         }
         tasks.sort_by(|a, b| a.id.cmp(&b.id));
         let suite = split.together();
-        Ok(Chosen { suite, tasks })
+        Ok(Chosen {
+            suite,
+            tasks,
+            refused,
+        })
     }
 
     async fn evaluate(&self, ui: Ui, order: &Order) -> anyhow::Result<Done> {
@@ -208,40 +231,42 @@ impl Args {
         let lineage = writer.lineage()?;
         let chosen = self.choose(ui, order, &lineage)?;
         let tasks = chosen.ids();
+        let refused = chosen.refused.clone();
         if let Some(which) = &self.regrade {
-            let (keys, left_out) = self.answers(order, &lineage, &chosen, which == "all");
-            let policy = RegradePolicy::new(&lineage, keys, order.settings.engine.infra_retries);
-            let planned = policy.keys().len();
+            let (mut keys, mut left_out) = self.answers(order, &lineage, &chosen, which == "all");
             let mut regrade = Regrading {
                 run: None,
                 left_out,
             };
-            if planned == 0 {
+            if keys.is_empty() {
                 ui.status("nothing is to be judged again: no verifier has changed");
-                let regrade = Some(regrade);
                 return Ok(Done {
                     finished: None,
                     tasks,
-                    regrade,
+                    refused,
+                    regrade: Some(regrade),
                 });
             }
+            let ready = Ready::make(ui, order, chosen, &keys).await?;
+            left_out += keys.len();
+            keys.retain(|key| !ready.lacking.contains_key(&key.task));
+            regrade.left_out = left_out - keys.len();
+            let policy = RegradePolicy::new(&lineage, keys, order.settings.engine.infra_retries);
             let last = lineage.runs().last();
             regrade.run = Some(RunId(last.map_or(1, |(start, _)| start.run.0 + 1)));
-            let models = Models::None;
             let run = Begin {
                 order,
-                chosen,
+                ready,
                 writer,
                 shutdown,
-                models,
-                planned,
+                models: Models::None,
+                planned: policy.keys().len(),
             };
-            let finished = run.go(ui, Arc::new(policy)).await?;
-            let (finished, regrade) = (Some(finished), Some(regrade));
             return Ok(Done {
-                finished,
+                finished: Some(run.go(ui, Arc::new(policy)).await?),
                 tasks,
-                regrade,
+                refused,
+                regrade: Some(regrade),
             });
         }
         same_tasks(&lineage, &chosen.suite).wrong(format!(
@@ -249,30 +274,28 @@ impl Args {
         ))?;
         let purpose = self.purpose();
         let policy = EvalPolicy::missing(&lineage, order.variant, purpose, &tasks, self.n_attempts);
-        let planned = policy.keys().len();
-        let regrade = None;
-        if planned == 0 {
-            ui.status("nothing is missing: all that was asked for is done");
-            return Ok(Done {
-                finished: None,
-                tasks,
-                regrade,
+        let finished = if policy.keys().is_empty() {
+            ui.status(match refused.is_empty() {
+                true => "nothing is missing: all that was asked for is done",
+                false => "nothing more can be run",
             });
-        }
-        let models = Models::Solve;
-        let run = Begin {
-            order,
-            chosen,
-            writer,
-            shutdown,
-            models,
-            planned,
+            None
+        } else {
+            let run = Begin {
+                order,
+                ready: Ready::make(ui, order, chosen, policy.keys()).await?,
+                writer,
+                shutdown,
+                models: Models::Solve,
+                planned: policy.keys().len(),
+            };
+            Some(run.go(ui, Arc::new(policy)).await?)
         };
-        let finished = Some(run.go(ui, Arc::new(policy)).await?);
         Ok(Done {
             finished,
             tasks,
-            regrade,
+            refused,
+            regrade: None,
         })
     }
 
@@ -281,42 +304,6 @@ impl Args {
             true => Purpose::Holdout,
             false => Purpose::Extra,
         }
-    }
-
-    /// Returns the evaluations whose answers are to be judged again, and how many others have
-    /// none that could be.
-    fn answers(
-        &self,
-        order: &Order,
-        lineage: &Lineage,
-        chosen: &Chosen,
-        all: bool,
-    ) -> (Vec<EvaluationKey>, usize) {
-        let (mut keys, mut left_out) = (Vec::new(), 0);
-        for evaluation in lineage.evaluations_of(order.variant) {
-            let is_held_out = evaluation.purpose == Purpose::Holdout;
-            let task = chosen
-                .tasks
-                .iter()
-                .find(|task| task.id == evaluation.key.task);
-            let Some(task) = task.filter(|_| is_held_out == self.holdout) else {
-                continue;
-            };
-            let newest = Judgement::newest(evaluation, lineage.regrade(&evaluation.key));
-            let no_reward = newest.outcome == Outcome::VerifierError;
-            if !(all || no_reward || newest.task_digest != task.digest) {
-                continue;
-            }
-            if lineage.answer(&evaluation.key).is_some() && task.kind != Kind::Steps {
-                keys.push(evaluation.key.clone());
-            } else if !nothing_was_judged(evaluation) {
-                left_out += 1;
-            } else if newest.task_digest != task.digest {
-                // It ends so whatever the verifier says; only that is put on record.
-                keys.push(evaluation.key.clone());
-            }
-        }
-        (keys, left_out)
     }
 
     /// Prints what was found; returns how many evaluations have no measurement.
@@ -337,6 +324,7 @@ impl Args {
             benchmark: &name.unwrap_or_else(|| benchmark.display().to_string()),
             is_holdout: self.holdout,
             tasks: &done.tasks,
+            refused: &done.refused,
             attempts: self.n_attempts,
             regrade: done.regrade,
         };
@@ -381,42 +369,5 @@ impl Args {
             }
             Some((_, EndCause::Goal)) | None => Code::Done,
         }
-    }
-}
-
-/// Returns whether an evaluation ended as it did without a verifier: nothing was changed, or
-/// nothing that could be an answer.
-fn nothing_was_judged(evaluation: &Evaluation) -> bool {
-    evaluation.outcome.counts() && evaluation.reward.is_none() && evaluation.patch.is_none()
-}
-
-/// Everything that a run needs.
-struct Begin<'a> {
-    order: &'a Order,
-    chosen: Chosen,
-    writer: Writer,
-    shutdown: Shutdown,
-    models: Models,
-    planned: usize,
-}
-
-impl Begin<'_> {
-    async fn go(self, ui: Ui, policy: Arc<dyn Policy>) -> anyhow::Result<Finished> {
-        let Chosen { suite, tasks } = self.chosen;
-        let settings = &self.order.settings;
-        workplace::refuse_unfit(settings.backend, tasks.iter())?;
-        making::prepare_for_run(ui, settings.backend, &suite.path, tasks.iter()).await?;
-        let images = workplace::images(tasks.iter(), None);
-        let place = workplace::open(settings.backend, self.writer.id(), &images).await?;
-        let run = Run {
-            writer: self.writer,
-            suite,
-            place,
-            watch: Watch::Evaluations(self.planned as u64),
-            models: self.models,
-            policy,
-            replay: self.order.replay.clone(),
-        };
-        run.go(ui, settings, self.shutdown).await
     }
 }

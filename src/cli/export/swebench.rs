@@ -45,7 +45,7 @@ impl<'a> Exporter<'a> {
         Ok(Self {
             reader,
             lineage,
-            suite: workplace::read_suite(&settings.benchmark)?,
+            suite: workplace::read_suite(&settings.benchmark, &settings.permits)?,
         })
     }
 

@@ -30,8 +30,7 @@ pub(super) fn run(
         }
         Some(task) => {
             let list = format!("dgm show {} {}", place.typed, id.0).replace("  ", " ");
-            let repeat = args.repeat.unwrap_or(0);
-            let found = look::find_evaluation(lineage, id, task, repeat, &list)?;
+            let found = look::find_evaluation(lineage, id, task, args.repeat, &list)?;
             Work::Evaluation(found)
         }
         None if args.attempt || lineage.variant(id).is_none() => {

@@ -303,6 +303,7 @@ mod tests {
             writable: writable.iter().map(|at| (*at).to_owned()).collect(),
             command: Vec::new(),
             env: Vec::new(),
+            vital: Vec::new(),
             socket_dir: Some(PathBuf::from("/host/socket")),
             deadline: Duration::from_secs(1),
             collect: Vec::new(),

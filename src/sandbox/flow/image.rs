@@ -11,6 +11,8 @@ use std::time::Duration;
 /// remove, variables, words of the entry point and words of the command follow; `$7` what is
 /// run first, `$8` how many health checks follow, each as command, interval, time-out, start
 /// period, start interval and retries. The order: paths, variables, checks, command, entry point.
+/// Its own programs are those of the system: a verifier may run where an agent has put others
+/// of these names into a folder that comes first in `PATH`.
 const RUNNER: &str = r#"
 set -u
 [ "$$" -lt 64 ] || { echo 'this is no sandbox' >&2; exit 125; }
@@ -20,9 +22,9 @@ shift 8
 cannot() { printf 'cannot %s\n' "$1" >&2; exit 125; }
 well() {
   since=$(uptime) failures=0
-  until said=$(timeout -s KILL "$3" sh -c "$1" 2>&1 </dev/null); do
+  until said=$("$timeout" -s KILL "$3" sh -c "$1" 2>&1 </dev/null); do
     if [ $(($(uptime) - since)) -lt "$4" ]; then
-      sleep "$5"
+      "$pause" "$5"
       continue
     fi
     failures=$((failures + 1))
@@ -30,16 +32,20 @@ well() {
       printf '%s\n' "$said" >&2
       cannot "start: a health check failed $failures times in a row: $1"
     fi
-    sleep "$2"
+    "$pause" "$2"
   done
 }
 uptime() {
   read -r now rest </proc/uptime
   echo "${now%.*}"
 }
-command -v timeout >/dev/null || cannot 'find the program timeout'
+paths=${PATH-}
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:$paths
+timeout=$(command -v timeout) || cannot 'find the program timeout'
+remove=$(command -v rm) pause=$(command -v sleep)
+PATH=$paths
 while [ "$gone" -gt 0 ]; do
-  rm -rf -- "$1" || cannot "remove $1"
+  "$remove" -rf -- "$1" || cannot "remove $1"
   shift
   gone=$((gone - 1))
 done
@@ -76,7 +82,7 @@ read -r begun rest </proc/uptime || cannot 'read /proc/uptime'
 printf 'dgm-run 1 %s\n' "$begun"
 (
   unset OLDPWD
-  exec timeout -s KILL "$deadline" "$@"
+  exec "$timeout" -s KILL "$deadline" "$@"
 ) </dev/null >&2
 code=$?
 read -r ended rest </proc/uptime
@@ -93,7 +99,9 @@ pub(in crate::sandbox) fn argv(
 ) -> Vec<String> {
     let seconds = |time: Duration| format!("{:.3}", time.as_secs_f64().max(0.001));
     let entry = if root.services { entry } else { &[] };
-    let mut argv: Vec<String> = ["sh", "-c", RUNNER, "dgm-run"].map(str::to_owned).into();
+    let mut argv: Vec<String> = ["/bin/sh", "-c", RUNNER, "dgm-run"]
+        .map(str::to_owned)
+        .into();
     argv.push(seconds(spec.deadline));
     argv.push(workdir.to_owned());
     let counts = [

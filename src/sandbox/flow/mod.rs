@@ -120,6 +120,14 @@ fn faults(spec: &Spec) -> anyhow::Result<()> {
             bail!("`{folder}` and `{other}` cannot be collected both");
         }
     }
+    for path in &spec.vital {
+        let lies_in = |folder: &String| path.starts_with(&format!("{folder}/"));
+        ensure!(
+            is_folder(path) && spec.collect.iter().any(lies_in),
+            "`{}` is not the path of a file in a folder that is collected",
+            path.escape_debug()
+        );
+    }
     for (name, value) in &spec.env {
         let good = |at, byte: u8| {
             byte == b'_' || byte.is_ascii_alphabetic() || at > 0 && byte.is_ascii_digit()
@@ -165,9 +173,11 @@ pub(super) fn argv(spec: &Spec, program: &str) -> Vec<String> {
     argv.push(format!("{deadline:.3}"));
     argv.push(spec.workdir.clone().unwrap_or_default());
     argv.push(u8::from(input).to_string());
-    argv.extend([dirs.len(), spec.collect.len(), spec.env.len()].map(|count| count.to_string()));
+    // What is vital comes first, and again in its folder: the stream may be cut behind it.
+    let collect: Vec<&String> = spec.vital.iter().chain(&spec.collect).collect();
+    argv.extend([dirs.len(), collect.len(), spec.env.len()].map(|count| count.to_string()));
     argv.extend(dirs.into_iter().map(str::to_owned));
-    argv.extend(spec.collect.iter().cloned());
+    argv.extend(collect.into_iter().cloned());
     argv.extend(
         spec.env
             .iter()
@@ -206,6 +216,7 @@ mod tests {
             writable: vec!["/logs/verifier".to_owned()],
             command: ["sh", "-c", "exit 1"].map(str::to_owned).into(),
             env: vec![("A".to_owned(), "$(b) c".to_owned())],
+            vital: Vec::new(),
             socket_dir: None,
             deadline: Duration::from_millis(1500),
             collect: vec!["/work".to_owned()],

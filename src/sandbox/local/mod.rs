@@ -254,6 +254,7 @@ fn trial() -> Spec {
         writable: Vec::new(),
         command: vec!["true".to_owned()],
         env: Vec::new(),
+        vital: Vec::new(),
         socket_dir: None,
         deadline: Duration::from_secs(10),
         collect: vec!["/work".to_owned()],

@@ -158,6 +158,7 @@ mod tests {
             root: Root::Sealed,
             workdir: Some("/app/src".to_owned()),
             writable: vec!["/logs/verifier".to_owned()],
+            vital: Vec::new(),
             socket_dir: Some("/run/job".into()),
             ..crate::sandbox::local::trial()
         }

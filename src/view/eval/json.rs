@@ -30,6 +30,7 @@ struct Shape<'a> {
     outcomes: BTreeMap<&'static str, u64>,
     causes: BTreeMap<&'static str, u64>,
     tasks: Vec<TaskShape<'a>>,
+    refused: Vec<RefusedShape<'a>>,
     training_score: Score,
     holdout_score: Score,
     gap: Option<GapShape>,
@@ -56,6 +57,12 @@ struct TaskShape<'a> {
     planned: u64,
     score: Score,
     evaluations: Vec<EvaluationShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct RefusedShape<'a> {
+    task: &'a str,
+    why: &'a str,
 }
 
 #[derive(Serialize)]
@@ -159,6 +166,11 @@ pub(super) fn json(asked: &Asked<'_>, found: &Found<'_>) -> String {
             .tasks
             .iter()
             .map(|task| of_task(asked, task))
+            .collect(),
+        refused: asked
+            .refused
+            .iter()
+            .map(|(task, why)| RefusedShape { task, why })
             .collect(),
         training_score: found.training.into(),
         holdout_score: found.holdout.into(),

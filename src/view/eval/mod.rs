@@ -34,6 +34,8 @@ pub struct Asked<'a> {
     pub is_holdout: bool,
     /// The tasks.
     pub tasks: &'a [TaskId],
+    /// Tasks that were asked for as well and cannot run, with the reason.
+    pub refused: &'a [(String, String)],
     /// Evaluations of each task.
     pub attempts: u32,
     /// The process that judged answers again, if that was asked for.
@@ -149,7 +151,8 @@ impl<'a> Found<'a> {
         let holdout = lineage.holdout_score(id);
         Self {
             score,
-            planned: tasks.iter().map(|task| task.planned).sum(),
+            planned: tasks.iter().map(|task| task.planned).sum::<u64>()
+                + asked.refused.len() as u64 * u64::from(asked.attempts),
             over_tasks: clustered(&clusters).filter(|_| is_repeated),
             pass_at: if is_binary {
                 passes(&clusters)

@@ -18,6 +18,7 @@ pub(super) fn text(asked: &Asked<'_>, found: &Found<'_>, style: Style, full: boo
     head(&mut page, asked, style);
     page.heading("Tasks");
     tasks(&mut page, found, style);
+    refused(&mut page, asked, style);
     page.heading("Score");
     scores(&mut page, asked, found, style);
     page.heading("Outcomes");
@@ -41,10 +42,11 @@ fn head(page: &mut Page, asked: &Asked<'_>, style: Style) {
         true => "held-out task",
         false => "task",
     };
+    let number = asked.tasks.len() + asked.refused.len();
     page.line(format!(
         "{} {summary} {dot} {} of {} {dot} {} each",
         style.paint(Ink::Bold, &asked.variant.to_string()),
-        plural(asked.tasks.len() as u64, what, &format!("{what}s")),
+        plural(number as u64, what, &format!("{what}s")),
         clean(asked.benchmark),
         plural(u64::from(asked.attempts), "attempt", "attempts"),
     ));
@@ -62,6 +64,18 @@ fn tasks(page: &mut Page, found: &Found<'_>, style: Style) {
     ]);
     for task in &found.tasks {
         table.row(cells(task, style), ink(task.score));
+    }
+    page.block_of(table.lines(style), MOST_TASKS);
+}
+
+fn refused(page: &mut Page, asked: &Asked<'_>, style: Style) {
+    if asked.refused.is_empty() {
+        return;
+    }
+    page.heading("Cannot run");
+    let mut table = Table::new([("task", Align::Left), ("why", Align::Left)]);
+    for (task, why) in asked.refused {
+        table.row([clean(task), clean(why)], Ink::Warn);
     }
     page.block_of(table.lines(style), MOST_TASKS);
 }
@@ -317,7 +331,7 @@ fn regraded(page: &mut Page, asked: &Asked<'_>, found: &Found<'_>, style: Style)
             "evaluations have",
         );
         page.line(format!(
-            "  {left_out} no kept answer that could be judged again"
+            "  {left_out} no kept answer that could be judged again, or no image for it"
         ));
     }
     let mut table = Table::new([

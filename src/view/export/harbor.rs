@@ -6,7 +6,8 @@
 //! archive gives the same folder.
 
 use super::{Row, timestamp};
-use crate::domain::Outcome;
+use crate::domain::{Evaluation, NoReward, Outcome, Rewards};
+use crate::stats::pass_at;
 use crate::view::json;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -127,7 +128,7 @@ impl HarborTrial<'_> {
 
     fn exception(&self) -> Option<Value> {
         let evaluation = self.row.evaluation;
-        let kind = exception(evaluation.outcome)?;
+        let kind = exception(evaluation)?;
         Some(json!({
             "exception_type": kind,
             "exception_message": evaluation.detail,
@@ -164,7 +165,7 @@ impl HarborTrial<'_> {
                 "cost_usd": row.spend.cost.dollars(),
                 "metadata": {"dgm": self.metadata()},
             },
-            "verifier_result": evaluation.reward.map(|reward| json!({"rewards": {"reward": reward}})),
+            "verifier_result": rewards(evaluation).map(|rewards| json!({"rewards": rewards})),
             "exception_info": self.exception(),
             "started_at": timestamp(start),
             "finished_at": timestamp(end),
@@ -204,14 +205,28 @@ impl HarborTrial<'_> {
     }
 }
 
+/// Returns what the verifier gave, by name.
+fn rewards(evaluation: &Evaluation) -> Option<Rewards> {
+    let reward = evaluation.reward?;
+    Some(match evaluation.rewards.is_empty() {
+        true => Rewards::from([("reward".to_owned(), reward)]),
+        false => evaluation.rewards.clone(),
+    })
+}
+
 /// Returns the type of exception that Harbor has for an outcome; two are only ours.
-fn exception(outcome: Outcome) -> Option<&'static str> {
-    match outcome {
+fn exception(evaluation: &Evaluation) -> Option<&'static str> {
+    match evaluation.outcome {
         Outcome::Resolved | Outcome::Unresolved | Outcome::Empty => None,
         Outcome::AgentError => Some("NonZeroAgentExitCodeError"),
         Outcome::Timeout => Some("AgentTimeoutError"),
         Outcome::Budget => Some("AgentBudgetExceededError"),
-        Outcome::VerifierError => Some("RewardFileNotFoundError"),
+        Outcome::VerifierError => Some(match NoReward::of(&evaluation.detail) {
+            NoReward::TimedOut => "VerifierTimeoutError",
+            NoReward::Empty => "RewardFileEmptyError",
+            NoReward::Unreadable => "VerifierOutputParseError",
+            NoReward::Missing => "RewardFileNotFoundError",
+        }),
         Outcome::InfraError => Some("InfrastructureError"),
         Outcome::Cancelled => Some("CancelledError"),
     }
@@ -226,11 +241,10 @@ pub fn harbor_trial(job: &HarborJob, trial: &HarborTrial<'_>) -> Vec<(&'static s
     if let Some(lock) = trial.lock(job) {
         files.push(("lock.json", json::text(&lock)));
     }
-    if let Some(reward) = trial.row.evaluation.reward {
-        let reward = json::text(&json!({"reward": reward}));
-        files.push(("verifier/reward.json", reward));
+    if let Some(rewards) = rewards(trial.row.evaluation) {
+        files.push(("verifier/reward.json", json::text(&json!(rewards))));
     }
-    if let Some(kind) = exception(trial.row.evaluation.outcome) {
+    if let Some(kind) = exception(trial.row.evaluation) {
         let text = format!("{kind}: {}\n", trial.row.evaluation.detail);
         files.push(("exception.txt", text));
     }
@@ -284,8 +298,10 @@ pub fn harbor_job(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Vec<(&'static 
 #[derive(Default)]
 struct Group {
     trials: usize,
-    rewards: Vec<f64>,
-    by_reward: BTreeMap<String, Vec<String>>,
+    /// Rewards of the trials of each task.
+    tasks: BTreeMap<String, Vec<Option<Rewards>>>,
+    rewards: Vec<Rewards>,
+    by_reward: BTreeMap<String, BTreeMap<String, Vec<String>>>,
     by_exception: BTreeMap<&'static str, Vec<String>>,
 }
 
@@ -300,12 +316,18 @@ fn stats(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Value {
         };
         let group = groups.entry(key).or_default();
         group.trials += 1;
-        if let Some(reward) = trial.row.evaluation.reward {
-            group.rewards.push(reward);
-            let of_reward = group.by_reward.entry(format!("{reward:?}")).or_default();
-            of_reward.push(trial.name());
+        let rewards = rewards(trial.row.evaluation);
+        let task = trial.row.evaluation.key.task.as_str().to_owned();
+        group.tasks.entry(task).or_default().push(rewards.clone());
+        if let Some(rewards) = rewards {
+            for (key, reward) in &rewards {
+                let of_key = group.by_reward.entry(key.clone()).or_default();
+                let of_reward = of_key.entry(format!("{reward:?}")).or_default();
+                of_reward.push(trial.name());
+            }
+            group.rewards.push(rewards);
         }
-        if let Some(kind) = exception(trial.row.evaluation.outcome) {
+        if let Some(kind) = exception(trial.row.evaluation) {
             group
                 .by_exception
                 .entry(kind)
@@ -315,33 +337,29 @@ fn stats(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Value {
     }
     let evals = groups.into_iter().map(|(key, group)| {
         let errors: usize = group.by_exception.values().map(Vec::len).sum();
-        let rewards = match group.by_reward.is_empty() {
-            true => json!({}),
-            false => json!({"reward": group.by_reward}),
-        };
         let eval = json!({
             "n_trials": group.rewards.len(),
             "n_errors": errors,
-            "metrics": [{"mean": mean(&group)}],
-            "pass_at_k": {},
-            "reward_stats": rewards,
+            "metrics": [means(&group)],
+            "pass_at_k": pass_at_k(&group),
+            "reward_stats": group.by_reward,
             "exception_stats": group.by_exception,
         });
         (key, eval)
     });
     let evals: Map<String, Value> = evals.collect();
-    let count = |is_meant: fn(Outcome) -> bool| {
-        let outcomes = trials.iter().map(|trial| trial.row.evaluation.outcome);
-        outcomes.filter(|outcome| is_meant(*outcome)).count()
+    let count = |is_meant: fn(&Evaluation) -> bool| {
+        let all = trials.iter().map(|trial| trial.row.evaluation);
+        all.filter(|evaluation| is_meant(evaluation)).count()
     };
     let tokens: crate::domain::Tokens = trials.iter().map(|trial| trial.row.spend.tokens).sum();
     let cost: crate::domain::Usd = trials.iter().map(|trial| trial.row.spend.cost).sum();
     json!({
         "n_completed_trials": trials.len(),
-        "n_errored_trials": count(|outcome| exception(outcome).is_some()),
+        "n_errored_trials": count(|evaluation| exception(evaluation).is_some()),
         "n_running_trials": 0,
         "n_pending_trials": 0,
-        "n_cancelled_trials": count(|outcome| outcome == Outcome::Cancelled),
+        "n_cancelled_trials": count(|evaluation| evaluation.outcome == Outcome::Cancelled),
         "n_retries": trials.iter().map(|trial| trial.row.faults).sum::<u64>(),
         "evals": evals,
         "n_input_tokens": tokens.input,
@@ -355,8 +373,49 @@ fn stats(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Value {
     clippy::cast_precision_loss,
     reason = "a number of trials is far below 2^53"
 )]
-fn mean(group: &Group) -> f64 {
-    group.rewards.iter().sum::<f64>() / group.trials as f64
+fn means(group: &Group) -> BTreeMap<&str, f64> {
+    let sum = |key: &str| -> f64 {
+        let found = group.rewards.iter().filter_map(|rewards| rewards.get(key));
+        found.sum::<f64>() / group.trials as f64
+    };
+    let keys: Vec<&str> = group.by_reward.keys().map(String::as_str).collect();
+    match keys.as_slice() {
+        [] => BTreeMap::from([("mean", 0.0)]),
+        [key] => BTreeMap::from([("mean", sum(key))]),
+        keys => keys.iter().map(|key| (*key, sum(key))).collect(),
+    }
+}
+
+/// Returns the chances that one of k trials passes, over all tasks, for the numbers of trials that
+/// Harbor has them for. As there, nothing where a reward is no plain yes or no.
+fn pass_at_k(group: &Group) -> BTreeMap<u32, f64> {
+    let passed = |rewards: &Option<Rewards>| match rewards {
+        None => Some(0),
+        Some(rewards) => match rewards.values().collect::<Vec<_>>().as_slice() {
+            [0.0] => Some(0),
+            [1.0] => Some(1),
+            _ => None,
+        },
+    };
+    let tasks = group.tasks.values().map(|trials| {
+        let passed: Option<u32> = trials.iter().map(passed).sum();
+        Some((u32::try_from(trials.len()).ok()?, passed?))
+    });
+    let Some(tasks) = tasks.collect::<Option<Vec<(u32, u32)>>>() else {
+        return BTreeMap::new();
+    };
+    let most = tasks.iter().map(|(trials, _)| *trials).min().unwrap_or(0);
+    let powers = (1..u32::BITS).map(|power| 1 << power);
+    let ks = powers
+        .take_while(|k| *k <= most)
+        .chain((5..=most).step_by(5));
+    let mean = |k| {
+        let chances = tasks
+            .iter()
+            .filter_map(|(trials, passed)| pass_at(k, *passed, *trials));
+        chances.sum::<f64>() / f64::from(u32::try_from(tasks.len()).unwrap_or(u32::MAX))
+    };
+    ks.map(|k| (k, mean(k))).collect()
 }
 
 /// Returns an id (UUID version 8) that is a hash of the parts.

@@ -163,4 +163,9 @@ pub(super) const COLUMNS: &[Column] = columns! {
     "verifier_log_blob" Text |row| blob(row.evaluation.verifier_log.as_ref());
     "patch_blob" Text |row| blob(row.evaluation.patch.as_ref());
     "transcript_blob" Text |row| blob(row.evaluation.transcript.as_ref());
+    "rewards" Text |row| {
+        let rewards = &row.evaluation.rewards;
+        let text = || serde_json::json!(rewards).to_string().into();
+        Cell::Text((!rewards.is_empty()).then(text))
+    };
 };

@@ -36,6 +36,13 @@ pub(super) fn text(
         "reward",
         &reward.map_or_else(|| "none was given".to_owned(), |reward| reward.to_string()),
     );
+    let rewards = evaluation.rewards.iter();
+    let rewards: Vec<String> = rewards
+        .map(|(name, reward)| format!("{name} {reward}"))
+        .collect();
+    if !rewards.is_empty() {
+        page.field("of rewards", &rewards.join(", "));
+    }
     page.field("for", &purpose(evaluation.purpose));
     if let Some(again) = subject.lineage.regrade(key) {
         let passed = match again.passed && again.outcome != Outcome::Resolved {

@@ -3,7 +3,7 @@
 use super::trajectory_json::{self, TrajectoryShape};
 use super::variant::call_subject;
 use super::{FileChange, Kept, Stored, Subject, belongs};
-use crate::domain::{Attempt, BlobId, CallSubject, Evaluation, Purpose, Regrade, Role};
+use crate::domain::{Attempt, BlobId, CallSubject, Evaluation, Purpose, Regrade, Rewards, Role};
 use crate::lineage::Lineage;
 use crate::view::figure;
 use crate::view::json::{self, HoldoutScore, Score, Spent, StageScore};
@@ -94,6 +94,8 @@ struct EvaluationShape<'a> {
     counts: bool,
     passed: bool,
     reward: Option<f64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    rewards: &'a Rewards,
     detail: &'a str,
     task_digest: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -261,6 +263,7 @@ fn evaluation_shape<'a>(subject: Subject<'a>, evaluation: &'a Evaluation) -> Eva
         counts: evaluation.outcome.counts(),
         passed: evaluation.passed,
         reward: evaluation.reward,
+        rewards: &evaluation.rewards,
         detail: &evaluation.detail,
         task_digest: &evaluation.task_digest,
         image: evaluation.image.as_deref(),
@@ -287,6 +290,8 @@ struct RegradeShape<'a> {
     outcome: &'static str,
     passed: bool,
     reward: Option<f64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    rewards: &'a Rewards,
     detail: &'a str,
     task_digest: &'a str,
     verifier_seconds: f64,
@@ -300,6 +305,7 @@ fn regrade(regrade: &Regrade) -> RegradeShape<'_> {
         outcome: regrade.outcome.name(),
         passed: regrade.passed,
         reward: regrade.reward,
+        rewards: &regrade.rewards,
         detail: &regrade.detail,
         task_digest: &regrade.task_digest,
         verifier_seconds: figure::seconds(regrade.verifier_ms),

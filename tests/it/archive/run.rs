@@ -87,6 +87,7 @@ pub(crate) fn evaluated(writer: &Writer, id: VariantId, run: RunId) -> archive::
         outcome: Outcome::Resolved,
         passed: true,
         reward: Some(1.0),
+        rewards: std::collections::BTreeMap::new(),
         detail: String::new(),
         task_digest: "d".repeat(64),
         image: Some(format!("sha256:{}", "a".repeat(64))),

@@ -184,6 +184,13 @@ impl Answers {
                 Outcome::Unresolved => Some(0.0),
                 _ => None,
             },
+            rewards: match (outcome, repeat) {
+                // One that counts, and another.
+                (Outcome::Unresolved, 0) => [("reward", 0.0), ("speed", 2.5)]
+                    .map(|(key, reward)| (key.to_owned(), reward))
+                    .into(),
+                _ => dgm::domain::Rewards::new(),
+            },
             detail: "a \"sentence\",\nwith a line".to_owned(),
             image: None,
             task_digest: self.suite.get(&TaskId::new(task)).unwrap().digest.clone(),
@@ -393,7 +400,7 @@ fn harbor_reads_a_job_and_sums_it_up_the_same() {
     let trials = &read["trials"];
     assert_eq!(
         trials[ENDS[1].0],
-        json!(["odd one-0", {"reward": 0.0}, null, 101])
+        json!(["odd one-0", {"reward": 0.0, "speed": 2.5}, null, 101])
     );
     assert_eq!(trials[ENDS[3].0], json!(["odd one-0", null, null, 103]));
     assert_eq!(
@@ -418,6 +425,64 @@ fn harbor_reads_a_job_and_sums_it_up_the_same() {
         .join(ENDS[1].2)
         .join("test_output.txt");
     assert_eq!(log, std::fs::read(official).unwrap());
+}
+
+#[test]
+fn harbor_finds_the_same_chances_and_kinds_of_failure() {
+    let answers = Answers::new();
+    let mut writer = Writer::open(&answers.path("demo")).unwrap();
+    let failures = [
+        "the verifier did not end within 2 s",
+        "step `a`: the verifier left an empty `reward.txt`",
+        "the verifier's `reward.json` is not JSON: EOF",
+        "the verifier left no reward: neither `reward.json` nor `reward.txt`",
+    ];
+    let mut facts = Vec::new();
+    for (repeat, detail) in (1..).zip(failures) {
+        let solved = match repeat {
+            1 => Outcome::Resolved,
+            _ => Outcome::Unresolved,
+        };
+        facts.extend(answers.evaluation(&writer, ENDS[3].0, repeat, solved, ""));
+        let failed = answers.evaluation(&writer, ENDS[5].0, repeat, Outcome::VerifierError, "");
+        facts.extend(failed.into_iter().map(|fact| match fact {
+            Fact::Evaluated(evaluation) => Fact::Evaluated(dgm::domain::Evaluation {
+                detail: detail.to_owned(),
+                ..evaluation
+            }),
+            other => other,
+        }));
+    }
+    writer.record(&facts).unwrap();
+    drop(writer);
+    let tasks = format!("{} {}", ENDS[3].0, ENDS[5].0);
+    let line = format!("export demo --format harbor --out jobs/often --tasks {tasks}");
+    let talk = answers.dgm().output(&line);
+    let talk = String::from_utf8(talk.stderr).unwrap();
+    assert_eq!(talk, "wrote 10 trials to `jobs/often`\n");
+    let read = answers.python("read_harbor.py", "harbor", &["jobs"]);
+    // One of five passed of one task, none of the other.
+    let chances = read["pass_at_k"].as_object().unwrap().values().next();
+    let chances = chances.and_then(Value::as_object).unwrap();
+    let chances: Vec<(&str, String)> = chances
+        .iter()
+        .map(|(k, chance)| (k.as_str(), format!("{:.3}", chance.as_f64().unwrap())))
+        .collect();
+    let expected = [("2", "0.200"), ("4", "0.400"), ("5", "0.500")];
+    assert_eq!(chances, expected.map(|(k, chance)| (k, chance.to_owned())));
+    let kinds: std::collections::BTreeSet<&str> = read["exceptions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let expected = [
+        "RewardFileEmptyError",
+        "RewardFileNotFoundError",
+        "VerifierOutputParseError",
+        "VerifierTimeoutError",
+    ];
+    assert_eq!(Vec::from_iter(kinds), expected);
 }
 
 #[test]

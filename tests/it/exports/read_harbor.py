@@ -22,6 +22,7 @@ from pathlib import Path  # noqa: E402
 
 from harbor.models.job.lock import JobLock, TrialLock  # noqa: E402
 from harbor.models.job.result import JobStats  # noqa: E402
+from harbor.utils.pass_at_k import compute_pass_at_k_by_evals  # noqa: E402
 from harbor.viewer.scanner import JobScanner  # noqa: E402
 
 
@@ -55,14 +56,26 @@ for job in scanner.list_jobs():
         n_total_trials=len(trials),
         n_retries=result.stats.n_retries,
     )
+    pass_at_k = compute_pass_at_k_by_evals(list(trials.values()))
     for key, found in result.stats.evals.items():
+        own_pass = pass_at_k.get(key, {})
+        assert own_pass.keys() == found.pass_at_k.keys(), (own_pass, found.pass_at_k)
+        for k, chance in own_pass.items():
+            assert abs(chance - found.pass_at_k[k]) < 1e-12, (own_pass, found.pass_at_k)
+        stats.evals[key].pass_at_k = found.pass_at_k
         own = [trial for trial in trials.values() if group(trial) == key]
         rewards = [trial.verifier_result and trial.verifier_result.rewards for trial in own]
-        # Its metrics need Python 3.12; this one counts what is missing as zero.
-        values = [reward["reward"] if reward else 0 for reward in rewards]
-        stats.evals[key].metrics = [{"mean": sum(values) / len(values)}]
+        # Its metrics need Python 3.12; these count what is missing as zero.
+        keys = sorted({key for reward in rewards if reward for key in reward})
+        means = {
+            name: sum((reward or {}).get(name, 0) for reward in rewards) / len(rewards)
+            for name in keys
+        }
+        if len(keys) < 2:
+            means = {"mean": means.get(keys[0], 0) if keys else 0}
+        stats.evals[key].metrics = [means]
         for sums in [found, stats.evals[key]]:
-            for names in [*sums.exception_stats.values(), *sums.reward_stats.get("reward", {}).values()]:
+            for names in [*sums.exception_stats.values(), *[names for of in sums.reward_stats.values() for names in of.values()]]:
                 names.sort()
     cost = stats.cost_usd
     assert abs(cost - result.stats.cost_usd) < 1e-9, (cost, result.stats.cost_usd)
@@ -77,4 +90,5 @@ for job in scanner.list_jobs():
         ]
         for trial in trials.values()
     }
-    print(json.dumps({"job": job, "trials": summary, "retries": result.stats.n_retries}))
+    exceptions = [trial.exception_info and trial.exception_info.exception_type for trial in trials.values()]
+    print(json.dumps({"job": job, "trials": summary, "retries": result.stats.n_retries, "pass_at_k": pass_at_k, "exceptions": exceptions}))

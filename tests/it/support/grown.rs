@@ -298,6 +298,7 @@ impl Growth {
             outcome,
             passed,
             reward,
+            rewards: std::collections::BTreeMap::new(),
             detail: detail.to_owned(),
             task_digest: format!("sha256:{}", "7".repeat(64)),
             image: None,

@@ -143,6 +143,7 @@ impl World {
             writable: Vec::new(),
             command: ["sh", "-c", script].map(str::to_owned).into(),
             env: task.env.clone(),
+            vital: Vec::new(),
             socket_dir: None,
             deadline: Duration::from_secs(60),
             collect: Vec::new(),

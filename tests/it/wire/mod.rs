@@ -1,6 +1,6 @@
 //! From an agent's socket to a provider's server and back, byte by byte.
 
-mod errors;
+mod discretion;
 mod order;
 
 use axum::Router;

@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Things below a working directory that are looked at one by one, at most.
 const MOST_CHANGES: usize = 2_000;
+/// Bytes of a vital file that are read.
+const VITAL: u64 = 1 << 20;
 /// Bytes of a tar that are not content: a header, and the end of it.
 const FRAME: u64 = 64 << 10;
 
@@ -34,9 +36,40 @@ pub(in crate::sandbox::docker) async fn collect(
                 read.into_iter().next().unwrap_or_default()
             }
         };
-        all.push(collected);
+        all.push(match collected.truncated {
+            true => with_vital(engine, id, spec, folder, collected).await?,
+            false => collected,
+        });
     }
     Ok(all)
+}
+
+/// Adds the files that are wanted even where not all of a folder was read.
+async fn with_vital(
+    engine: &Engine,
+    id: &str,
+    spec: &Spec,
+    folder: &str,
+    mut collected: Collected,
+) -> Result<Collected, SandboxError> {
+    let prefix = format!("{folder}/");
+    for path in &spec.vital {
+        let Some(inner) = path.strip_prefix(&prefix) else {
+            continue;
+        };
+        let found = fetch(engine, id, path, FRAME + VITAL, false).await?;
+        if let Some(Archive { bytes, whole }) = found {
+            let below = inner.rsplit_once('/').map_or("", |(parent, _)| parent);
+            let mut gather = Gather::new(&spec.limits);
+            gather.add(&bytes, whole, below);
+            for (path, file) in gather.finish().files.iter() {
+                collected
+                    .files
+                    .insert(path.clone(), file.bytes.clone(), file.executable);
+            }
+        }
+    }
+    Ok(collected)
 }
 
 /// Returns what stands at some paths; together they keep to the limits.

@@ -1,0 +1,50 @@
+//! Which kept answers are judged again.
+
+use super::{Args, Chosen, Order};
+use crate::benchmark::Kind;
+use crate::domain::{Evaluation, EvaluationKey, Outcome, Purpose};
+use crate::lineage::{Judgement, Lineage};
+
+impl Args {
+    /// Returns the evaluations whose answers are to be judged again, and how many others have
+    /// none that could be.
+    pub(super) fn answers(
+        &self,
+        order: &Order,
+        lineage: &Lineage,
+        chosen: &Chosen,
+        all: bool,
+    ) -> (Vec<EvaluationKey>, usize) {
+        let (mut keys, mut left_out) = (Vec::new(), 0);
+        for evaluation in lineage.evaluations_of(order.variant) {
+            let is_held_out = evaluation.purpose == Purpose::Holdout;
+            let task = chosen
+                .tasks
+                .iter()
+                .find(|task| task.id == evaluation.key.task);
+            let Some(task) = task.filter(|_| is_held_out == self.holdout) else {
+                continue;
+            };
+            let newest = Judgement::newest(evaluation, lineage.regrade(&evaluation.key));
+            let no_reward = newest.outcome == Outcome::VerifierError;
+            if !(all || no_reward || newest.task_digest != task.digest) {
+                continue;
+            }
+            if lineage.answer(&evaluation.key).is_some() && task.kind != Kind::Steps {
+                keys.push(evaluation.key.clone());
+            } else if !nothing_was_judged(evaluation) {
+                left_out += 1;
+            } else if newest.task_digest != task.digest {
+                // It ends so whatever the verifier says; only that is put on record.
+                keys.push(evaluation.key.clone());
+            }
+        }
+        (keys, left_out)
+    }
+}
+
+/// Returns whether an evaluation ended as it did without a verifier: nothing was changed, or
+/// nothing that could be an answer.
+fn nothing_was_judged(evaluation: &Evaluation) -> bool {
+    evaluation.outcome.counts() && evaluation.reward.is_none() && evaluation.patch.is_none()
+}
