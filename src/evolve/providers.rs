@@ -44,10 +44,14 @@ impl Providers {
 
     /// Looks at them and tells what is new; returns why the work must end, if it must.
     pub fn heed(&mut self, tell: impl FnMut(Progress)) -> Option<String> {
-        let seen = self.roles.iter().map(|(role, pace, health)| Seen {
-            role: *role,
-            health: health.borrow().clone(),
-            is_answering: pace.trouble().is_none(),
+        let seen = self.roles.iter().map(|(role, pace, health)| {
+            // Let go of before the pace is asked, which announces health while it is locked.
+            let health = health.borrow().clone();
+            Seen {
+                role: *role,
+                health,
+                is_answering: pace.trouble().is_none(),
+            }
         });
         let seen: Vec<Seen> = seen.collect();
         self.vigil.look(&seen, Instant::now(), tell)
@@ -332,9 +336,11 @@ fn span(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Progress, Seen, Vigil};
+    use super::{Progress, Providers, Seen, Vigil};
     use crate::domain::Role;
-    use crate::model::Health;
+    use crate::model::{Health, Pace};
+    use futures_util::FutureExt as _;
+    use std::sync::mpsc;
     use std::time::Duration;
     use tokio::time::Instant;
 
@@ -467,6 +473,30 @@ mod tests {
         watch.look(20, out.clone(), false);
         let (_, end) = watch.look(20 + 3600, out, false);
         assert!(end.is_some_and(|end| end.contains("for 60 min: no route")));
+    }
+
+    #[test]
+    fn looking_and_calling_at_once_do_not_wait_for_each_other() {
+        let pace = Pace::default();
+        let mut providers = Providers::new([(Role::Solve, pace.clone())], HOUR);
+        let (done, ended) = mpsc::channel();
+        let looked = done.clone();
+        std::thread::spawn(move || {
+            for _ in 0..20_000 {
+                providers.heed(|_| ());
+            }
+            looked.send(())
+        });
+        std::thread::spawn(move || {
+            for _ in 0..20_000 {
+                drop(pace.call().admit().now_or_never());
+            }
+            done.send(())
+        });
+        for _ in 0..2 {
+            let ended = ended.recv_timeout(Duration::from_secs(120));
+            assert_eq!(ended, Ok(()), "both come to their end");
+        }
     }
 
     #[test]
