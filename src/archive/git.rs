@@ -209,7 +209,7 @@ impl Git {
         if root.is_some_and(|root| root.id() == root_id) {
             return Ok(());
         }
-        let who = signature(clock::now_ms())?;
+        let who = signature(clock::commit_ms())?;
         let title = text.lines().next().unwrap_or_default();
         let message = format!("Note on {}: {title}\n", target.get(..10).unwrap_or(target));
         let parents: Vec<_> = last.iter().collect();

@@ -214,10 +214,11 @@ impl History {
     fn end(&mut self, draft: &Draft) {
         self.ended += 1;
         let attempt = VariantId(self.ended);
-        let failure = match draft.small[0] % 4 {
+        let failure = match draft.small[0] % 5 {
             0 => Some(Failure::NoProposal),
             1 => Some(Failure::Gate(Gate::Edits)),
             2 => Some(Failure::Infrastructure),
+            3 => Some(Failure::OutOfBudget),
             _ => None,
         };
         let parent = self.facts.iter().find_map(|fact| match fact {

@@ -1,10 +1,11 @@
 //! `dgm evolve --dry-run`: what a run would do and may cost. It takes no lock, starts nothing,
 //! asks no model and no engine, and leaves the archive as it is.
 
+use super::caps::{self, Asked};
 use super::cost::of_budgets;
 use super::error::Hint as _;
 use super::init::{self, Source, config_error};
-use super::run::{KEEP, configured};
+use super::run::{KEEP, configured, paper};
 use super::ui::Ui;
 use super::{prices, workplace};
 use crate::archive::{Layout, Reader, exists};
@@ -49,6 +50,7 @@ fn print(
     if let Ok(inside) = settings.benchmark.strip_prefix(dir) {
         plan.benchmark = place.join(inside).display().to_string();
     }
+    plan.warnings.iter().for_each(|said| ui.warn(said));
     ui.data(if json {
         plan::json(&plan, &lineage)
     } else {
@@ -78,7 +80,11 @@ fn plan_of(dir: &Path, settings: &Settings, lineage: &Lineage) -> anyhow::Result
     let budgets = settings.engine.budgets;
     let forecast = forecast(lineage, &settings.dgm(stages), &budgets, known);
     let models = Role::ALL.iter().zip(&settings.models).zip(known);
+    let mut warnings: Vec<String> = paper(settings).map(str::to_owned).into_iter().collect();
+    warnings.extend(caps::check(settings, Asked::of(forecast.attempts))?);
     Ok(Plan {
+        warnings,
+        evidence: settings.engine.disclosure,
         sandbox: settings.backend.name().to_owned(),
         benchmark: settings.benchmark.display().to_string(),
         workers: settings.engine.workers as u64,

@@ -1,19 +1,19 @@
 //! `dgm evolve`.
 
+use super::caps::{self, Asked};
 use super::error::{Hint as _, usage};
 use super::exit::Code;
 use super::init::{self, Source, config_error};
 use super::making::{self, Lacking};
 use super::progress::Watch;
-use super::run::{Budget, KEEP, Models, Run, configured, out_of_budget, settings};
+use super::run::{Budget, KEEP, Models, Run, configured, out_of_budget, paper, settings};
 use super::traffic::{Remake, Traffic};
 use super::ui::Ui;
 use super::{block_on, dry_run, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
-use crate::domain::Disclosure;
-use crate::evolve::{EndCause, Finished, ReplaySource, comparable, never_mixed};
+use crate::evolve::{EndCause, Finished, ReplaySource, attempts_left, comparable, never_mixed};
 use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
 use crate::view::tree;
@@ -89,6 +89,8 @@ impl Args {
         // What cannot be replayed is told before an archive is made for it.
         let replay = self.traffic.source(ui)?;
         if !exists(&dir) {
+            let planned = init::settings(&remake.source, &overrides)?;
+            caps::check(&planned, Asked::of(u64::from(planned.generations())))?;
             init::create(&dir, &remake.source, replay.is_none())?;
             ui.status(&format!("made the archive `{}`", dir.display()));
         } else if self.source.says_more_than_a_preset() {
@@ -148,11 +150,8 @@ async fn evolve(
     settings: &Settings,
     replay: Option<ReplaySource>,
 ) -> anyhow::Result<(Finished, u32)> {
-    if settings.engine.disclosure == Disclosure::Paper {
-        ui.warn(
-            "`evidence = \"paper\"`: the diagnosing model is shown hidden tests and reference \
-             solutions; what is learned may be their answers",
-        );
+    if let Some(told) = paper(settings) {
+        ui.warn(told);
     }
     let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
     let writer = Writer::open(dir)?;
@@ -167,6 +166,11 @@ async fn evolve(
     }
     let stages = config_error(settings.stages(&suite), &name)?;
     comparable(&writer.lineage()?, &suite, &stages).wrong(KEEP)?;
+    let rounds = settings.generations();
+    let policy = settings.dgm(stages.clone());
+    let left = attempts_left(&writer.lineage()?, &policy);
+    let said = caps::check(settings, Asked::of(left))?;
+    said.iter().for_each(|said| ui.warn(said));
     let in_stages = || {
         suite.tasks.iter().filter(|task| {
             stages
@@ -181,8 +185,7 @@ async fn evolve(
     Lacking::refuse(&lacking, &suite.path)?;
     let images = workplace::images(in_stages(), Some(&settings.engine.agent_image));
     let place = workplace::open(settings.backend, writer.id(), &images).await?;
-    let rounds = settings.generations();
-    let policy = Dgm::new(settings.dgm(stages));
+    let policy = Dgm::new(policy);
     let run = Run {
         writer,
         suite,

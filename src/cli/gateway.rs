@@ -1,12 +1,12 @@
 //! `dgm gateway`.
 
-use super::block_on;
 use super::error::Hint as _;
 use super::exit::Code;
 use super::place::Place;
 use super::progress::{command_line, provider};
 use super::run::{model, settings};
 use super::ui::Ui;
+use super::{block_on, caps};
 use crate::archive::{Reader, Writer};
 use crate::config::{Overrides, Settings};
 use crate::domain::{CallId, CallSettlement, CallSubject, Role, Usd};
@@ -125,6 +125,8 @@ impl Args {
             tokens: self.allowance_tokens.or(usual.tokens),
             cost: self.allowance_usd.or(usual.cost),
         };
+        let wanted = super::run::wanted(settings, self.role);
+        caps::warn_by_hand(ui, self.role, wanted, allowance, usual);
         let limit = settings.engine.outage_limit;
         let mut providers = Providers::new([(self.role, model.pace().clone())], limit);
         let (witness, failures) = mpsc::unbounded_channel();

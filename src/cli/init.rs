@@ -14,7 +14,7 @@ use crate::archive::{Writer, check_files, exists, write_files};
 use crate::benchmark::read_folder;
 use crate::config::{ConfigError, Overrides, Raw, Settings, parse};
 use crate::domain::{Fact, FileTree, Variant, VariantId};
-use crate::sys::clock::now_ms;
+use crate::sys::clock::commit_ms;
 use crate::sys::durable;
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
@@ -90,6 +90,14 @@ pub(super) fn create(dir: &Path, source: &Source, checks_models: bool) -> anyhow
         name: &source.name(),
     };
     create_with(dir, source, text, checks_models)
+}
+
+/// Returns what an archive that is made from this would be set to.
+pub(super) fn settings(source: &Source, overrides: &Overrides) -> anyhow::Result<Settings> {
+    let (text, config_dir) = config_text(source)?;
+    let name = source.name();
+    let raw = config_error(parse(&text), &name)?;
+    config_error(Settings::resolve(raw, &config_dir, overrides), &name)
 }
 
 /// A configuration to make an archive of.
@@ -194,7 +202,7 @@ fn fill(
     agent: &FileTree,
     folders: &[(&'static str, FileTree)],
 ) -> anyhow::Result<()> {
-    let now = now_ms();
+    let now = commit_ms();
     let mut writer = Writer::create(draft, config, now)?;
     for (place, files) in folders {
         write_files(files, &draft.join(place), false)?;

@@ -5,6 +5,7 @@
 
 mod assets;
 mod bench;
+mod caps;
 mod checkout;
 mod cost;
 mod diff;

@@ -10,7 +10,7 @@ use crate::agent::Place;
 use crate::archive::{Layout, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings, parse};
-use crate::domain::{Role, TaskId};
+use crate::domain::{Disclosure, Role, TaskId};
 use crate::evolve::{Engine, Finished, Parts, ReplaySource, RoleModels};
 use crate::model::{Model, ModelSettings, Pace, Replay};
 use crate::policy::Policy;
@@ -23,6 +23,17 @@ use std::sync::Arc;
 /// What to do where new results could not be compared with the recorded ones.
 pub(super) const KEEP: &str =
     "put it back as it was to go on, or make a new archive for what has changed";
+
+/// Returns what is to be said where the configuration lets diagnoses see what is hidden.
+pub(super) fn paper(settings: &Settings) -> Option<&'static str> {
+    match settings.engine.disclosure {
+        Disclosure::Visible => None,
+        Disclosure::Paper => Some(
+            "`evidence = \"paper\"`: the diagnosing model is shown hidden tests and reference \
+             solutions; what is learned may be their answers",
+        ),
+    }
+}
 
 /// What the archive may use, in the place of what its configuration says.
 #[derive(clap::Args, Clone, Copy, Default)]
@@ -58,8 +69,12 @@ impl Budget {
 /// Says why a run ended early, and how to go on with that command.
 pub(super) fn out_of_budget(finished: &Finished, again: &str) -> String {
     let how = finished.raise.as_ref().map_or_else(String::new, |key| {
-        let option = key.replace('.', "-");
-        format!("raise `{key}` in the archive's `dgm.toml`, or say `--{option}`, and ")
+        // The limits of attempts and jobs are the configuration's alone.
+        let option = match key.contains("_per_") {
+            true => String::new(),
+            false => format!(", or say `--{}`,", key.replace('.', "-")),
+        };
+        format!("raise `{key}` in the archive's `dgm.toml`{option} and ")
     });
     format!(
         "stopped: {}; what had ended is recorded, the rest is planned again: {how}go on with {again}",
@@ -208,7 +223,7 @@ pub(super) fn model(settings: &Settings, role: Role) -> anyhow::Result<Arc<Model
     new_model(wanted(settings, role), role).map(Arc::new)
 }
 
-fn wanted(settings: &Settings, role: Role) -> &ModelSettings {
+pub(super) fn wanted(settings: &Settings, role: Role) -> &ModelSettings {
     let [diagnose, modify, solve] = &settings.models;
     match role {
         Role::Diagnose => diagnose,

@@ -72,6 +72,9 @@ pub enum Failure {
     NoProposal,
     /// The child failed a gate.
     Gate(Gate),
+    /// The allowance of the attempt, or of one of its jobs, ran out before there was a child
+    /// that passed the gates: it says nothing about parent or child.
+    OutOfBudget,
     /// Sandbox, engine or provider failed more often than is retried.
     Infrastructure,
 }
@@ -82,6 +85,7 @@ impl Failure {
         match self {
             Self::NoProposal => "no_proposal".to_owned(),
             Self::Gate(gate) => format!("gate:{}", gate.name()),
+            Self::OutOfBudget => "out_of_budget".to_owned(),
             Self::Infrastructure => "infrastructure".to_owned(),
         }
     }
@@ -90,6 +94,7 @@ impl Failure {
     pub fn decode(text: &str) -> Option<Self> {
         match text {
             "no_proposal" => Some(Self::NoProposal),
+            "out_of_budget" => Some(Self::OutOfBudget),
             "infrastructure" => Some(Self::Infrastructure),
             other => Gate::from_name(other.strip_prefix("gate:")?).map(Self::Gate),
         }
@@ -105,6 +110,7 @@ impl fmt::Display for Failure {
             Self::Gate(Gate::New) => "made an agent that exists already",
             Self::Gate(Gate::Starts) => "does not start",
             Self::Gate(Gate::Edits) => "cannot do a trivial edit",
+            Self::OutOfBudget => "ran out of its allowance",
             Self::Infrastructure => "infrastructure failed",
         })
     }

@@ -118,7 +118,7 @@ async fn record(
             .iter()
             .filter_map(|event| match event {
                 Event::Settle(settlement, ..) => Some(settlement.clone()),
-                Event::Intend(..) | Event::Proposed { .. } => None,
+                Event::Intend(..) | Event::Proposed { .. } | Event::Unaffordable { .. } => None,
             })
             .collect();
         recorder.handle(now)?;

@@ -16,7 +16,7 @@ use crate::domain::{
     Gate, Outcome, Purpose, Regrade, Variant, VariantId,
 };
 use crate::evaluate::{EvaluateEnd, RegradeEnd};
-use crate::sys::clock::now_ms;
+use crate::sys::clock::{commit_ms, now_ms};
 use anyhow::Context as _;
 use std::time::Duration;
 
@@ -393,7 +393,7 @@ impl Recorder {
             .context("the parent of an attempt is not in the archive")?;
         let entry = attempt.decision.entry.encode();
         let message = notes::commit_message(&self.lineage, id, parent.id, &entry, proposal);
-        let created_ms = now_ms();
+        let created_ms = commit_ms();
         let (commit, tree) =
             self.writer
                 .commit_variant(id, files, Some(&parent.commit), &message, created_ms)?;

@@ -14,6 +14,9 @@ pub(super) enum Event {
     Intend(Intent, oneshot::Sender<Result<CallId, Denied>>),
     /// A model call ended; its traffic where that is kept.
     Settle(CallSettlement, Option<Traffic>, oneshot::Sender<()>),
+    /// The host's own call does not fit into the allowance of a job that has used nothing, so
+    /// it never will: why, and the key that says how large that is.
+    Unaffordable { what: String, key: String },
     /// The diagnosing model answered an attempt; the job goes on when this is recorded.
     Proposed {
         attempt: VariantId,

@@ -149,16 +149,8 @@ pub fn forecast(
     budgets: &Budgets,
     prices: [Price; 3],
 ) -> Forecast {
-    let (rounds_begun, decided) = begun(lineage);
-    let open = lineage.open_attempts().count() as u64;
-    let rest = u64::from(policy.rounds.saturating_sub(rounds_begun))
-        .saturating_mul(u64::from(policy.attempts));
-    let started = match rounds_begun {
-        0 => 0,
-        _ if rounds_begun > policy.rounds => 0,
-        _ => u64::from(policy.attempts.saturating_sub(decided)),
-    };
-    let attempts = rest.saturating_add(started).saturating_add(open);
+    let (rounds_begun, _) = begun(lineage);
+    let attempts = attempts_left(lineage, policy);
     let children = children(lineage);
     let go_on = going_on(lineage, &policy.stages.stages);
     let stages = evaluations(lineage, policy, attempts, children.0, go_on.0);
@@ -209,6 +201,20 @@ pub fn forecast(
         go_on,
         total,
     }
+}
+
+/// Returns how many attempts are still to be made or to be ended.
+pub fn attempts_left(lineage: &Lineage, policy: &DgmSettings) -> u64 {
+    let (rounds_begun, decided) = begun(lineage);
+    let open = lineage.open_attempts().count() as u64;
+    let rest = u64::from(policy.rounds.saturating_sub(rounds_begun))
+        .saturating_mul(u64::from(policy.attempts));
+    let started = match rounds_begun {
+        0 => 0,
+        _ if rounds_begun > policy.rounds => 0,
+        _ => u64::from(policy.attempts.saturating_sub(decided)),
+    };
+    rest.saturating_add(started).saturating_add(open)
 }
 
 /// Returns the last round that has begun, and how many attempts of it are decided.

@@ -114,6 +114,11 @@ fn judge(end: &AgentEnd, metered: &Metered) -> Option<GateEnd> {
     if let Some(what) = metered.provider_failure().or_else(starved) {
         return Some(GateEnd::Infra(format!("model provider: {what}")));
     }
+    // Who was not let ask has not shown what it can do.
+    if let Some(what) = metered.out_of_budget() {
+        let detail = format!("while the child was tried out: {what}");
+        return Some(GateEnd::Failed(Failure::OutOfBudget, detail));
+    }
     let gate = if metered.requests() == 0 {
         Gate::Starts
     } else {

@@ -1,5 +1,6 @@
 //! One attempt at self-modification, from evidence to a child that passed the gates.
 
+use super::budget::no_diagnosis;
 use super::event::{Event, ImproveEnd};
 use super::gates::{GateEnd, inspect, try_out};
 use crate::agent::{AgentJob, Manifest, Place, run_agent};
@@ -116,7 +117,12 @@ pub(super) async fn improve(
     let child: FileTree = match inspect(&job.parent.files, &agent.workspace) {
         Ok(child) => child,
         Err(result) => {
-            end.result = starved.map_or(result, GateEnd::Infra);
+            let cut = models.modify.out_of_budget();
+            end.result = match (starved, cut) {
+                (Some(what), _) => GateEnd::Infra(what),
+                (None, Some(what)) => without_child(result, &what),
+                (None, None) => result,
+            };
             return end;
         }
     };
@@ -124,6 +130,17 @@ pub(super) async fn improve(
     end.gate_log = log;
     end.result = verdict.unwrap_or(GateEnd::Child(child));
     end
+}
+
+/// Returns how an attempt ended whose agent was cut short, and left nothing that could be
+/// tried out: the cut is the reason, what it left goes with it.
+fn without_child(left: GateEnd, cut: &str) -> GateEnd {
+    match left {
+        GateEnd::Failed(Failure::Gate(_), found) => {
+            GateEnd::Failed(Failure::OutOfBudget, format!("{cut}; by then, {found}"))
+        }
+        other => other,
+    }
 }
 
 /// Returns the attempt's proposal; a new one is durable before it is used. Where there is
@@ -141,7 +158,22 @@ async fn propose(
         asked = diagnose(metered, &job.evidence, DIAGNOSE_RETRIES) => asked,
         () = cancel.cancelled() => return Err((GateEnd::Cancelled, Vec::new())),
     };
-    let (proposal, exchange) = asked.map_err(why_not)?;
+    let (proposal, exchange) = match asked {
+        Ok(asked) => asked,
+        Err(error) => {
+            let (end, exchange) = why_not(error);
+            let Some(limit) = metered.unaffordable() else {
+                return Err((end, exchange));
+            };
+            let why = metered.out_of_budget().unwrap_or_default();
+            // A dispatcher that is gone ends the run as well.
+            drop(events.send(Event::Unaffordable {
+                what: no_diagnosis(&why),
+                key: format!("budget.{}_per_job", limit.name()),
+            }));
+            return Err((GateEnd::Cancelled, exchange));
+        }
+    };
     // A proposal is not asked for again: what it cost is known before it is recorded.
     metered.settled().await;
     let (done, recorded) = oneshot::channel();
@@ -179,8 +211,8 @@ fn why_not(error: ProposeError) -> (GateEnd, Vec<u8>) {
                 CallError::Denied(Denied::Budget {
                     scope: Scope::Job | Scope::Attempt,
                     ..
-                })
-                | CallError::Model(ModelError::Refused { .. }) => {
+                }) => GateEnd::Failed(Failure::OutOfBudget, said),
+                CallError::Model(ModelError::Refused { .. }) => {
                     GateEnd::Failed(Failure::NoProposal, said)
                 }
             };

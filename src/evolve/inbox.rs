@@ -96,7 +96,7 @@ mod tests {
     fn ids(events: &[Event]) -> Vec<u64> {
         let id = |event: &Event| match event {
             Event::Settle(settlement, ..) => settlement.id.0,
-            Event::Intend(..) | Event::Proposed { .. } => 0,
+            Event::Intend(..) | Event::Proposed { .. } | Event::Unaffordable { .. } => 0,
         };
         events.iter().map(id).collect()
     }

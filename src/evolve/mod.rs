@@ -11,6 +11,7 @@
 
 mod books;
 mod budget;
+mod caps;
 mod comparable;
 #[cfg(test)]
 mod crowd;
@@ -35,10 +36,11 @@ mod start;
 mod traffic;
 
 pub use budget::Budgets;
+pub use caps::{TooSmall, too_small, too_small_for};
 pub use comparable::{Incomparable, comparable, never_mixed, same_tasks};
 pub use desk::Desk;
 pub use dispatcher::{EndCause, Engine, Finished, Parts, Unrecorded};
-pub use forecast::{Count, Forecast, Kind, Spread, Work, forecast};
+pub use forecast::{Count, Forecast, Kind, Spread, Work, attempts_left, forecast};
 pub use progress::{Progress, Slowdown};
 pub use providers::Providers;
 pub use replay::ReplaySource;

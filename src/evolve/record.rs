@@ -220,6 +220,7 @@ impl Recorder {
                     facts.push(Fact::CallSettled(settlement));
                     answers.push(Box::new(move || done.send(()).unwrap_or_default()));
                 }
+                Event::Unaffordable { what, key } => self.treasury.exhaust(what, key),
                 Event::Proposed {
                     attempt,
                     proposal,

@@ -3,9 +3,9 @@
 //! Invariant: what the requests of one job take in memory, as bytes and as values, is counted
 //! before it is taken, so that no job can make the process grow.
 
-use super::limits::{BODY_LIMIT, Limits};
+use super::limits::{BODY_LIMIT, DISCARDED, Limits};
 use super::protocol::Refusal;
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::StreamExt as _;
 use serde_json::Value;
@@ -48,6 +48,41 @@ impl Room {
         headers: &HeaderMap,
         body: Body,
     ) -> Result<(Value, Share), Refusal> {
+        let mut chunks = body.into_data_stream();
+        let read = self.receive(headers, &mut chunks).await;
+        if let Err(refusal) = &read
+            && refusal.status != StatusCode::REQUEST_TIMEOUT
+        {
+            self.discard(headers, chunks);
+        }
+        read
+    }
+
+    /// Takes in, and drops, what comes of a body that nobody wants, while it is answered: many
+    /// clients send all of it before they read, and would find a broken pipe in the place of
+    /// the answer. Bounded in bytes and time; nothing of it is kept.
+    pub(super) fn discard(&self, headers: &HeaderMap, mut chunks: BodyDataStream) {
+        // Whoever asks first sends nothing when it is told no.
+        if headers.contains_key(header::EXPECT) {
+            return;
+        }
+        let until = Instant::now() + self.limits.discard;
+        tokio::spawn(async move {
+            let mut left = DISCARDED;
+            while let Ok(Some(Ok(chunk))) = timeout_at(until, chunks.next()).await {
+                match left.checked_sub(chunk.len()) {
+                    Some(rest) => left = rest,
+                    None => return,
+                }
+            }
+        });
+    }
+
+    async fn receive(
+        &self,
+        headers: &HeaderMap,
+        chunks: &mut BodyDataStream,
+    ) -> Result<(Value, Share), Refusal> {
         let said = headers.get(header::CONTENT_LENGTH);
         let said = said.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         let most = match said.map(usize::try_from) {
@@ -59,7 +94,7 @@ impl Room {
         let until = Instant::now() + self.limits.body;
         let _taken = take(&self.bytes, most, until).await?;
         let capacity = said.map_or(0, |_| most);
-        let collected = timeout_at(until, collect(body, capacity)).await;
+        let collected = timeout_at(until, collect(chunks, capacity)).await;
         let bytes = collected.map_err(|_| Refusal {
             status: StatusCode::REQUEST_TIMEOUT,
             kind: "invalid_request_error",
@@ -107,9 +142,8 @@ async fn take(
     }
 }
 
-async fn collect(body: Body, capacity: usize) -> Result<Vec<u8>, Refusal> {
+async fn collect(chunks: &mut BodyDataStream, capacity: usize) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::with_capacity(capacity);
-    let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Refusal::bad("the body could not be read"))?;
         if bytes.len() + chunk.len() > BODY_LIMIT {

@@ -9,15 +9,21 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Who can have written a message in Chat Completions.
-const ROLES: [&str; 6] = [
-    "system",
-    "developer",
-    "user",
-    "assistant",
-    "tool",
-    "function",
-];
+/// Who can have written a message.
+fn roles(dialect: Dialect) -> &'static [&'static str] {
+    match dialect {
+        Dialect::Chat => &[
+            "system",
+            "developer",
+            "user",
+            "assistant",
+            "tool",
+            "function",
+        ],
+        // Which models take the last one is their provider's to say.
+        Dialect::Messages => &["user", "assistant", "system"],
+    }
+}
 
 /// Answers a Chat Completions request. Dropped when the client goes away, which abandons
 /// the call.
@@ -33,6 +39,8 @@ pub(super) async fn messages(State(gate): State<Arc<Gate>>, request: Request) ->
 async fn ask(gate: &Gate, request: Request, dialect: Dialect) -> Response {
     if !gate.metered.speaks(dialect) {
         // Known without its body. Asked all the same for the words, which the model has.
+        let (head, body) = request.into_parts();
+        gate.room.discard(&head.headers, body.into_data_stream());
         return whole(gate, &json!({}), dialect).await;
     }
     let (head, body) = request.into_parts();
@@ -107,10 +115,11 @@ fn check(request: &Value, dialect: Dialect) -> Result<(), Refusal> {
         let Some(role) = message["role"].as_str() else {
             return Err(Refusal::bad(format!("`messages[{index}]` has no `role`")));
         };
-        // What Messages knows beside these is its provider's to say.
-        if dialect == Dialect::Chat && !ROLES.contains(&role) {
+        let known = roles(dialect);
+        if !known.contains(&role) {
             let role: String = role.chars().take(100).collect();
-            let known = ROLES.map(|role| format!("`{role}`")).join(", ");
+            let known: Vec<String> = known.iter().map(|role| format!("`{role}`")).collect();
+            let known = known.join(", ");
             return Err(Refusal::bad(format!(
                 "`messages[{index}]` has the unknown role `{role}`; known are {known}"
             )));
@@ -121,9 +130,34 @@ fn check(request: &Value, dialect: Dialect) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::carry_headers;
+    use super::{carry_headers, check};
+    use crate::model::Dialect;
     use axum::http::{HeaderMap, HeaderValue};
     use serde_json::json;
+
+    #[test]
+    fn a_message_has_a_role_that_its_dialect_knows() {
+        for (role, in_chat, in_messages) in [
+            ("user", true, true),
+            ("assistant", true, true),
+            ("system", true, true),
+            ("tool", true, false),
+            ("developer", true, false),
+            ("wizard", false, false),
+            ("", false, false),
+        ] {
+            let request = json!({"messages": [{"role": role, "content": "hi"}]});
+            for (dialect, is_known) in [(Dialect::Chat, in_chat), (Dialect::Messages, in_messages)]
+            {
+                let checked = check(&request, dialect);
+                assert_eq!(checked.is_ok(), is_known, "{role} {dialect:?}");
+                if let Err(refusal) = checked {
+                    assert_eq!(refusal.status, 400);
+                    assert!(refusal.message.contains(&format!("unknown role `{role}`")));
+                }
+            }
+        }
+    }
 
     #[test]
     fn what_clients_say_in_headers_goes_along() {

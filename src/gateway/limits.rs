@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Most bytes of a request's body.
 pub(super) const BODY_LIMIT: usize = 64 << 20;
+/// Most bytes that are taken in of a body after it is refused.
+pub(super) const DISCARDED: usize = 2 * BODY_LIMIT;
 /// Most bytes that are read ahead, or wait to be written, for one connection.
 pub(super) const MOST_BUFFERED: usize = 64 << 10;
 
@@ -16,6 +18,8 @@ pub(super) struct Limits {
     pub head: Duration,
     /// Time for the body of a request, waiting for room in memory included.
     pub body: Duration,
+    /// Time in which the rest of a body that is refused is taken in.
+    pub discard: Duration,
     /// How long a client may keep an answer waiting in all; what it reads gives time back.
     pub stall: Duration,
     /// Kibibytes that the bodies which come in may take together.
@@ -36,6 +40,7 @@ impl Default for Limits {
             connections: share.clamp(32, 256),
             head: Duration::from_secs(30),
             body: Duration::from_secs(60),
+            discard: Duration::from_secs(5),
             stall: Duration::from_secs(60),
             bytes: 128 << 10,
             values: 192 << 10,

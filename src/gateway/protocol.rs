@@ -5,7 +5,8 @@ use super::limits::Limits;
 use super::{calls, models};
 use crate::model::{CallError, Dialect, Metered};
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -115,12 +116,20 @@ impl Refusal {
     }
 }
 
-async fn count_tokens() -> Response {
+async fn count_tokens(State(gate): State<Arc<Gate>>, headers: HeaderMap, body: Body) -> Response {
+    gate.room.discard(&headers, body.into_data_stream());
     let message = "tokens cannot be counted ahead here; the `usage` of every answer counts them";
     Refusal::missing(Dialect::Messages, message).answer(Dialect::Messages)
 }
 
-async fn not_found(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+async fn not_found(
+    State(gate): State<Arc<Gate>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    gate.room.discard(&headers, body.into_data_stream());
     let path: String = uri.path().chars().take(200).collect();
     let message = format!(
         "there is no `{method} {path}`; there are `POST /v1/chat/completions`, \
@@ -130,7 +139,14 @@ async fn not_found(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     Refusal::missing(dialect, message).answer(dialect)
 }
 
-async fn not_allowed(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+async fn not_allowed(
+    State(gate): State<Arc<Gate>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    gate.room.discard(&headers, body.into_data_stream());
     let path: String = uri.path().chars().take(200).collect();
     let refusal = Refusal {
         status: StatusCode::METHOD_NOT_ALLOWED,

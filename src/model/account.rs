@@ -39,7 +39,7 @@ impl Limit {
     }
 
     /// Says of an amount what this limit counts of it.
-    fn of(self, amount: Amount) -> Self {
+    pub fn of(self, amount: Amount) -> Self {
         match self {
             Self::Calls(_) => Self::Calls(amount.calls),
             Self::Tokens(_) => Self::Tokens(amount.tokens),
@@ -73,7 +73,12 @@ impl Allowance {
 
     /// Returns the first limit that an amount is beyond.
     pub fn exceeded(&self, amount: Amount) -> Option<Limit> {
-        self.limits().find(|limit| match limit {
+        self.all_exceeded(amount).next()
+    }
+
+    /// Returns all limits that an amount is beyond.
+    pub fn all_exceeded(&self, amount: Amount) -> impl Iterator<Item = Limit> + use<> {
+        self.limits().filter(move |limit| match limit {
             Limit::Calls(calls) => amount.calls > *calls,
             Limit::Tokens(tokens) => amount.tokens > *tokens,
             Limit::Cost(cost) => amount.cost > *cost,
@@ -108,6 +113,11 @@ impl Account {
             settled,
             open: Amount::default(),
         }
+    }
+
+    /// Returns whether nothing was taken of it yet, and nothing is reserved.
+    pub fn is_untouched(&self) -> bool {
+        self.settled == Amount::default() && self.open == Amount::default()
     }
 
     /// Returns whether a call that can use this much fits.

@@ -7,7 +7,7 @@
 
 use super::tape::Tape;
 use super::{
-    Account, Allowance, Books, Denied, Intent, JobSubject, ModelError, Reply, Room, Scope,
+    Account, Allowance, Books, Denied, Intent, JobSubject, Limit, ModelError, Reply, Room, Scope,
 };
 use crate::domain::{Amount, CallId, CallSettlement, CallStatus, Tokens, Usd};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -25,6 +25,8 @@ pub(super) struct Ledger {
     turn: tokio::sync::Mutex<()>,
     freed: Notify,
     settling: TaskTracker,
+    /// The limit that a call did not fit into although nothing was used yet.
+    unaffordable: OnceLock<Limit>,
     /// Who wants to know why tries fail: the books do not say.
     witness: OnceLock<mpsc::UnboundedSender<FailedTry>>,
 }
@@ -53,8 +55,14 @@ impl Ledger {
             turn: tokio::sync::Mutex::default(),
             freed: Notify::new(),
             settling: TaskTracker::new(),
+            unaffordable: OnceLock::new(),
             witness: OnceLock::new(),
         }
+    }
+
+    /// Returns the limit that a call did not fit into although nothing was used yet.
+    pub(super) fn unaffordable(&self) -> Option<Limit> {
+        self.unaffordable.get().copied()
     }
 
     /// Has somebody told why tries fail; the first who asks is.
@@ -130,6 +138,9 @@ impl Ledger {
                         return Ok(());
                     }
                     Room::Never(limit) => {
+                        if account.is_untouched() {
+                            self.unaffordable.get_or_init(|| limit);
+                        }
                         return Err(Denied::Budget {
                             scope: Scope::Job,
                             what: account.refusal("the job's allowance", limit, at_most),

@@ -8,7 +8,9 @@ use super::seen::{Line, Seen};
 use super::stream::Open;
 use super::tape::Tape;
 use super::wire::Dialect;
-use super::{Allowance, Books, CallError, Intent, Model, ModelError, Reply, ReplyStream, Retry};
+use super::{
+    Allowance, Books, CallError, Intent, Limit, Model, ModelError, Reply, ReplyStream, Retry,
+};
 use crate::domain::{CallSubject, Role};
 use serde_json::Value;
 use std::sync::Arc;
@@ -125,7 +127,18 @@ impl Metered {
     /// Returns whether a call was denied because the job's or the attempt's allowance is used
     /// up.
     pub fn is_out_of_budget(&self) -> bool {
-        self.seen.is_out_of_budget()
+        self.seen.out_of_budget().is_some()
+    }
+
+    /// Returns which allowance it was that a call was denied for, and how large it is.
+    pub fn out_of_budget(&self) -> Option<String> {
+        self.seen.out_of_budget()
+    }
+
+    /// Returns the limit of the job that a call did not fit into although the job had used
+    /// nothing yet: it never will.
+    pub fn unaffordable(&self) -> Option<Limit> {
+        self.ledger.unaffordable()
     }
 
     /// Returns whether a call was denied because the run's budget is used up. What the job

@@ -133,9 +133,41 @@ fn check(
     if !fields.get("messages").is_some_and(Value::is_array) {
         return Err(refused("the request has no list `messages`"));
     }
+    check_values(dialect, fields)?;
     check_content(dialect, fields, takes_images)?;
     check_tools(dialect, fields)?;
     passing(dialect, fields)
+}
+
+/// Checks the values of what is decided here and does not pass as it is: nobody behind this
+/// would say that they are wrong.
+fn check_values(dialect: Dialect, fields: &Map<String, Value>) -> Result<(), ModelError> {
+    let wrong = |name: &str, is_right: fn(&Value) -> bool| {
+        let value = fields.get(name).filter(|value| !value.is_null());
+        value.is_some_and(|value| !is_right(value))
+    };
+    if wrong("stream", Value::is_boolean) {
+        return Err(refused_at("stream", "`stream` must be `true` or `false`"));
+    }
+    for name in limits(dialect) {
+        if wrong(name, |limit| limit.as_u64().is_some_and(|limit| limit > 0)) {
+            let what = format!("`{name}` must be a whole number of at least 1");
+            return Err(refused_at(name, &what));
+        }
+    }
+    if dialect == Dialect::Chat && wrong("modalities", |kinds| *kinds == json!(["text"])) {
+        let what = "`modalities` must be `[\"text\"]`: sound is not passed on to the model";
+        return Err(refused_at("modalities", what));
+    }
+    Ok(())
+}
+
+/// Returns what a dialect calls the limit of output tokens, the present name first.
+fn limits(dialect: Dialect) -> &'static [&'static str] {
+    match dialect {
+        Dialect::Chat => &["max_completion_tokens", "max_tokens"],
+        Dialect::Messages => &["max_tokens"],
+    }
 }
 
 /// Returns the error for a dialect that the provider does not speak.
@@ -184,10 +216,7 @@ fn passing(
 /// Returns the limit of output tokens, which the caller may give its present or its former
 /// name.
 fn limit(dialect: Dialect, request: &Value, configured: u64) -> u64 {
-    let names: &[&str] = match dialect {
-        Dialect::Chat => &["max_completion_tokens", "max_tokens"],
-        Dialect::Messages => &["max_tokens"],
-    };
+    let names = limits(dialect);
     let asked = names.iter().find_map(|name| request.get(*name)?.as_u64());
     asked.unwrap_or(configured).clamp(1, configured)
 }
@@ -278,10 +307,19 @@ fn nature(dialect: Dialect, part: &Value) -> (bool, bool) {
 }
 
 fn refused(what: &str) -> ModelError {
+    refused_with(Value::Null, what)
+}
+
+/// Returns the refusal of a field's value.
+fn refused_at(field: &str, what: &str) -> ModelError {
+    refused_with(json!(field), what)
+}
+
+fn refused_with(param: Value, what: &str) -> ModelError {
     ModelError::Refused {
         status: 400,
         error: json!({
-            "message": what, "type": "invalid_request_error", "param": null, "code": null,
+            "message": what, "type": "invalid_request_error", "param": param, "code": null,
         }),
     }
 }
@@ -375,6 +413,48 @@ mod tests {
     }
 
     #[test]
+    fn wrong_values_of_what_is_decided_here_are_refused_by_name() {
+        for (dialect, field, value, right) in [
+            (Dialect::Chat, "stream", json!("true"), json!(true)),
+            (Dialect::Chat, "stream", json!(1), json!(null)),
+            (Dialect::Messages, "stream", json!("true"), json!(false)),
+            (Dialect::Chat, "max_tokens", json!(0), json!(1)),
+            (Dialect::Chat, "max_tokens", json!(-5), json!(null)),
+            (Dialect::Chat, "max_tokens", json!("7"), json!(7)),
+            (Dialect::Chat, "max_completion_tokens", json!(7.5), json!(7)),
+            (Dialect::Messages, "max_tokens", json!(0), json!(9)),
+            (
+                Dialect::Chat,
+                "modalities",
+                json!(["audio"]),
+                json!(["text"]),
+            ),
+            (
+                Dialect::Chat,
+                "modalities",
+                json!(["text", "audio"]),
+                json!(null),
+            ),
+            (Dialect::Chat, "modalities", json!("text"), json!(["text"])),
+        ] {
+            let mut asked = request("hi");
+            asked[field] = value.clone();
+            let error = super::check(dialect, &asked, true).expect_err("it is refused");
+            let ModelError::Refused { status: 400, error } = error else {
+                panic!("{error:?}")
+            };
+            assert_eq!(error["param"], field, "{value}");
+            let message = error["message"].as_str().expect("a message");
+            assert!(
+                message.starts_with(&format!("`{field}` must be ")),
+                "{message}"
+            );
+            asked[field] = right.clone();
+            super::check(dialect, &asked, true).expect("it passes");
+        }
+    }
+
+    #[test]
     fn images_are_refused_where_the_model_takes_none() {
         let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}});
         let request = json!({"messages": [{"role": "user", "content": [image]}]});
@@ -394,8 +474,8 @@ mod tests {
         for (name, asked, expected) in [
             ("max_tokens", json!(10), 10),
             ("max_completion_tokens", json!(1_000_000), 1000),
-            ("max_tokens", json!(0), 1),
-            ("max_tokens", json!("many"), 1000),
+            ("max_tokens", json!(1), 1),
+            ("max_tokens", json!(null), 1000),
             ("seed", json!(1), 1000),
         ] {
             let mut request = request("hi");

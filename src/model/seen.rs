@@ -18,7 +18,7 @@ pub(super) struct Seen {
 struct State {
     recorder: Recorder,
     requests: u64,
-    out_of_budget: bool,
+    out_of_budget: Option<String>,
     cut_by_run: bool,
     provider_failure: Option<String>,
     unusable: Option<ModelError>,
@@ -80,8 +80,8 @@ impl Seen {
         self.state().requests
     }
 
-    pub(super) fn is_out_of_budget(&self) -> bool {
-        self.state().out_of_budget
+    pub(super) fn out_of_budget(&self) -> Option<String> {
+        self.state().out_of_budget.clone()
     }
 
     pub(super) fn is_cut_by_run(&self) -> bool {
@@ -118,8 +118,8 @@ impl State {
     fn note(&mut self, line: &Line, result: Option<&Result<Reply, CallError>>) {
         self.requests += 1;
         match result {
-            Some(Err(CallError::Denied(Denied::Budget { scope, .. }))) => match scope {
-                Scope::Job | Scope::Attempt => self.out_of_budget = true,
+            Some(Err(CallError::Denied(Denied::Budget { scope, what, .. }))) => match scope {
+                Scope::Job | Scope::Attempt => self.out_of_budget = Some(what.clone()),
                 Scope::Run => self.cut_by_run = true,
             },
             Some(Err(CallError::Model(error @ ModelError::Unusable { what }))) => {

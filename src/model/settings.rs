@@ -1,7 +1,8 @@
 //! What a role's model is, resolved from the configuration by the caller.
 
-use super::{Price, Rates, Retry, listed_price};
-use serde_json::{Map, Value};
+use super::{Price, Rates, Retry, bound, listed_price};
+use crate::domain::{Amount, Tokens};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -248,6 +249,12 @@ impl ModelSettings {
     }
 
     fn check_server(&self) -> Result<(), SettingsError> {
+        if let Some(name) = secret_in(&self.extra_body) {
+            return Err(SettingsError::unusable(
+                "extra_body",
+                format!("`{name}` {LOOKS_SECRET}"),
+            ));
+        }
         let own = ["model", "messages", "stream", "stream_options", "n"];
         if let Some(name) = own.iter().find(|name| self.extra_body.contains_key(**name)) {
             return Err(SettingsError::unusable(
@@ -300,9 +307,71 @@ impl ModelSettings {
         }
     }
 
+    /// Returns what is reserved for a call with an empty prompt that may have as many output
+    /// tokens as any: the host makes none that is smaller. Where the price is not known,
+    /// which is an error of its own wherever calls are charged, it costs nothing.
+    pub fn least_call(&self) -> Amount {
+        let output = self.output_limit();
+        let empty = json!({
+            "model": self.model, "messages": [], "max_completion_tokens": output,
+        });
+        let tokens = Tokens {
+            input: bound::input_at_most(&empty),
+            output,
+            ..Tokens::default()
+        };
+        let price = self.known_price().unwrap_or(Price::Free);
+        Amount {
+            calls: 1,
+            tokens: tokens.total(),
+            cost: price.at_most(tokens),
+        }
+    }
+
     pub(super) fn output_limit(&self) -> u64 {
         self.max_output_tokens.unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS)
     }
+}
+
+/// What is said of a secret in the configuration, which is copied and recorded.
+pub(super) const LOOKS_SECRET: &str =
+    "looks like a secret: keys come from `api_key_env` or `api_key_file`";
+
+/// What names of secrets end with, in lower case and without what parts their words. Not
+/// `token` alone: `max_tokens` and many of its like are none.
+const SECRET_ENDS: [&str; 14] = [
+    "accesskey",
+    "accesstoken",
+    "apikey",
+    "apitoken",
+    "authorization",
+    "authtoken",
+    "bearer",
+    "credential",
+    "credentials",
+    "passwd",
+    "password",
+    "secret",
+    "secretkey",
+    "subscriptionkey",
+];
+
+/// Returns whether a text by this name is a secret.
+pub(super) fn names_secret(name: &str) -> bool {
+    let words = name.chars().filter(char::is_ascii_alphanumeric);
+    let name: String = words.map(|c| c.to_ascii_lowercase()).collect();
+    ["key", "token", "auth", "code", "sig"].contains(&name.as_str())
+        || SECRET_ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// Returns the name of the first secret among fields, and those below them.
+fn secret_in(fields: &Map<String, Value>) -> Option<&str> {
+    fields.iter().find_map(|(name, value)| match value {
+        Value::String(text) if !text.is_empty() && names_secret(name) => Some(name.as_str()),
+        Value::Object(fields) => secret_in(fields),
+        Value::Array(list) => list.iter().filter_map(Value::as_object).find_map(secret_in),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    })
 }
 
 fn is_variable(name: &str) -> bool {
@@ -326,6 +395,39 @@ mod tests {
         Model::new(settings)
             .expect_err("the settings are refused")
             .to_string()
+    }
+
+    #[test]
+    fn a_secret_is_known_by_its_name() {
+        for name in [
+            "api_key",
+            "apiKey",
+            "X-Api-Key",
+            "openai_api_key",
+            "key",
+            "token",
+            "access_token",
+            "client_secret",
+            "password",
+            "Authorization",
+            "subscription-key-secret",
+        ] {
+            assert!(super::names_secret(name), "{name}");
+        }
+        for name in [
+            "max_tokens",
+            "prompt_cache_key",
+            "stop_token_ids",
+            "skip_special_tokens",
+            "keys",
+            "api-version",
+            "tokenizer",
+            "monkey",
+            "author",
+            "",
+        ] {
+            assert!(!super::names_secret(name), "{name}");
+        }
     }
 
     #[test]

@@ -4,12 +4,16 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Returns Unix time in milliseconds, or the moment that `SOURCE_DATE_EPOCH` (seconds, as
-/// reproducible-builds.org specifies it) fixes: with it, commits of equal runs are equal.
+/// Returns the time of a commit that is made now in milliseconds, or the moment that
+/// `SOURCE_DATE_EPOCH` (seconds, as reproducible-builds.org specifies it) fixes: with it,
+/// commits of equal runs are equal. Nothing but commits may stand still: budgets of time and
+/// the provider's dates need a clock that goes on.
+pub fn commit_ms() -> i64 {
+    fixed_seconds().map_or_else(now_ms, |seconds| seconds.saturating_mul(1000))
+}
+
+/// Returns Unix time in milliseconds.
 pub fn now_ms() -> i64 {
-    if let Some(seconds) = fixed_seconds() {
-        return seconds.saturating_mul(1000);
-    }
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -4,6 +4,7 @@
 //! have a row of their own.
 
 use super::budget::{self, Limits};
+use super::evidence;
 use super::figure::{self, count, day, money};
 use super::json::{self, Spent};
 use super::page::Page;
@@ -143,6 +144,7 @@ pub fn text(lineage: &Lineage, kinds: &[By], limits: Option<&Limits>, style: Sty
         count(total.tokens.cached),
         count(total.tokens.output),
     ));
+    evidence::show(&mut page, evidence::of_archive(lineage), style);
     notes(&mut page, &total);
     if let Some(replayed) = replays::text(lineage) {
         page.line(replayed);
@@ -280,8 +282,11 @@ pub(super) fn named(name: &'static str, rows: Vec<(String, SubjectSpend)>) -> Ta
 #[derive(Serialize)]
 struct Shape<'a> {
     schema: &'static str,
+    /// `paper` where hidden tests were shown to the diagnosing model, else `visible`.
+    evidence: &'static str,
     total: Spent,
     by: BTreeMap<&'static str, Vec<GroupShape>>,
+    /// The rows without a key once more, by kind.
     others: BTreeMap<&'static str, Spent>,
     #[serde(skip_serializing_if = "Option::is_none")]
     groups: Option<Vec<CrossShape>>,
@@ -291,7 +296,8 @@ struct Shape<'a> {
 
 #[derive(Serialize)]
 struct GroupShape {
-    key: String,
+    /// None: the calls that belong to no group of this kind.
+    key: Option<String>,
     #[serde(flatten)]
     spent: Spent,
 }
@@ -306,23 +312,20 @@ struct CrossShape {
 /// Returns the books as `dgm.cost/1`, summed in every way, and by all of `kinds` together
 /// where there are any.
 pub fn json(lineage: &Lineage, kinds: &[By], limits: Option<&Limits>) -> String {
-    let mut by = BTreeMap::new();
-    let mut others = BTreeMap::new();
-    for kind in By::ALL {
-        let mut shapes = Vec::new();
-        for (keys, spend) in groups(lineage, &[kind]) {
-            match keys.into_iter().next().and_then(Key::into_json) {
-                Some(key) => shapes.push(GroupShape {
-                    key,
-                    spent: spend.into(),
-                }),
-                None => {
-                    others.insert(kind.name(), spend.into());
-                }
-            }
-        }
-        by.insert(kind.name(), shapes);
-    }
+    let of = |kind: By| -> Vec<GroupShape> {
+        let groups = groups(lineage, &[kind]).into_iter();
+        groups
+            .map(|(keys, spend)| GroupShape {
+                key: keys.into_iter().next().and_then(Key::into_json),
+                spent: spend.into(),
+            })
+            .collect()
+    };
+    let by = By::ALL.map(|kind| (kind.name(), of(kind)));
+    let others = By::ALL.into_iter().filter_map(|kind| {
+        let spend = *groups(lineage, &[kind]).get([Key::Other].as_slice())?;
+        Some((kind.name(), spend.into()))
+    });
     let cross = |kinds: &[By]| {
         let groups = groups(lineage, kinds).into_iter();
         groups
@@ -338,9 +341,10 @@ pub fn json(lineage: &Lineage, kinds: &[By], limits: Option<&Limits>) -> String 
     };
     json::text(&Shape {
         schema: "dgm.cost/1",
+        evidence: json::evidence(lineage.disclosed().next().is_some()),
         total: lineage.spend().total(|_| true).into(),
-        by,
-        others,
+        by: by.into(),
+        others: others.collect(),
         groups: (!kinds.is_empty()).then(|| cross(kinds)),
         budgets: limits.map(|limits| budget::shape(limits, lineage)),
         replayed: replays::shape(lineage),
@@ -455,13 +459,10 @@ mod tests {
             let total = &json["total"];
             for (calls, at_most, cost) in By::ALL
                 .iter()
-                .map(|kind| {
-                    let rows = json["by"][kind.name()].as_array().unwrap().iter();
-                    rows.chain(json["others"].get(kind.name())).collect::<Vec<_>>()
-                })
-                .chain([json["groups"].as_array().unwrap().iter().collect()])
+                .map(|kind| json["by"][kind.name()].as_array().unwrap())
+                .chain([json["groups"].as_array().unwrap()])
                 .map(|rows| {
-                    let sum = |get: &dyn Fn(&Value) -> u64| rows.iter().map(|row| get(row)).sum::<u64>();
+                    let sum = |get: &dyn Fn(&Value) -> u64| rows.iter().map(get).sum::<u64>();
                     (
                         sum(&|row| row["calls"].as_u64().unwrap()),
                         sum(&|row| micros(&row["unsettled_at_most_usd"])),

@@ -12,6 +12,7 @@ pub mod checks;
 pub mod cost;
 mod digest;
 pub mod eval;
+mod evidence;
 pub mod export;
 mod figure;
 pub mod grade;
@@ -29,6 +30,7 @@ mod style;
 mod table;
 pub mod tree;
 
+pub use evidence::of_variant as evidence_of;
 pub use figure::{duration, moment, size};
 pub use line::{clean, clean_block};
 pub use style::{Ink, Style};

@@ -7,7 +7,7 @@ use super::page::Page;
 use super::prices::{self, Model, ModelShape};
 use super::style::{Ink, Style};
 use super::table::{Align, Table};
-use crate::domain::{Amount, Usd};
+use crate::domain::{Amount, Disclosure, Usd};
 use crate::lineage::Lineage;
 use serde::Serialize;
 
@@ -19,6 +19,8 @@ pub type Spread = [Amount; 3];
 /// A run that has not begun.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
+    /// What of a task a diagnosis may see.
+    pub evidence: Disclosure,
     /// Name of the sandbox backend.
     pub sandbox: String,
     /// Folder of the benchmark.
@@ -41,6 +43,8 @@ pub struct Plan {
     pub limits: Limits,
     /// What the estimate rests on, a sentence each.
     pub assumptions: Vec<String>,
+    /// What a run would warn of before it starts, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// One kind of work.
@@ -168,6 +172,7 @@ fn work(page: &mut Page, plan: &Plan, style: Style) {
 #[derive(Serialize)]
 struct Shape<'a> {
     schema: &'static str,
+    evidence: &'static str,
     sandbox: &'a str,
     benchmark: &'a str,
     workers: u64,
@@ -180,6 +185,7 @@ struct Shape<'a> {
     work: Vec<WorkShape>,
     estimate: SpreadShape,
     assumptions: &'a [String],
+    warnings: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -261,6 +267,7 @@ impl From<Amount> for AmountShape {
 pub fn json(plan: &Plan, lineage: &Lineage) -> String {
     json::text(&Shape {
         schema: "dgm.plan/1",
+        evidence: plan.evidence.name(),
         sandbox: &plan.sandbox,
         benchmark: &plan.benchmark,
         workers: plan.workers,
@@ -300,5 +307,6 @@ pub fn json(plan: &Plan, lineage: &Lineage) -> String {
             .collect(),
         estimate: plan.total.into(),
         assumptions: &plan.assumptions,
+        warnings: &plan.warnings,
     })
 }

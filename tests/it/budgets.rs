@@ -2,7 +2,7 @@
 
 use crate::support::Program;
 use dgm::archive::{Layout, Reader};
-use dgm::domain::{Outcome, Usd};
+use dgm::domain::{CallSubject, Failure, Gate, Outcome, Role, Usd, VariantId};
 use dgm::lineage::Lineage;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -120,13 +120,172 @@ fn a_job_out_of_its_allowance_is_told_so_and_counts_as_what_it_is() {
     assert!(!outcomes.contains(&Outcome::Cancelled), "{outcomes:?}");
     for evaluation in lineage.evaluations() {
         let key = &evaluation.key;
-        let subject =
-            dgm::domain::CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+        let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
         assert!(lineage.spend().of(&subject).cost <= Usd(17_000));
         if evaluation.outcome == Outcome::Budget {
             assert_eq!(evaluation.detail, "the job's allowance ran out");
         }
     }
+}
+
+/// Returns how the first attempt ended, and how many calls of it were made for a role.
+fn first_attempt(lineage: &Lineage) -> (Option<(Failure, String)>, impl Fn(Role) -> usize + use<>) {
+    let first = VariantId(1);
+    let ended = lineage.attempt(first).and_then(|it| it.end.clone());
+    let calls: Vec<Role> = lineage
+        .spend()
+        .calls()
+        .filter(|(intent, _)| intent.subject == CallSubject::Attempt(first))
+        .map(|(intent, _)| intent.role)
+        .collect();
+    let count = move |role| calls.iter().filter(|it| **it == role).count();
+    (ended.expect("it ended").failure, count)
+}
+
+#[test]
+fn a_child_that_is_not_let_ask_is_not_called_unfit() {
+    let whole = Place::new("");
+    let (code, talk) = whole.run("evolve demo --generations 1");
+    assert_eq!(code, 0, "{talk}");
+    let (failure, calls) = first_attempt(&whole.lineage());
+    assert_eq!(failure, None);
+    let before_gates = calls(Role::Diagnose) + calls(Role::Modify);
+
+    // Nothing is left for the gates.
+    let place = Place::new(&format!("calls_per_attempt = {before_gates}"));
+    let (code, talk) = place.run("evolve demo --generations 1");
+    assert_eq!(code, 0, "{talk}");
+    let (failure, calls) = first_attempt(&place.lineage());
+    let (failure, detail) = failure.expect("no child");
+    assert_eq!(failure, Failure::OutOfBudget, "{detail}");
+    let why = format!("the attempt's allowance of {before_gates} model calls is used up");
+    assert!(detail.contains(&why), "{detail}");
+    assert_eq!(calls(Role::Solve), 0);
+    assert!(talk.contains("ran out of its allowance"), "{talk}");
+    assert!(!talk.contains("cannot do a trivial edit"), "{talk}");
+
+    // Nor does a parent that is cut short while it changes itself say anything about itself.
+    let place = Place::new(&format!("calls_per_attempt = {}", before_gates / 2));
+    let (code, talk) = place.run("evolve demo --generations 1");
+    assert_eq!(code, 0, "{talk}");
+    let (failure, _) = first_attempt(&place.lineage());
+    let (failure, detail) = failure.expect("no child");
+    assert_ne!(failure, Failure::Gate(Gate::Changed), "{detail}");
+    assert_eq!(failure, Failure::OutOfBudget, "{detail}");
+}
+
+#[test]
+fn a_limit_that_no_call_fits_into_is_said_before_anything_starts() {
+    // A call with an empty prompt reserves some 1.65 cents, or 16,500 tokens.
+    for (limit, key) in [
+        ("usd_per_attempt = 0.012", "usd_per_attempt` is $0.0120"),
+        ("usd_per_job = 0.008", "usd_per_job` is $0.0080"),
+        ("tokens_per_job = 3500", "tokens_per_job` is 3500 tokens"),
+    ] {
+        let place = Place::new(limit);
+        for line in [
+            "evolve demo --generations 1",
+            "evolve demo --generations 1 --dry-run",
+            "evolve new --config demo/dgm.toml",
+        ] {
+            let (code, talk) = place.run(line);
+            assert_eq!(code, 2, "{line}: {talk}");
+            let said = format!("`budget.{key}, and a call of the role `diagnose` reserves ");
+            assert!(talk.contains(&said), "{line}: {talk}");
+            assert!(talk.contains("is the least that would do"), "{talk}");
+        }
+        assert!(!place.folder.path().join("new").exists());
+        assert_eq!(place.lineage().runs().len(), 0);
+
+        // What agents ask for may be smaller: where only they ask, it is a warning.
+        let plan = place
+            .program
+            .output("evolve demo --generations 0 --dry-run --json");
+        let talk = String::from_utf8_lossy(&plan.stderr);
+        let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
+        let warnings = plan["warnings"].as_array().unwrap();
+        let of_job = limit.contains("_per_job");
+        assert_eq!(warnings.len(), usize::from(of_job), "{warnings:?}");
+        if of_job {
+            let said = warnings[0].as_str().unwrap();
+            let start = format!("`budget.{key}, and a call of the role `solve` reserves ");
+            assert!(said.starts_with(&start), "{said}");
+            assert!(talk.contains(said), "{talk}");
+            for line in [
+                "evolve demo --generations 0",
+                "eval demo 0 --tasks slug-text --n-attempts 2",
+            ] {
+                let (_, talk) = place.run(line);
+                assert!(talk.contains(&start), "{line}: {talk}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_attempt_whose_diagnosis_can_never_be_paid_ends_the_run_and_not_the_attempt() {
+    // Enough for an empty prompt, but not for what a diagnosis shows.
+    for (limit, key) in [
+        ("usd_per_attempt = 0.0167", "budget.usd_per_attempt"),
+        ("tokens_per_job = 16700", "budget.tokens_per_job"),
+    ] {
+        let place = Place::new(limit);
+        let (code, talk) = place.run("evolve demo --generations 2");
+        assert_eq!(code, 3, "{limit}: {talk}");
+        for said in [
+            "stopped: an attempt cannot pay for its diagnosis: the ",
+            "does not cover this call",
+            &format!("raise `{key}` in the archive's `dgm.toml` and go on with `dgm evolve demo`"),
+        ] {
+            assert!(talk.contains(said), "{limit}: no `{said}` in {talk}");
+        }
+        let lineage = place.lineage();
+        assert!(lineage.open_attempts().count() > 0);
+        assert!(lineage.attempts().all(|attempt| attempt.end.is_none()));
+        assert!(
+            lineage
+                .attempts()
+                .all(|attempt| attempt.decision.round == 1)
+        );
+
+        // With more it goes on with the same attempts.
+        let file = Layout::new(place.archive()).config();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let text = text.replace(limit, "");
+        dgm::sys::durable::write(&file, text.as_bytes()).unwrap();
+        let (code, talk) = place.run("evolve demo --generations 1");
+        assert_eq!(code, 0, "{talk}");
+        assert_eq!(place.lineage().open_attempts().count(), 0);
+    }
+}
+
+#[test]
+fn hours_are_counted_by_the_clock_also_where_the_time_of_commits_is_fixed() {
+    let place = Place::new("hours = 5");
+    let (code, talk) = place.run("evolve demo --generations 0");
+    assert_eq!(code, 0, "{talk}");
+    let first = place.lineage().run_time();
+    assert!(!first.is_zero());
+    // Commits are of the moment that `SOURCE_DATE_EPOCH` fixes, whatever the clock says.
+    let lineage = place.lineage();
+    let fixed = 1_750_000_000_000;
+    assert!(
+        lineage
+            .variants()
+            .all(|variant| variant.created_ms == fixed)
+    );
+    let (start, end) = lineage.runs().last().unwrap();
+    let end = end.as_ref().expect("it ended in order");
+    assert!(fixed < start.at_ms && start.at_ms < end.at_ms);
+    // It adds up over resumes.
+    let (code, talk) = place.run("evolve demo --generations 1");
+    assert_eq!(code, 0, "{talk}");
+    assert!(place.lineage().run_time() > first);
+    let shown = json(&place, "cost demo --json");
+    let hours = &shown["budgets"]["archive"];
+    let part = |name: &str| hours[name]["hours"].as_f64().unwrap();
+    assert!(part("used") > 0.0, "{hours}");
+    assert!(part("left") < part("limit"), "{hours}");
 }
 
 fn json(place: &Place, line: &str) -> Value {

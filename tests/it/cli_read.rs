@@ -623,20 +623,25 @@ fn cost_sums_up_in_every_way() {
     let json = Program::new(grown.folder()).data("cost demo --json");
     let cost: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(cost["schema"], "dgm.cost/1");
-    let calls = |by: &str| -> u64 {
+    let sum = |by: &str, is_meant: fn(&Value) -> bool| -> u64 {
         let groups = cost["by"][by].as_array().unwrap();
         groups
             .iter()
+            .filter(|group| is_meant(&group["key"]))
             .map(|group| group["calls"].as_u64().unwrap())
             .sum()
     };
     let total = cost["total"]["calls"].as_u64().unwrap();
     assert_eq!(total, 42);
-    for by in ["role", "model", "day", "run"] {
-        assert_eq!(calls(by), total, "{by}");
+    for (by, groups) in cost["by"].as_object().unwrap() {
+        assert_eq!(sum(by, |_| true), total, "{by}");
+        let others = sum(by, Value::is_null);
+        assert_eq!(cost["others"][by]["calls"].as_u64().unwrap_or(0), others);
+        assert!(!groups.as_array().unwrap().is_empty());
     }
-    assert_eq!(calls("variant") + calls("attempt"), total);
-    assert_eq!(calls("variant"), calls("task"));
+    let named = |by: &str| sum(by, Value::is_string);
+    assert_eq!(named("variant") + named("attempt"), total);
+    assert_eq!(named("variant"), named("task"));
 }
 
 #[test]

@@ -156,6 +156,70 @@ fn evidence_of_the_paper_is_shown_to_the_diagnosis_alone_and_announced_everywher
         log.contains("Evidence: paper (hidden tests were shown)"),
         "{log}"
     );
+    announced_with_figures(&world, child.id);
     let (found, _) = world.done("fsck demo");
     assert_eq!(found, "the archive is in order\n");
+}
+
+/// Looks for the notice in whatever shows or exports figures.
+fn announced_with_figures(world: &World, child: VariantId) {
+    let json = |line: &str| -> serde_json::Value {
+        serde_json::from_str(&world.done(line).0).expect("it is JSON")
+    };
+    let told = "evidence = \"paper\": hidden tests and reference solutions were shown";
+    let said = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+
+    let (cost, _) = world.done("cost demo");
+    assert!(said(&cost).contains(told), "{cost}");
+    assert_eq!(json("cost demo --json")["evidence"], "paper");
+
+    let eval = format!("eval demo {} --tasks slug-text", child.0);
+    let (found, _) = world.done(&eval);
+    assert!(said(&found).contains(told), "{found}");
+    assert_eq!(json(&format!("{eval} --json"))["evidence"], "paper");
+    let (found, _) = world.done("eval demo 0 --tasks slug-text");
+    assert!(!found.contains("paper"), "{found}");
+    let seed = json("eval demo 0 --tasks slug-text --json");
+    assert_eq!(seed["evidence"], "visible");
+
+    let (plan, talk) = world.done("evolve demo --dry-run --generations 3");
+    assert!(!plan.is_empty());
+    assert!(talk.contains("Warning: `evidence = \"paper\"`"), "{talk}");
+    let plan = json("evolve demo --dry-run --generations 3 --json");
+    assert_eq!(plan["evidence"], "paper");
+    let warning = plan["warnings"][0].as_str().expect("a sentence");
+    assert!(warning.contains("hidden tests"), "{warning}");
+
+    let (table, _) = world.done("export demo --format csv");
+    let mut rows = table.lines();
+    let head = rows.next().expect("a header");
+    assert!(head.ends_with(",evidence"), "{head}");
+    let mut seen = [0, 0];
+    for row in rows {
+        let variant = row.split(',').nth(1).expect("a variant");
+        let is_seed = variant == "0";
+        seen[usize::from(is_seed)] += 1;
+        let evidence = if is_seed { "visible" } else { "paper" };
+        assert!(row.ends_with(&format!(",{evidence}")), "{row}");
+    }
+    assert!(seen[0] > 0 && seen[1] > 0, "{table}");
+    for (of, evidence) in [(child.0, "paper"), (0, "visible")] {
+        let atif = json(&format!("export demo {of} slug-text --format atif"));
+        assert_eq!(atif["extra"]["evidence"], evidence);
+    }
+    let atif = json(&format!("export demo {} --attempt --format atif", child.0));
+    assert_eq!(atif["extra"]["evidence"], "paper");
+    world.done(&format!(
+        "export demo {} --format harbor --out job",
+        child.0
+    ));
+    for trial in names(&world.path("job"))
+        .iter()
+        .filter(|name| name.contains("__"))
+    {
+        let text = std::fs::read_to_string(world.path("job").join(trial).join("result.json"));
+        let trial: serde_json::Value = serde_json::from_str(&text.unwrap()).unwrap();
+        let told = &trial["agent_result"]["metadata"]["dgm"]["evidence"];
+        assert_eq!(told, "paper");
+    }
 }

@@ -95,6 +95,20 @@ fn a_person_is_served_booked_and_bounded() {
 }
 
 #[test]
+fn an_allowance_that_no_call_fits_into_is_said() {
+    let world = World::new(&PLAN);
+    world.done("init demo --config config.toml");
+    let line = "gateway demo --socket by-hand.sock --allowance-tokens 100";
+    let mut gateway = world.start(line);
+    gateway.wait_until("it serves", |gateway| gateway.talk().contains("Ctrl-C"));
+    let said = "Warning: `--allowance-tokens` is 100 tokens, and a call of the role `solve` \
+                reserves ";
+    assert!(gateway.talk().contains(said), "{}", gateway.talk());
+    gateway.interrupt();
+    assert_eq!(gateway.code(), Some(0), "{}", gateway.talk());
+}
+
+#[test]
 fn an_interrupt_is_its_orderly_end() {
     let world = World::new(&PLAN);
     world.done("init demo --config config.toml");

@@ -6,6 +6,7 @@
 use super::{Chosen, Order};
 use crate::archive::Writer;
 use crate::benchmark::Task;
+use crate::cli::caps::{self, Asked};
 use crate::cli::making::{self, Lacking};
 use crate::cli::progress::Watch;
 use crate::cli::run::{Models, Run};
@@ -78,6 +79,10 @@ impl Begin<'_> {
             lacking,
         } = self.ready;
         let settings = &self.order.settings;
+        if self.models == Models::Solve {
+            let said = caps::check(settings, Asked::Evaluations)?;
+            said.iter().for_each(|said| ui.warn(said));
+        }
         let can_run = tasks.iter().filter(|task| !lacking.contains_key(&task.id));
         let images = workplace::images(can_run, None);
         let place = workplace::open(settings.backend, self.writer.id(), &images).await?;

@@ -15,7 +15,7 @@ use crate::benchmark::name_matches;
 use crate::domain::{Evaluation, VariantId};
 use crate::lineage::Lineage;
 use crate::sys::durable;
-use crate::view::export;
+use crate::view::{evidence_of, export};
 use anyhow::Context as _;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -152,15 +152,22 @@ impl Args {
                 };
                 harbor::write(&self, ui, &place.dir, &exporter, &chosen()?)
             }
-            Format::SwebenchReport => swebench::report(&self, ui, &instances()?, &chosen()?),
+            Format::SwebenchReport => swebench::report(
+                &self,
+                ui,
+                &instances()?,
+                &announced(ui, &lineage, chosen()?),
+            ),
             Format::Csv => table::csv(&self, ui, &reader, &lineage, &chosen()?),
             Format::Parquet => table::parquet(&self, ui, &reader, &lineage, &chosen()?),
             Format::Predictions => {
-                let found = swebench::predictions(ui, &instances()?, &chosen()?)?;
+                let chosen = announced(ui, &lineage, chosen()?);
+                let found = swebench::predictions(ui, &instances()?, &chosen)?;
                 write(&self, ui, export::predictions(&found).as_bytes())
             }
             Format::Preds => {
-                let found = swebench::predictions(ui, &instances()?, &chosen()?)?;
+                let chosen = announced(ui, &lineage, chosen()?);
+                let found = swebench::predictions(ui, &instances()?, &chosen)?;
                 write(&self, ui, export::preds(&found).as_bytes())
             }
         }
@@ -212,6 +219,16 @@ fn choose<'a>(
         );
     }
     Ok(chosen)
+}
+
+/// Says of evaluations that go where there is no place for it that their agent was made from
+/// hidden tests.
+fn announced<'a>(ui: Ui, lineage: &Lineage, chosen: Vec<&'a Evaluation>) -> Vec<&'a Evaluation> {
+    let agents: BTreeSet<VariantId> = chosen.iter().map(|of| of.key.variant).collect();
+    for told in agents.iter().filter_map(|id| evidence_of(lineage, *id)) {
+        ui.warn(&told);
+    }
+    chosen
 }
 
 /// Writes one file, or to standard output.

@@ -5,7 +5,7 @@
 //! settled waits until those that are in flight leave room for it; those behind it that
 //! share its budget wait as well, so that a large call is not passed forever by small ones.
 
-use crate::domain::{Amount, CallId, CallSettlement, CallSubject, VariantId};
+use crate::domain::{Amount, CallId, CallSettlement, CallSubject, Role, VariantId};
 use crate::lineage::Lineage;
 use crate::model::{Account, Allowance, Denied, Intent, Limit, Room, Scope};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -24,7 +24,7 @@ pub struct Budgets {
     pub time: Option<Duration>,
 }
 
-/// A budget of the archive that is used up.
+/// A budget of the archive that is used up, or a limit that nothing fits into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Exhausted {
     /// What is used up, in a sentence.
@@ -142,6 +142,11 @@ impl<T> Treasury<T> {
         })
     }
 
+    /// Notes that nothing can go on before this key is raised.
+    pub(super) fn exhaust(&mut self, what: String, key: String) {
+        self.exhausted.get_or_insert(Exhausted { what, key });
+    }
+
     /// Returns what is settled of the archive's budget.
     #[cfg(test)]
     pub(super) fn settled(&self) -> Amount {
@@ -162,12 +167,19 @@ impl<T> Treasury<T> {
         let at_most = intent.reserved();
         let own = attempt.map(|id| *self.of_attempt(id));
         let own_room = own.map_or(Room::Enough, |own| own.room(at_most));
-        // An attempt that has used up its own allowance is no reason to end the run.
         if let (Some(own), Room::Never(limit)) = (own, own_room) {
-            return Err(Denied::Budget {
-                scope: Scope::Attempt,
-                what: own.refusal("the attempt's allowance", limit, at_most),
-            });
+            let what = own.refusal("the attempt's allowance", limit, at_most);
+            // No attempt can begin where its first call, which the host makes, does not fit:
+            // the run would use up all its rounds without one.
+            let scope = if intent.role == Role::Diagnose && own.is_untouched() {
+                let key = format!("budget.{}_per_attempt", limit.name());
+                self.exhaust(no_diagnosis(&what), key);
+                Scope::Run
+            } else {
+                // One that has used up its own allowance is no reason to end the run.
+                Scope::Attempt
+            };
+            return Err(Denied::Budget { scope, what });
         }
         match (self.run.room(at_most), own_room) {
             (Room::Never(limit), _) => {
@@ -206,6 +218,11 @@ fn attempt(subject: &CallSubject) -> Option<VariantId> {
         CallSubject::Attempt(id) => Some(*id),
         CallSubject::Evaluation(..) | CallSubject::Manual => None,
     }
+}
+
+/// Says that an attempt cannot begin, and why.
+pub(super) fn no_diagnosis(why: &str) -> String {
+    format!("an attempt cannot pay for its diagnosis: {why}")
 }
 
 fn exhausted(limit: Limit, what: String) -> Exhausted {

@@ -343,3 +343,62 @@ fn an_attempt_that_used_its_own_allowance_does_not_end_the_run() {
     let exhausted = treasury.exhausted().expect("the run's budget is");
     assert_eq!(exhausted.key, "budget.usd");
 }
+
+/// Asks for one call of the first attempt; returns what was said, and what is to be raised.
+fn ask_once(treasury: &mut Treasury<u64>, role: Role, tokens: u64) -> (Option<Scope>, String) {
+    let intent = Intent {
+        subject: CallSubject::Attempt(VariantId(1)),
+        execution: 1,
+        role,
+        model: "m".to_owned(),
+        at_most: Usd(0),
+        at_most_tokens: tokens,
+    };
+    treasury.ask(intent, 0);
+    let decided = treasury.grant(&mut CallId(1));
+    let scope = decided.denied.first().map(|(denied, _)| match denied {
+        Denied::Budget { scope, .. } => *scope,
+        Denied::Stopping => panic!("nobody stops"),
+    });
+    let exhausted = treasury.exhausted();
+    (scope, exhausted.map(|it| it.key).unwrap_or_default())
+}
+
+#[test]
+fn a_diagnosis_that_can_never_be_paid_ends_the_run_and_an_agents_request_never_does() {
+    let budgets = Budgets {
+        attempt: Allowance {
+            tokens: Some(1000),
+            ..Allowance::default()
+        },
+        ..Budgets::default()
+    };
+    let new = || Treasury::new(&budgets, &Lineage::default());
+    // Whatever an agent asks for first.
+    for role in [Role::Modify, Role::Solve] {
+        let said = ask_once(&mut new(), role, 1_000_000);
+        assert_eq!(said, (Some(Scope::Attempt), String::new()));
+    }
+    let key = "budget.tokens_per_attempt".to_owned();
+    let said = ask_once(&mut new(), Role::Diagnose, 1001);
+    assert_eq!(said, (Some(Scope::Run), key));
+    // One that had something of it says nothing about the others.
+    let mut begun = new();
+    assert_eq!(
+        ask_once(&mut begun, Role::Diagnose, 400),
+        (None, String::new())
+    );
+    begun.settle(&CallSettlement {
+        id: CallId(1),
+        status: CallStatus::Answered,
+        tokens: Tokens {
+            input: 300,
+            ..Tokens::default()
+        },
+        estimated: false,
+        cost: Usd(0),
+        latency_ms: 1,
+    });
+    let said = ask_once(&mut begun, Role::Diagnose, 1000);
+    assert_eq!(said, (Some(Scope::Attempt), String::new()));
+}

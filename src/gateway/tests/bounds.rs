@@ -1,11 +1,12 @@
 //! What is too large, too slow or too much, and what is no request at all.
 
-use super::{CHAT, ask, chat, parse, send, serve, serve_within};
+use super::{Answer, CHAT, ask, chat, parse, send, serve, serve_within};
 use crate::gateway::limits::Limits;
 use crate::model::Allowance;
 use crate::model::fixture::{HELLO, Remembered, request};
 use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
 use serde_json::json;
+use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -15,14 +16,64 @@ fn impatient() -> Limits {
     Limits {
         head: Duration::from_millis(100),
         body: Duration::from_millis(100),
+        discard: Duration::from_millis(100),
         stall: Duration::from_millis(100),
         ..Limits::default()
     }
 }
 
+/// Sends all of a request before it reads a byte, as many clients do.
+async fn send_then_read(socket: &Path, head: &str, body: &[u8]) -> Answer {
+    let mut stream = UnixStream::connect(socket).await.expect("it listens");
+    let head = format!("{head}Content-Length: {}\r\n\r\n", body.len());
+    stream
+        .write_all(head.as_bytes())
+        .await
+        .expect("it is taken");
+    stream.write_all(body).await.expect("it is taken in whole");
+    let mut answer = Vec::new();
+    stream
+        .read_to_end(&mut answer)
+        .await
+        .expect("the answer comes");
+    parse(&answer)
+}
+
+#[tokio::test]
+async fn who_sends_too_much_before_it_reads_is_told_so() {
+    let limits = Limits {
+        discard: Duration::from_secs(120),
+        ..Limits::default()
+    };
+    let world = serve_within(HELLO, Remembered::default(), Allowance::default(), limits);
+    let body = vec![b'x'; (64 << 20) + 1];
+    for (path, status) in [
+        ("/v1/chat/completions", 413),
+        // Nobody wants these at all.
+        ("/v1/messages", 404),
+        ("/v1/embeddings", 404),
+        ("/v1/models", 405),
+    ] {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+        let answer = send_then_read(&world.socket, &head, &body).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.error()["message"].is_string(), "{answer:?}");
+    }
+    // Who asks first is told no, and sends nothing.
+    let asking = format!("{CHAT} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n");
+    let asking = format!("{asking}Content-Length: {}\r\n\r\n", body.len());
+    let answer = parse(&send(&world.socket, asking.as_bytes()).await);
+    assert_eq!(answer.status, 413);
+    world.gateway.shutdown().await;
+}
+
 #[tokio::test]
 async fn large_bodies_pass_and_larger_ones_do_not() {
-    let world = serve(HELLO);
+    let limits = Limits {
+        discard: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let world = serve_within(HELLO, Remembered::default(), Allowance::default(), limits);
     let answer = chat(&world.socket, &request(&"x".repeat(3 << 20))).await;
     assert_eq!(answer.status, 200);
     // Only the size is said, and waited for no longer.

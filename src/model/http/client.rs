@@ -1,6 +1,7 @@
 //! The client of one model: connections, encryption, proxies, headers.
 
 use super::{place, trust};
+use crate::model::settings::LOOKS_SECRET;
 use crate::model::{ModelSettings, SettingsError};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
@@ -84,9 +85,7 @@ pub(super) fn headers(settings: &ModelSettings) -> Result<HeaderMap, SettingsErr
         let unusable = |what: &str| SettingsError::unusable("headers", format!("`{name}` {what}"));
         let lower = name.to_ascii_lowercase();
         if SECRET.iter().any(|part| lower.contains(part)) {
-            return Err(unusable(
-                "looks like a secret: keys come from `api_key_env` or `api_key_file`",
-            ));
+            return Err(unusable(LOOKS_SECRET));
         }
         if OWN.contains(&lower.as_str()) {
             return Err(unusable("is set by the program itself"));

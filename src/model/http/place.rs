@@ -1,6 +1,7 @@
 //! Where a provider's server is: pure.
 
 use crate::model::SettingsError;
+use crate::model::settings::{LOOKS_SECRET, names_secret};
 use reqwest::Url;
 
 const KEY: &str = "base_url";
@@ -36,6 +37,12 @@ fn below(base: &str, path: impl Fn(&str) -> String) -> Result<Url, SettingsError
             "holds a user name or a password: keys come from `api_key_env` or `api_key_file`"
                 .to_owned(),
         ));
+    }
+    if let Some((name, _)) = url
+        .query_pairs()
+        .find(|(name, value)| !value.is_empty() && names_secret(name))
+    {
+        return Err(unusable(format!("holds `{name}`, which {LOOKS_SECRET}")));
     }
     let whole = path(url.path().trim_end_matches('/'));
     url.set_path(&whole);
@@ -96,13 +103,22 @@ mod tests {
 
     #[test]
     fn says_what_is_no_address() {
-        let said = ["localhost:8000", "a b", "file:///x", "http://me:pw@a"]
-            .map(|base| chat_url(base).expect_err("refused").to_string());
+        let said = [
+            "localhost:8000",
+            "a b",
+            "file:///x",
+            "http://me:pw@a",
+            "https://a/v1?version=1&key=abc",
+            "https://a/v1?api%5Fkey=abc",
+        ]
+        .map(|base| chat_url(base).expect_err("refused").to_string());
         insta::assert_snapshot!(said.join("\n"), @r"
         `base_url` is `localhost:8000`, but must begin with `https://` or `http://`
         `base_url` is `a b`, which is no address: relative URL without a base
         `base_url` is `file:///x`, but must begin with `https://` or `http://`
         `base_url` holds a user name or a password: keys come from `api_key_env` or `api_key_file`
+        `base_url` holds `key`, which looks like a secret: keys come from `api_key_env` or `api_key_file`
+        `base_url` holds `api_key`, which looks like a secret: keys come from `api_key_env` or `api_key_file`
         ");
     }
 
@@ -121,7 +137,7 @@ mod tests {
                 "{base}"
             );
         }
-        let url = chat_url("https://a/v1?code=secret").expect("an address");
+        let url = chat_url("https://a/v1?deployment=mine").expect("an address");
         assert_eq!(shown(&url), "https://a/v1/chat/completions");
     }
 }

@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 /// Least budget of thinking that is accepted.
 const LEAST_THINKING: u64 = 1024;
 
+/// What stands for `response_format` of type `json_object`, which the API does not know.
+const JSON_ONLY: &str = "Answer with one JSON object and nothing else.";
+
 /// Fields that have no counterpart and change nothing that a caller relies on: they are
 /// hints, or belong to whoever runs the model.
 const IGNORED: [&str; 19] = [
@@ -65,7 +68,12 @@ pub(in crate::model) fn request(chat: &Value, target: Target<'_>) -> Result<Valu
     };
     refuse_unknown(asked)?;
     let family = Family::of(target.model);
-    let conversation = turns::read(&chat["messages"])?;
+    let mut conversation = turns::read(&chat["messages"])?;
+    if chat["response_format"]["type"] == "json_object" {
+        conversation
+            .system
+            .push(json!({"type": "text", "text": JSON_ONLY}));
+    }
     let mut body = Map::new();
     body.insert("model".to_owned(), json!(target.model));
     let limit = ["max_completion_tokens", "max_tokens"]
@@ -136,7 +144,8 @@ fn stop_sequences(stop: &Value) -> Result<Option<Value>, ModelError> {
 
 fn format(format: &Value) -> Result<Option<Value>, ModelError> {
     match format["type"].as_str() {
-        None | Some("text") => Ok(None),
+        // A sentence of the system's stands for the last one.
+        None | Some("text" | "json_object") => Ok(None),
         Some("json_schema") => {
             let schema = &format["json_schema"]["schema"];
             if !schema.is_object() {
@@ -370,7 +379,13 @@ mod tests {
         let format = json!({"format": {"type": "json_schema", "schema": schema}});
         let text = json!({"response_format": {"type": "text"}});
         let mark = json!({"type": "ephemeral"});
+        let object = json!({"response_format": {"type": "json_object"}});
+        let only = json!([{
+            "type": "text", "text": "Answer with one JSON object and nothing else.",
+        }]);
         check([
+            (LATE, object.clone(), "output_config", json!(null)),
+            (LATE, object, "system", only),
             (LATE, asked, "output_config", format),
             (LATE, text, "output_config", json!(null)),
             (LATE, json!({"cache_control": mark}), "cache_control", mark),
@@ -402,7 +417,7 @@ mod tests {
                 "`modalities`",
             ),
             (
-                json!({"response_format": {"type": "json_object"}}),
+                json!({"response_format": {"type": "grammar"}}),
                 "response_format",
                 "json_schema",
             ),

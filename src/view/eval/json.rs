@@ -14,6 +14,8 @@ struct Shape<'a> {
     variant: u32,
     commit: &'a str,
     summary: &'a str,
+    /// `paper` where its making, or that of an ancestor, was shown hidden tests.
+    evidence: &'static str,
     benchmark: &'a str,
     holdout: bool,
     attempts: u32,
@@ -129,6 +131,7 @@ pub(super) fn json(asked: &Asked<'_>, found: &Found<'_>) -> String {
         variant: asked.variant.0,
         commit: variant.map_or("", |variant| variant.commit.as_str()),
         summary: variant.map_or("", |variant| &variant.summary),
+        evidence: json::evidence(asked.lineage.disclosed_ancestor(asked.variant).is_some()),
         benchmark: asked.benchmark,
         holdout: asked.is_holdout,
         attempts: asked.attempts,

@@ -4,6 +4,7 @@ use super::{Again, Asked, Found, OfTask, Row};
 use crate::domain::{Cause, Outcome, Tally};
 use crate::stats::Interval;
 use crate::view::digest::Gap;
+use crate::view::evidence;
 use crate::view::figure::{self, count, duration, money, percent, plural, tally};
 use crate::view::line::clean;
 use crate::view::page::Page;
@@ -50,6 +51,8 @@ fn head(page: &mut Page, asked: &Asked<'_>, style: Style) {
         clean(asked.benchmark),
         plural(u64::from(asked.attempts), "attempt", "attempts"),
     ));
+    let told = evidence::of_variant(asked.lineage, asked.variant);
+    evidence::show(page, told, style);
 }
 
 fn tasks(page: &mut Page, found: &Found<'_>, style: Style) {

@@ -360,6 +360,12 @@ fn notes(subject: &Subject<'_>, spent: &SubjectSpend) -> Option<String> {
 }
 
 fn extra(subject: &Subject<'_>, execution: &Execution) -> Value {
+    // An attempt has its own diagnosis beside those of its ancestors.
+    let made = match subject.work {
+        Work::Evaluation(_) => subject.agent.id,
+        Work::Attempt(attempt) => attempt.decision.attempt,
+    };
+    let shown = subject.lineage.disclosed_ancestor(made);
     let mut extra = json!({
         "archive": subject.archive,
         "run": execution.run.0,
@@ -369,6 +375,7 @@ fn extra(subject: &Subject<'_>, execution: &Execution) -> Value {
         "commit": subject.agent.commit.as_str(),
         "generation": subject.agent.generation,
         "parent": subject.agent.parent.map(|parent| parent.0),
+        "evidence": json::evidence(shown.is_some()),
     });
     let more = match subject.work {
         Work::Evaluation(evaluation) => json!({

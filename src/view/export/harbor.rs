@@ -201,6 +201,7 @@ impl HarborTrial<'_> {
             "detail": evaluation.detail,
             "cost_usd_micros": row.spend.cost.0,
             "faults": row.faults,
+            "evidence": row.evidence,
         })
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::domain::{CallSubject, Evaluation, Purpose, RunId, Usd, Variant};
 use crate::lineage::{Lineage, SubjectSpend};
+use crate::view::json;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
@@ -28,6 +29,8 @@ pub struct Row<'a> {
     pub faults: u64,
     /// What those have cost.
     pub fault_cost: Usd,
+    /// What the diagnoses were shown that the agent and its ancestors were made from.
+    pub evidence: &'static str,
 }
 
 /// Returns the rows of evaluations, in their order, in one pass over the books.
@@ -65,6 +68,7 @@ pub fn rows<'a>(
             spend,
             faults: faults.get(&subject).copied().unwrap_or(0),
             fault_cost: Usd(total.0.saturating_sub(spend.cost.0)),
+            evidence: json::evidence(lineage.disclosed_ancestor(key.variant).is_some()),
         })
     };
     evaluations.iter().filter_map(row).collect()
@@ -168,4 +172,5 @@ pub(super) const COLUMNS: &[Column] = columns! {
         let text = || serde_json::json!(rewards).to_string().into();
         Cell::Text((!rewards.is_empty()).then(text))
     };
+    "evidence" Text |row| text(row.evidence);
 };

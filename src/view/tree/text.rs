@@ -8,7 +8,7 @@ use crate::domain::{Standing, Tally, VariantId, Verdict};
 use crate::lineage::{Lineage, Row, walk};
 use crate::view::digest::Digest;
 use crate::view::style::{Ink, Style};
-use crate::view::{figure, line};
+use crate::view::{evidence, figure, line};
 
 /// Columns that a summary keeps before other columns go.
 const SUMMARY: usize = 24;
@@ -35,15 +35,9 @@ pub fn text(lineage: &Lineage, style: Style) -> String {
 
 /// Returns what a reader must know before any figure: that hidden tests were given away.
 fn notice(lineage: &Lineage, style: Style) -> String {
-    let attempts = lineage.disclosed().count() as u64;
-    if attempts == 0 {
+    let Some(what) = evidence::of_archive(lineage) else {
         return String::new();
-    }
-    let attempts = figure::plural(attempts, "attempt", "attempts");
-    let what = format!(
-        "evidence = \"paper\": hidden tests and reference solutions were shown to the diagnosing \
-         model for {attempts}; scores may come from what it saw"
-    );
+    };
     let text = line::wrap(&what, style.width, "");
     let lines = text.lines().map(|line| style.paint(Ink::Warn, line) + "\n");
     lines.collect::<String>() + "\n"

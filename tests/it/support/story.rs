@@ -176,7 +176,7 @@ fn calls(lineage: &Lineage, is_wanted: impl Fn(&CallIntent) -> bool) -> Vec<Stri
         .collect()
 }
 
-/// The model calls as they were recorded, without how long they took.
+/// The model calls as they were recorded, without when they ended and how long they took.
 fn transcript(reader: &Reader, blob: Option<&BlobId>) -> String {
     let Some(blob) = blob else {
         return "none".to_owned();
@@ -184,7 +184,9 @@ fn transcript(reader: &Reader, blob: Option<&BlobId>) -> String {
     let text = String::from_utf8(reader.blob(blob).unwrap()).unwrap();
     let lines = text.lines().map(|line| {
         let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
-        line.as_object_mut().unwrap().shift_remove("latency_ms");
+        for time in ["latency_ms", "ended_ms"] {
+            line.as_object_mut().unwrap().shift_remove(time);
+        }
         line.to_string()
     });
     lines.collect::<Vec<_>>().join(" ")

@@ -85,6 +85,10 @@ fn settings_that_mean_nothing_are_refused() {
                 .insert("max_tokens".to_owned(), json!(1));
         },
         |settings: &mut ModelSettings| {
+            let options = json!({"options": [{"api_key": "abc"}]});
+            settings.extra_body.insert("provider".to_owned(), options);
+        },
+        |settings: &mut ModelSettings| {
             settings
                 .headers
                 .insert("x-api-key".to_owned(), "x".to_owned());
@@ -106,6 +110,7 @@ fn settings_that_mean_nothing_are_refused() {
     `pass_env` means nothing to provider `openai`
     `extra_body` holds `model`, which the program itself sets
     `extra_body` holds `max_tokens`: set `max_output_tokens` instead
+    `extra_body` `api_key` looks like a secret: keys come from `api_key_env` or `api_key_file`
     `headers` `x-api-key` looks like a secret: keys come from `api_key_env` or `api_key_file`
     `idle_timeout_sec` must be more than 0
     `base_url` means nothing to provider `command`
