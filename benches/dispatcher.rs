@@ -220,7 +220,6 @@ impl Bench {
             socket_dir: None,
             deadline: Duration::from_secs(60),
             collect: vec!["/workspace".to_owned()],
-            vital: Vec::new(),
             limits: Limits::default(),
         };
         let ended = self.place.sandbox.run(spec, CancellationToken::new());
