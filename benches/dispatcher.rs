@@ -216,6 +216,7 @@ impl Bench {
             writable: Vec::new(),
             command: vec!["true".to_owned()],
             env: Vec::new(),
+            vital: Vec::new(),
             socket_dir: None,
             deadline: Duration::from_secs(60),
             collect: vec!["/workspace".to_owned()],

@@ -99,6 +99,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hashbrown", &["benchmark/swebench"]),
     ("hyper", &["gateway/"]),
     ("hyper_util", &["gateway/"]),
+    ("ignore", &["sandbox/docker"]),
     ("memchr", &["benchmark/swebench"]),
     ("parquet", &["benchmark/", "view/export/"]),
     ("regex", &["benchmark/swebench", "model/discreet.rs"]),

@@ -159,7 +159,7 @@ async fn check_task(
     let place = Place {
         sandbox,
         task,
-        limits: limits(task),
+        limits: task.limits(Limits::default()),
         cancel,
     };
     let (mut nothing_done, mut nothing_log) = place.nothing_done().await;
@@ -214,16 +214,6 @@ fn differs(
         format!("{what} gets {before} once and {now} another time"),
         side,
     ))
-}
-
-fn limits(task: &Task) -> Limits {
-    let default = Limits::default();
-    Limits {
-        memory: task.memory.unwrap_or(default.memory),
-        cpus: task.cpus.unwrap_or(default.cpus),
-        disk: task.disk.unwrap_or(default.disk),
-        ..default
-    }
 }
 
 enum Side {

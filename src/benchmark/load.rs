@@ -8,7 +8,7 @@ use super::digest::{self, HarborIgnored, Ignored};
 use super::fault::{LoadError, Spot};
 use super::folder;
 use super::lint::lint;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, OPENED};
 use super::step;
 use super::swebench;
 use super::task::{Grader, Hidden, Kind, Permits, Recipe, Steps, Task};
@@ -51,6 +51,10 @@ pub(super) fn load(dir: &Path, permits: &Permits) -> Result<Task, LoadError> {
     let mut task = assemble(id, &files, manifest, permits)?;
     task.workspace = Arc::new(workspace);
     task.findings = lint(&task, &files);
+    // Who runs it should hear of this without asking.
+    if let Some(opened) = task.warnings.iter().find(|said| said.contains(OPENED)) {
+        tracing::warn!("task `{}`: {opened}", task.id);
+    }
     Ok(task)
 }
 
@@ -117,6 +121,7 @@ fn assemble(
         agent_network: first.agent_network,
         verifier_network: first.verifier.network,
         file_rights: permits.file_rights,
+        collect: permits.collect,
         health: first.health.clone(),
         build_timeout: manifest.environment.build_timeout,
         verifier_env: first.verifier.env.clone(),
@@ -440,7 +445,8 @@ fn without_canary(text: &str) -> String {
 mod tests {
     use super::without_canary;
     use crate::benchmark::fixture;
-    use crate::benchmark::task::Task;
+    use crate::benchmark::task::{Permits, Task};
+    use crate::sandbox::Network;
     use std::path::Path;
     use std::time::Duration;
 
@@ -520,6 +526,36 @@ mod tests {
         assert!((task.pass_mark - 1.0).abs() < f64::EPSILON);
         assert!(task.local && task.solution.is_none());
         assert_eq!(task.warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_list_of_hosts_becomes_the_whole_network_only_by_leave() {
+        let text = "[environment]\ndocker_image = \"x\"\nnetwork_mode = \"allowlist\"\n\
+                    allowed_hosts = [\"a.org\", \"*.b.org\"]\n";
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut files = with("task.toml", text);
+        files.retain(|(name, _)| !name.starts_with("environment/"));
+        fixture::write(&folder.path().join("hello"), &files);
+        let load = |network, allowlist_is_public| {
+            let permits = Permits {
+                network,
+                allowlist_is_public,
+                ..Permits::default()
+            };
+            super::load(&folder.path().join("hello"), &permits)
+        };
+        for (network, by_leave) in [(Network::Public, false), (Network::None, true)] {
+            let why = load(network, by_leave)
+                .expect_err("it is refused")
+                .to_string();
+            assert!(why.contains("allowlist"), "{why}");
+        }
+        let task = load(Network::Public, true).expect("it loads");
+        let networks = (task.agent_network, task.verifier_network);
+        assert_eq!(networks, (Network::Public, Network::Public));
+        let warning = "`allowlist` is not kept: the whole network can be reached, not only \
+                       a.org, *.b.org";
+        assert!(task.warnings[0].ends_with(warning), "{:?}", task.warnings);
     }
 
     #[test]

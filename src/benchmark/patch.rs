@@ -1,7 +1,8 @@
 //! A change of files as a patch that git applies.
 //!
 //! Invariant: applied to the files as they were, the patch gives the files as they are, byte
-//! for byte, whatever is in them: line ends, missing ones, binary content, odd names.
+//! for byte, whatever is in them: line ends, missing ones, binary content, odd names. The patch
+//! itself is UTF-8.
 
 use crate::domain::{Change, FileEntry, FileTree, TreePath};
 use flate2::Compression;
@@ -68,7 +69,7 @@ fn one(path: &str, old: Option<&FileEntry>, new: Option<&FileEntry>, text: &mut 
         text.extend_from_slice(format!(" {}", mode(new)).as_bytes());
     }
     text.push(b'\n');
-    if before.contains(&0) || after.contains(&0) {
+    if !is_text(&before) || !is_text(&after) {
         text.extend_from_slice(b"GIT binary patch\n");
         for content in [&after, &before] {
             literal(content, text);
@@ -88,6 +89,12 @@ fn one(path: &str, old: Option<&FileEntry>, new: Option<&FileEntry>, text: &mut 
     let names = format!("--- {}\n+++ {}\n", name(&from, old), name(&to, new));
     text.extend_from_slice(names.as_bytes());
     text.extend_from_slice(&hunks);
+}
+
+/// Returns whether content is shown as lines. What is no UTF-8 is not, though git would: a patch
+/// then is a text, which predictions for SWE-bench must be.
+fn is_text(content: &[u8]) -> bool {
+    !content.contains(&0) && std::str::from_utf8(content).is_ok()
 }
 
 /// Returns a name as git writes it, in quotes if it must be.

@@ -6,11 +6,14 @@ use super::load;
 use super::step::{Step, Strategy};
 use super::swebench::{GradeFacts, HISTORY};
 use crate::domain::{FileTree, TaskId};
-use crate::sandbox::{Health, ImageRoot, Keep, Network, Root, Sandbox};
+use crate::sandbox::{Health, ImageRoot, Keep, Limits, Network, Root, Sandbox};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Processes and threads that sandboxes of SWE-bench's instances may have, at least.
+const SWEBENCH_PROCESSES: u32 = 4096;
 
 /// Files that no agent may see: tests, reference solutions.
 #[derive(Clone, Debug)]
@@ -63,10 +66,14 @@ pub struct Recipe {
 pub struct Permits {
     /// The network, for tasks that want one.
     pub network: Network,
+    /// Whether tasks that want some hosts only get the whole network, where tasks get one.
+    pub allowlist_is_public: bool,
     /// Variables of this machine that a task may name.
     pub variables: BTreeMap<String, String>,
     /// Whether root in a task's image may do with its files and users what root may.
     pub file_rights: bool,
+    /// Bytes of artifacts and answer that are taken out; none: the usual ones.
+    pub collect: Option<u64>,
 }
 
 /// One task, ready to run.
@@ -110,6 +117,8 @@ pub struct Task {
     pub verifier_network: Network,
     /// Whether root may do with files and users of the image what root may.
     pub file_rights: bool,
+    /// Bytes of artifacts and answer that are taken out; none: the usual ones.
+    pub collect: Option<u64>,
     /// What must succeed before anything starts in the task's image.
     pub health: Vec<Health>,
     /// Time for building or pulling the image, and for a start in it.
@@ -177,8 +186,26 @@ impl Task {
                     difference: true,
                     state: false,
                 },
+                // A patch of a repository holds none of what its builds leave.
+                ignoring: matches!(self.grader, Grader::Swebench(_)),
                 ..self.image_root(self.agent_network)
             }),
+        }
+    }
+
+    /// Returns the limits of its sandboxes: what it asks for, and the default elsewhere. The
+    /// official harness of SWE-bench knows no limit of processes, and its tests start many.
+    pub fn limits(&self, default: Limits) -> Limits {
+        Limits {
+            memory: self.memory.unwrap_or(default.memory),
+            cpus: self.cpus.unwrap_or(default.cpus),
+            disk: self.disk.unwrap_or(default.disk),
+            collect: self.collect.unwrap_or(default.collect),
+            processes: match self.grader {
+                Grader::Verifier => default.processes,
+                Grader::Swebench(_) => default.processes.max(SWEBENCH_PROCESSES),
+            },
+            ..default
         }
     }
 

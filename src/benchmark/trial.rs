@@ -108,7 +108,12 @@ impl Trial<'_> {
             }
             let taken = self.collect(step, number, played.taken, states).await?;
             if taken.iter().any(|taken| taken.files.truncated) {
-                end.fault = Some("the agent left artifacts larger than are collected".to_owned());
+                end.fault = Some(format!(
+                    "the agent left more artifacts than the {} MiB and {} files that are taken \
+                     out; `collect_mb` under `[sandbox]`, or `--collect-mb`, allows more",
+                    self.limits.collect >> 20,
+                    self.limits.collect_files
+                ));
                 return Ok(end);
             }
             let ended = self.verify(step, number, &taken, states.last()).await?;

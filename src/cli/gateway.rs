@@ -130,8 +130,8 @@ impl Args {
         let limit = settings.engine.outage_limit;
         let mut providers = Providers::new([(self.role, model.pace().clone())], limit);
         let (witness, failures) = mpsc::unbounded_channel();
-        let metered = Metered::new(model, desk.books(), job, allowance).telling(witness);
-        let metered = Arc::new(metered);
+        let metered = Arc::new(Metered::new(model, desk.books(), job, allowance));
+        metered.tell_failures(witness);
         let gateway = Gateway::serve_on(socket, metered.clone());
         self.greet(ui, metered.model().name(), allowance);
         let mut talk = Talk {
@@ -141,7 +141,6 @@ impl Args {
             whys: HashMap::new(),
             totals: Totals::default(),
             is_out: false,
-            failure: None,
         };
         let end = tokio::select! {
             () = shutdown.drain().cancelled() => None,
@@ -192,7 +191,6 @@ struct Talk {
     whys: HashMap<CallId, String>,
     totals: Totals,
     is_out: bool,
-    failure: Option<String>,
 }
 
 impl Talk {
@@ -221,22 +219,16 @@ impl Talk {
         }
     }
 
-    /// Says what clients are not told: why there is no answer.
+    /// Says where nothing is left to use.
     fn look(&mut self, metered: &Metered) {
         if !self.is_out && is_out_of_budget(metered) {
             self.is_out = true;
             self.ui
                 .warn("a call was refused: the allowance or a budget is used up");
         }
-        let failure = metered.provider_failure();
-        if failure != self.failure {
-            if let Some(what) = &failure {
-                self.ui.warn(&format!("the model gave no answer: {what}"));
-            }
-            self.failure = failure;
-        }
     }
 
+    /// Says how a call ended; clients are not told why there is no answer.
     fn call(&mut self, call: &CallSettlement) {
         // What it failed with is told before it is settled.
         while let Ok(FailedTry { call, why }) = self.failures.try_recv() {

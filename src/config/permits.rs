@@ -32,6 +32,15 @@ pub(super) fn resolve(raw: &Raw) -> Result<Permits, ConfigError> {
         }
         other => return Err(unknown("sandbox.network", other, &["none", "public"])),
     };
+    let allowlist_is_public = match raw.sandbox.allowlist.as_str() {
+        "refuse" => false,
+        "public" if network == Network::Public => true,
+        "public" => {
+            let what = "is `public`, but tasks get no network: that needs `network = \"public\"`";
+            return Err(ConfigError::value("sandbox.allowlist", what));
+        }
+        other => return Err(unknown("sandbox.allowlist", other, &["refuse", "public"])),
+    };
     let file_rights = match raw.sandbox.capabilities.as_str() {
         "none" => false,
         "files" => true,
@@ -51,8 +60,10 @@ pub(super) fn resolve(raw: &Raw) -> Result<Permits, ConfigError> {
     }
     Ok(Permits {
         network,
+        allowlist_is_public,
         variables,
         file_rights,
+        collect: Some(raw.sandbox.collect_mb.saturating_mul(1 << 20)),
     })
 }
 
@@ -82,6 +93,7 @@ mod tests {
     fn nothing_is_allowed_unless_it_is_said() {
         let permits = resolve(&raw("")).expect("it is fine");
         assert!(permits.variables.is_empty() && !permits.file_rights);
+        assert_eq!(permits.collect, Some(64 << 20));
         assert_eq!(permits.network, crate::sandbox::Network::None);
         let given = resolve(&raw(
             "env = [\"PATH\", \"NOT_SET_ANYWHERE\"]\nnetwork = \"public\"",
@@ -89,6 +101,12 @@ mod tests {
         let given = given.expect("it is fine");
         assert_eq!(given.variables.keys().collect::<Vec<_>>(), ["PATH"]);
         assert_eq!(given.network, crate::sandbox::Network::Public);
+        assert!(
+            !given.allowlist_is_public,
+            "a network alone is no leave for this"
+        );
+        let given = resolve(&raw("network = \"public\"\nallowlist = \"public\""));
+        assert!(given.expect("it is fine").allowlist_is_public);
     }
 
     #[test]
@@ -98,6 +116,8 @@ mod tests {
             ("env = [\"hf_token\"]", "`hf_token`, a secret"),
             ("network = \"allowlist\"", "no proxy"),
             ("network = \"host\"", "known are `none`, `public`"),
+            ("allowlist = \"public\"", "needs `network"),
+            ("allowlist = \"keep\"", "known are `refuse`, `public`"),
             ("capabilities = \"all\"", "known are `none`, `files`"),
         ] {
             let error = resolve(&raw(sandbox)).expect_err(sandbox).to_string();

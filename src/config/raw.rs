@@ -187,10 +187,15 @@ pub struct RawSandbox {
     pub processes: u32,
     /// MiB that the workspace, and again `/tmp`, can hold.
     pub disk_mb: u64,
+    /// MiB of artifacts, and of an answer, that are taken out.
+    pub collect_mb: u64,
     /// KiB of log that are kept per run.
     pub log_kb: u64,
     /// What tasks that want a network get: `none`, or `public` (the engine's default network).
     pub network: String,
+    /// What tasks that want some hosts only get: `refuse` (they do not run), or `public` (the
+    /// whole network).
+    pub allowlist: String,
     /// Variables of this machine that a task may name as `${NAME}`; never keys.
     pub env: Vec<String>,
     /// What root in a task's image may do: `none`, or `files` (with files and users of the
@@ -207,8 +212,10 @@ impl Default for RawSandbox {
             cpus: 1.0,
             processes: 256,
             disk_mb: 512,
+            collect_mb: 64,
             log_kb: 1024,
             network: "none".to_owned(),
+            allowlist: "refuse".to_owned(),
             env: Vec::new(),
             capabilities: "none".to_owned(),
         }

@@ -257,6 +257,7 @@ fn check_numbers(raw: &Raw) -> Result<(), ConfigError> {
         ("evolve.workers", raw.evolve.workers as u64),
         ("sandbox.memory_mb", raw.sandbox.memory_mb),
         ("sandbox.disk_mb", raw.sandbox.disk_mb),
+        ("sandbox.collect_mb", raw.sandbox.collect_mb),
         ("sandbox.processes", u64::from(raw.sandbox.processes)),
     ] {
         if value == 0 {

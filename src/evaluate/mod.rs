@@ -11,7 +11,7 @@ mod steps;
 pub use regrade::{RegradeEnd, RegradeJob, regrade};
 
 use crate::agent::{AgentEnd, AgentJob, Manifest, Place, run_agent};
-use crate::benchmark::{Answer, Judgement, Kind, Task, judge, take_answer};
+use crate::benchmark::{Answer, Grader, Judgement, Kind, Task, judge, patch, take_answer};
 use crate::domain::{EvaluationKey, FileTree, Outcome, Purpose, Rewards, Role, Timing};
 use crate::model::Metered;
 use crate::sandbox::{AgentSource, Limits, Sandbox, SandboxError};
@@ -60,6 +60,9 @@ pub struct EvaluateEnd {
     pub image: Option<String>,
     /// The files before and after, if the agent changed any.
     pub change: Option<(Arc<FileTree>, FileTree)>,
+    /// The change as its judge applied it, where that is a patch; it is written down for
+    /// people elsewhere.
+    pub patch: Option<Vec<u8>>,
     /// What was judged, as it is kept; none: nothing, or what cannot be judged again.
     pub answer: Option<Vec<u8>>,
     /// Where the time went.
@@ -82,6 +85,7 @@ impl EvaluateEnd {
             agent_log: Vec::new(),
             verifier_log: Vec::new(),
             change: None,
+            patch: None,
             answer: None,
             timing: Timing::default(),
             is_lasting: false,
@@ -164,7 +168,7 @@ async fn run(
         workdir: job.task.workdir.clone(),
         env: job.task.env.clone(),
         deadline: deadline(job),
-        limits: limits(&job.task, job.limits),
+        limits: job.task.limits(job.limits),
     };
     let agent = match run_agent(place, agent_job, metered.clone(), cancel.clone()).await {
         Ok(agent) => agent,
@@ -177,14 +181,19 @@ async fn run(
     let judgement = match &answer {
         Ok(answer) if !answer.change.is_empty() => {
             end.change = Some((answer.before.clone(), answer.after()));
+            end.patch = match job.task.grader {
+                Grader::Verifier => None,
+                Grader::Swebench(_) => Some(patch(&answer.before, &answer.change)),
+            };
             end.answer = kept(answer);
-            let limits = limits(&job.task, job.limits);
+            let limits = job.task.limits(job.limits);
             let sandbox = place.sandbox.as_ref();
             match judge_answer(sandbox, &job.task, answer, &name, limits, &cancel).await {
                 Ok(judged) => Some(judged),
                 Err(error) => {
                     return EvaluateEnd {
                         change: end.change,
+                        patch: end.patch,
                         answer: end.answer,
                         ..failed(&error)
                     };
@@ -282,15 +291,6 @@ fn failed(error: &SandboxError) -> EvaluateEnd {
 /// Returns the time that the agent has.
 fn deadline(job: &EvaluateJob) -> Duration {
     job.task.agent_timeout.unwrap_or(job.default_timeout)
-}
-
-fn limits(task: &Task, default: Limits) -> Limits {
-    Limits {
-        memory: task.memory.unwrap_or(default.memory),
-        cpus: task.cpus.unwrap_or(default.cpus),
-        disk: task.disk.unwrap_or(default.disk),
-        ..default
-    }
 }
 
 /// Returns the name of an evaluation's job, safe for labels.

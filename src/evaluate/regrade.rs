@@ -4,7 +4,7 @@
 //! ran out of time did so whatever a verifier says.
 
 use super::outcome::Verdict;
-use super::{failed, judge_answer, limits, millis};
+use super::{failed, judge_answer, millis};
 use crate::benchmark::{Answer, Judgement, Task};
 use crate::domain::{Evaluation, Outcome, Rewards};
 use crate::sandbox::{Limits, Sandbox};
@@ -81,7 +81,7 @@ pub async fn regrade(
         }
     };
     let name = format!("r{}", super::job_name(&job.first.key));
-    let limits = limits(&job.task, job.limits);
+    let limits = job.task.limits(job.limits);
     match judge_answer(sandbox, &job.task, &answer, &name, limits, &cancel).await {
         Ok((judgement, broken)) => {
             let Judgement {

@@ -1,7 +1,7 @@
 //! An evaluation of a task as Harbor means it: the agent takes the turns of a trial.
 
 use super::outcome::{Facts, decide};
-use super::{EvaluateEnd, EvaluateJob, failed, limits, millis};
+use super::{EvaluateEnd, EvaluateJob, failed, millis};
 use crate::agent::{AgentJob, Manifest, Place, run_agent};
 use crate::benchmark::{Played, Player, Trial, TrialEnd, Turn};
 use crate::domain::{Outcome, Role};
@@ -36,7 +36,7 @@ impl Player for AgentPlayer<'_> {
             writable: turn.writable,
             env: turn.env,
             deadline: turn.timeout.unwrap_or(self.job.default_timeout),
-            limits: limits(&self.job.task, self.job.limits),
+            limits: self.job.task.limits(self.job.limits),
         };
         let (metered, cancel) = (self.metered.clone(), self.cancel.clone());
         async move {
@@ -59,7 +59,7 @@ struct Nobody<'a>(&'a AgentPlayer<'a>);
 
 impl Player for Nobody<'_> {
     fn play(&self, turn: Turn) -> BoxFuture<'_, Result<Played, SandboxError>> {
-        let limits = limits(&self.0.job.task, self.0.job.limits);
+        let limits = self.0.job.task.limits(self.0.job.limits);
         let spec = turn.idle(limits);
         let run = self.0.place.sandbox.run(spec, self.0.cancel.clone());
         run.map(|ended| ended.map(Played::of)).boxed()
@@ -79,7 +79,7 @@ pub(super) async fn run(player: &AgentPlayer<'_>, name: &str) -> EvaluateEnd {
         sandbox: place.sandbox.as_ref(),
         task: &job.task,
         job: name,
-        limits: limits(&job.task, job.limits),
+        limits: job.task.limits(job.limits),
         cancel,
         judge_nothing: false,
     };

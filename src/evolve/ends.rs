@@ -123,12 +123,17 @@ impl Recorder {
             }
         }
         self.evaluations += 1;
-        let change = end.change.as_ref();
-        let patch = patch(change.map(|(before, after)| (&**before, after)))?;
+        let patch = match end.patch {
+            Some(judged) => judged,
+            None => {
+                let change = end.change.as_ref();
+                patch(change.map(|(before, after)| (&**before, after)))?.into_bytes()
+            }
+        };
         let [agent_log, verifier_log, patch, transcript, answer] = self.blobs([
             &end.agent_log,
             &end.verifier_log,
-            patch.as_bytes(),
+            &patch,
             &meta.transcript,
             end.answer.as_deref().unwrap_or_default(),
         ])?;

@@ -75,11 +75,9 @@ impl Metered {
         self
     }
 
-    /// Returns it with somebody who is told why tries fail, each before it is settled.
-    #[must_use]
-    pub fn telling(self, witness: mpsc::UnboundedSender<FailedTry>) -> Self {
+    /// Has somebody told why tries fail, each before it is settled; the first who asks is.
+    pub fn tell_failures(&self, witness: mpsc::UnboundedSender<FailedTry>) {
         self.ledger.tell(witness);
-        self
     }
 
     /// Returns the model.
@@ -342,6 +340,7 @@ mod tests {
     use serde_json::{Value, json};
     use std::sync::Arc;
     use std::time::Duration;
+    use tokio::sync::mpsc;
 
     #[tokio::test]
     async fn the_intent_is_durable_before_the_program_starts() {
@@ -404,10 +403,16 @@ mod tests {
         let script = format!("echo x >> tries; test $(wc -l < tries) -ge 3 || exit 1\n{HELLO}");
         let program = Program::new(&script);
         let (metered, books) = program.metered();
+        let (witness, mut told) = mpsc::unbounded_channel();
+        metered.tell_failures(witness);
         metered.complete(&request("hi")).await.expect("a reply");
         let (failed, answered) = (CallStatus::Failed, CallStatus::Answered);
         metered.settled().await;
         assert_eq!(books.endings(), [failed, failed, answered]);
+        let whys = std::iter::from_fn(|| told.try_recv().ok());
+        let whys: Vec<_> = whys.map(|told| (told.call.0, told.why)).collect();
+        let why = || "`/bin/sh` ended with exit code 1".to_owned();
+        assert_eq!(whys, [(1, why()), (2, why())]);
         assert_eq!(metered.provider_failure(), None);
         let text = transcript::render(&metered.transcript_bytes(), 10_000);
         assert!(

@@ -52,6 +52,9 @@ pub struct ImageRoot {
     pub setup: Duration,
     /// What is kept.
     pub keep: Keep,
+    /// Whether what is kept of the difference leaves out what git leaves alone in the working
+    /// directory: files that the image's repository ignores and does not track.
+    pub ignoring: bool,
     /// Absolute paths of files and folders that are taken out, see [`Taken`].
     pub take: Vec<String>,
 }
@@ -69,6 +72,7 @@ impl Default for ImageRoot {
             file_rights: false,
             setup: Duration::from_mins(10),
             keep: Keep::default(),
+            ignoring: false,
             take: Vec::new(),
         }
     }

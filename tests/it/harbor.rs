@@ -2,7 +2,7 @@
 //! happens, doing nothing gets 0 and the reference solution gets 1.
 
 use crate::support::docker::Engines;
-use dgm::benchmark::{CheckRow, Checked, Suite, check};
+use dgm::benchmark::{CheckRow, Checked, Permits, Suite, check};
 use dgm::sys::durable;
 use std::path::Path;
 use tempfile::TempDir;
@@ -261,6 +261,40 @@ async fn steps_and_services() {
     world.put("steps", STEPS);
     world.put("service", SERVICE);
     world.is_good().await;
+}
+
+#[tokio::test]
+async fn large_artifacts_are_taken_where_the_run_allows_it() {
+    let world = World::new("large").await;
+    world.put("large", SEPARATE);
+    let test = "#!/bin/sh\n[ \"$(wc -c < /app/out.txt)\" = 73400320 ]\n\
+                echo $((! $?)) > /logs/verifier/reward.txt\n";
+    let solve = "#!/bin/sh\nhead -c 70M /dev/zero > out.txt\n";
+    world.put(
+        "large",
+        &[("tests/test.sh", test), ("solution/solve.sh", solve)],
+    );
+    let mut found = Vec::new();
+    for collect in [None, Some(80 << 20)] {
+        let permits = Permits {
+            collect,
+            ..Permits::default()
+        };
+        let suite = Suite::load_with(world.folder.path(), &permits).unwrap();
+        world.engines.prepare(&suite.tasks).await;
+        let cancel = CancellationToken::new();
+        let sandbox = &world.engines.sandbox;
+        let rows = check(sandbox, &suite, &suite.tasks, 1, &cancel, |_| {}).await;
+        found.push(rows[0].reference.clone());
+    }
+    let Checked::NotRun(why) = &found[0] else {
+        panic!("{found:?}");
+    };
+    assert!(
+        why.contains("the 64 MiB and 20000 files") && why.contains("`collect_mb`"),
+        "{why}"
+    );
+    assert_eq!(found[1], Checked::Reward(1.0));
 }
 
 #[tokio::test]

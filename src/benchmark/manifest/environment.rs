@@ -71,7 +71,7 @@ impl Environment {
             storage: size(section, "storage", "storage_mb", warnings)?,
             env: variables(section, "env", permits, warnings)?,
             health: health(section, warnings)?,
-            network: baseline(section, permits)?,
+            network: baseline(section, permits, warnings)?,
             build_timeout: section
                 .seconds("build_timeout_sec")?
                 .unwrap_or(DEFAULT_BUILD_TIMEOUT),
@@ -81,10 +81,14 @@ impl Environment {
     }
 }
 
+/// What is said of a task that gets more network than it asks for.
+pub(in crate::benchmark) const OPENED: &str = "`allowlist` is not kept";
+
 /// Reads the network of a phase; none: the task does not say.
 pub(super) fn network(
     section: &Section<'_>,
     permits: &Permits,
+    warnings: &mut Vec<String>,
 ) -> Result<Option<Network>, LoadError> {
     let todo = "allow it with `network = \"public\"` under `[sandbox]` or `--network public`, or \
                 put everything the task needs into its image and write `no-network`";
@@ -99,9 +103,21 @@ pub(super) fn network(
         Some("no-network") => Ok(Some(Network::None)),
         Some("public") if permits.network == Network::Public => Ok(Some(Network::Public)),
         Some("public") => Err(section.unsupported("network_mode", "`public`", todo)),
+        Some("allowlist") if permits.network == Network::Public && permits.allowlist_is_public => {
+            let hosts = match hosts.as_slice() {
+                [] => "no host".to_owned(),
+                hosts => hosts.join(", "),
+            };
+            let spot = section.spot("network_mode");
+            warnings.push(format!(
+                "{spot}: {OPENED}: the whole network can be reached, not only {hosts}"
+            ));
+            Ok(Some(Network::Public))
+        }
         Some("allowlist") => {
-            let todo = "there is no proxy that could keep it; write `no-network`, or `public` \
-                        where the run allows that";
+            let todo = "there is no proxy that could keep it; give it the whole network with \
+                        `network = \"public\"` and `allowlist = \"public\"` under `[sandbox]` \
+                        (`--network public --allowlist public`), or write `no-network`";
             Err(section.unsupported("network_mode", "`allowlist`", todo))
         }
         Some(other) => {
@@ -112,8 +128,12 @@ pub(super) fn network(
 }
 
 /// Reads the network of an environment, in its old spelling too.
-fn baseline(section: &Section<'_>, permits: &Permits) -> Result<Option<Network>, LoadError> {
-    let network = network(section, permits)?;
+fn baseline(
+    section: &Section<'_>,
+    permits: &Permits,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Network>, LoadError> {
+    let network = network(section, permits, warnings)?;
     let old = section.boolean("allow_internet")?;
     match (network, old) {
         (Some(network), _) => Ok(Some(network)),

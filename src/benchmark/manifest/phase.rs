@@ -25,7 +25,7 @@ impl Agent {
         let read = Self {
             timeout: section.seconds("timeout_sec")?,
             user: user(section)?,
-            network: network(section, permits)?,
+            network: network(section, permits, warnings)?,
         };
         section.warn_of_unknown(warnings);
         Ok(read)
@@ -87,7 +87,7 @@ impl Verifier {
             timeout: section.seconds("timeout_sec")?,
             env: variables(section, "env", permits, warnings)?,
             user: user(section)?,
-            network: network(section, permits)?,
+            network: network(section, permits, warnings)?,
             mode,
             environment: match own.is_there() {
                 true => Some(Environment::read(&own, permits, warnings)?),

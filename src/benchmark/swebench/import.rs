@@ -27,6 +27,8 @@ pub struct Imported {
     pub tasks: Vec<TaskId>,
     /// Images that they run in, in order of name.
     pub images: Vec<String>,
+    /// Number of instances of a task repository that it does not publish.
+    pub unpublished: usize,
 }
 
 /// Why an import failed.
@@ -91,9 +93,14 @@ pub fn import(rows: &Path, out: &Path, selection: &Selection) -> Result<Imported
     let mut missing = wanted.clone();
     let mut tasks: BTreeMap<String, FileTree> = BTreeMap::new();
     let mut images = BTreeSet::new();
+    let mut unpublished = 0;
     for found in rows::read(rows)? {
         let id = found.row.get("instance_id").and_then(|id| id.as_str());
         if !wanted.is_empty() && !id.is_some_and(|id| wanted.contains(id)) {
+            continue;
+        }
+        if !found.is_published && wanted.is_empty() {
+            unpublished += 1;
             continue;
         }
         if selection.limit.is_some_and(|limit| tasks.len() >= limit) {
@@ -131,6 +138,7 @@ pub fn import(rows: &Path, out: &Path, selection: &Selection) -> Result<Imported
         dataset,
         tasks: tasks.into_keys().map(TaskId::new).collect(),
         images: images.into_iter().collect(),
+        unpublished,
     })
 }
 

@@ -11,6 +11,8 @@ use toml::{Table, Value};
 const VERIFIER_SECONDS: f64 = 1800.0;
 /// Memory that is asked for; the official harness sets no limit.
 const MEMORY_MB: u32 = 4096;
+/// Disk that is asked for, likewise: builds and tests write much.
+const STORAGE_MB: u32 = 20_480;
 
 /// Returns the files of the task directory.
 pub(super) fn task(instance: &Instance) -> FileTree {
@@ -73,7 +75,8 @@ fn manifest(instance: &Instance) -> String {
          base_commit = {base_commit}\npass_mark = 1.0\n\n\
          [verifier]\ntimeout_sec = {VERIFIER_SECONDS:?}\nenvironment_mode = \"separate\"\n\n\
          [environment]\ndocker_image = {image}\nworkdir = \"/testbed\"\n\
-         network_mode = \"no-network\"\nmemory_mb = {MEMORY_MB}\n",
+         network_mode = \"no-network\"\nmemory_mb = {MEMORY_MB}\n\
+         storage_mb = {STORAGE_MB}\n",
         name = quoted(&full_name(&facts.instance_id)),
         keywords = Value::Array(vec!["swe-bench".into(), repo.as_str().into()]),
         repo = quoted(repo),

@@ -21,6 +21,11 @@ const COLUMNS: [(&str, &str, bool); 5] = [
     ("hints_text", "hints.md", false),
 ];
 
+/// Split of a task repository that is never published, whatever the others are.
+const DEPRECATED: &str = "deprecated";
+/// Split of a task repository that is published where it does not say which are.
+const TEST: &str = "test";
+
 /// Most bytes of the files beside a row.
 const MOST_BESIDE: u64 = 64 << 20;
 
@@ -31,6 +36,20 @@ pub(super) struct Found {
     pub(super) place: String,
     pub(super) row: Value,
     pub(super) beside: Beside,
+    /// Whether it belongs to the dataset. A task repository also has what was taken out of it.
+    pub(super) is_published: bool,
+}
+
+impl Found {
+    /// Returns a row of a file, which has none but published ones.
+    fn of(place: String, row: Value) -> Self {
+        Self {
+            place,
+            row,
+            beside: Beside::new(),
+            is_published: true,
+        }
+    }
 }
 
 /// Why rows cannot be read.
@@ -61,17 +80,11 @@ pub(super) fn read(path: &Path) -> Result<Vec<Found>, RowsError> {
         if path.join("tasks").is_dir() {
             return task_repository(path);
         }
-        return match split_of(path)? {
-            Some(file) => from_parquet(&file),
-            None => Err(format(
-                path,
-                "is a folder without `tasks/` and without a Parquet file of the split `test`",
-            )),
-        };
+        return from_parts(path);
     }
     let bytes = fs::read(path).map_err(|source| unread(path, source))?;
     if bytes.starts_with(b"PAR1") {
-        return from_parquet(path);
+        return from_parquet(path, "");
     }
     let text = String::from_utf8(bytes).map_err(|_| format(path, "is not UTF-8"))?;
     let ending = path.extension().unwrap_or_default().to_string_lossy();
@@ -86,11 +99,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Found>, RowsError> {
 }
 
 fn from_json(path: &Path, value: Value) -> Result<Vec<Found>, RowsError> {
-    let found = |(index, row): (usize, Value)| Found {
-        place: format!("row {}", index + 1),
-        row,
-        beside: Beside::new(),
-    };
+    let found = |(index, row): (usize, Value)| Found::of(format!("row {}", index + 1), row);
     match value {
         Value::Array(rows) => Ok(rows.into_iter().enumerate().map(found).collect()),
         Value::Object(row) if row.contains_key("instance_id") => {
@@ -119,11 +128,7 @@ fn from_lines(path: &Path, text: &str) -> Result<Vec<Found>, RowsError> {
         let place = format!("line {}", index + 1);
         let row = serde_json::from_str(line)
             .map_err(|error| format(path, &format!("{place} is no JSON: {error}")))?;
-        rows.push(Found {
-            place,
-            row,
-            beside: Beside::new(),
-        });
+        rows.push(Found::of(place, row));
     }
     if rows.is_empty() {
         return Err(format(path, "holds no row"));
@@ -131,25 +136,67 @@ fn from_lines(path: &Path, text: &str) -> Result<Vec<Found>, RowsError> {
     Ok(rows)
 }
 
-/// Returns the Parquet file of the split `test`, under each name that it has in the wild.
-fn split_of(folder: &Path) -> Result<Option<PathBuf>, RowsError> {
+/// Reads the Parquet files of the split `test` in a folder.
+fn from_parts(folder: &Path) -> Result<Vec<Found>, RowsError> {
+    let parts = parts_of(folder)?;
+    let mut rows = Vec::new();
+    for part in &parts {
+        let name = part.file_name().unwrap_or_default().to_string_lossy();
+        let of = match parts.len() {
+            1 => String::new(),
+            _ => format!(" of `{name}`"),
+        };
+        rows.extend(from_parquet(part, &of)?);
+    }
+    Ok(rows)
+}
+
+/// Returns the Parquet files of the split `test`, under each name that it has in the wild, in
+/// order.
+fn parts_of(folder: &Path) -> Result<Vec<PathBuf>, RowsError> {
     for folder in [folder.to_owned(), folder.join("data")] {
         if !folder.is_dir() {
             continue;
         }
+        let mut parts = Vec::new();
+        let mut total = 0;
         for entry in entries(&folder)? {
             let name = entry.file_name().unwrap_or_default().to_string_lossy();
-            let is_split = name == "test.parquet"
-                || (name.starts_with("test-") && name.ends_with("-of-00001.parquet"));
-            if is_split {
-                return Ok(Some(entry));
+            if name == "test.parquet" {
+                return Ok(vec![entry]);
+            }
+            if let Some(of) = part_of(&name) {
+                total = total.max(of);
+                parts.push(entry);
             }
         }
+        // A part that is missing would be a smaller benchmark under the same name.
+        if parts.len() != total {
+            let why = format!("holds {} of {total} files of the split `test`", parts.len());
+            return Err(format(&folder, &why));
+        }
+        if !parts.is_empty() {
+            return Ok(parts);
+        }
     }
-    Ok(None)
+    Err(format(
+        folder,
+        "is a folder without `tasks/` and without a Parquet file of the split `test`",
+    ))
 }
 
-fn from_parquet(path: &Path) -> Result<Vec<Found>, RowsError> {
+/// Returns of how many files one is a part: `test-00000-of-00002.parquet`, perhaps with a digest
+/// before the dot.
+fn part_of(name: &str) -> Option<usize> {
+    let name = name.strip_prefix("test-")?.strip_suffix(".parquet")?;
+    let (number, rest) = name.split_once("-of-")?;
+    let total = rest.split_once('-').map_or(rest, |(total, _)| total);
+    number.parse::<usize>().ok()?;
+    total.parse().ok()
+}
+
+/// Reads a Parquet file; `of` says in messages which one of several.
+fn from_parquet(path: &Path, of: &str) -> Result<Vec<Found>, RowsError> {
     let wrong = |error: parquet::errors::ParquetError| {
         format(path, &format!("is no Parquet that can be read: {error}"))
     };
@@ -157,11 +204,8 @@ fn from_parquet(path: &Path) -> Result<Vec<Found>, RowsError> {
     let reader = SerializedFileReader::new(file).map_err(wrong)?;
     let mut rows = Vec::new();
     for (index, row) in reader.get_row_iter(None).map_err(wrong)?.enumerate() {
-        rows.push(Found {
-            place: format!("row {}", index + 1),
-            row: table(&row.map_err(wrong)?),
-            beside: Beside::new(),
-        });
+        let place = format!("row {}{of}", index + 1);
+        rows.push(Found::of(place, table(&row.map_err(wrong)?)));
     }
     Ok(rows)
 }
@@ -211,16 +255,45 @@ fn float(value: f64) -> Value {
 
 /// A folder `tasks/` with a folder for each instance.
 fn task_repository(path: &Path) -> Result<Vec<Found>, RowsError> {
+    let splits = splits_of(path)?;
     let mut rows = Vec::new();
     for folder in entries(&path.join("tasks"))? {
         if folder.join("task.yaml").is_file() {
-            rows.push(task(&folder)?);
+            let mut found = task(&folder)?;
+            let split = found
+                .row
+                .get("split")
+                .and_then(Value::as_str)
+                .unwrap_or(TEST);
+            found.is_published = split != DEPRECATED && splits.iter().any(|known| known == split);
+            rows.push(found);
         }
     }
     if rows.is_empty() {
         return Err(format(path, "holds no `tasks/*/task.yaml`"));
     }
     Ok(rows)
+}
+
+/// Returns the splits that a task repository publishes.
+fn splits_of(repository: &Path) -> Result<Vec<String>, RowsError> {
+    let file = repository.join("sweb.yaml");
+    if !file.is_file() {
+        return Ok(vec![TEST.to_owned()]);
+    }
+    let text = fs::read_to_string(&file).map_err(|source| unread(&file, source))?;
+    let documents = YamlLoader::load_from_str(&text)
+        .map_err(|error| format(&file, &format!("is no YAML: {error}")))?;
+    let splits = documents.first().map(|document| &document["splits"]);
+    match splits {
+        None | Some(Yaml::BadValue | Yaml::Null) => Ok(vec![TEST.to_owned()]),
+        Some(Yaml::Array(list)) => {
+            let names = list.iter().map(|name| name.as_str().map(str::to_owned));
+            let names: Option<Vec<String>> = names.collect();
+            names.ok_or_else(|| format(&file, "must list names as `splits`"))
+        }
+        Some(_) => Err(format(&file, "must list names as `splits`")),
+    }
 }
 
 fn task(folder: &Path) -> Result<Found, RowsError> {
@@ -259,6 +332,7 @@ fn task(folder: &Path) -> Result<Found, RowsError> {
         place: format!("tasks/{name}"),
         row: Value::Object(row),
         beside,
+        is_published: true,
     })
 }
 

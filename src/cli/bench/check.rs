@@ -55,6 +55,9 @@ pub(super) struct Args {
     /// What root in a task's image may do: `none`, or `files`
     #[arg(long, default_value = "none", value_parser = ["none", "files"])]
     capabilities: String,
+    /// MiB of artifacts, and of an answer, that are taken out of a sandbox
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    collect_mb: u64,
     #[command(flatten)]
     making: MakingArgs,
     /// Print JSON (`dgm.bench-check/1`)
@@ -72,6 +75,7 @@ impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
         let permits = Permits {
             file_rights: self.capabilities == "files",
+            collect: Some(self.collect_mb << 20),
             ..self.grants.permits()?
         };
         let suite = workplace::load_suite(&self.benchmark, &permits)?;

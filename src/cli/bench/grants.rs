@@ -11,6 +11,10 @@ pub(super) struct Grants {
     /// Network for tasks that want one: `none` or `public`
     #[arg(long, default_value = "none", value_parser = ["none", "public"])]
     network: String,
+    /// What tasks that want some hosts only get: `refuse` (not run), or with `--network public`
+    /// the whole network: `public`
+    #[arg(long, default_value = "refuse", value_parser = ["refuse", "public"])]
+    allowlist: String,
     /// Variables of this machine that tasks may name, as `[sandbox] env` does it for an archive
     #[arg(long, value_name = "NAME", num_args = 1..)]
     env: Vec<String>,
@@ -24,6 +28,7 @@ impl Grants {
                 "public" => Network::Public,
                 _ => Network::None,
             },
+            allowlist_is_public: self.allowlist == "public",
             ..Permits::default()
         };
         for name in &self.env {

@@ -117,6 +117,13 @@ impl Swebench {
                 .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
         };
         let imported = swebench::import(&self.rows, &self.out, &selection)?;
+        if imported.unpublished > 0 {
+            ui.status(&format!(
+                "left out: {} of splits that the task repository does not publish; `--ids` takes \
+                 them",
+                imported.unpublished
+            ));
+        }
         ui.data(format!(
             "{} tasks in {}\n",
             imported.tasks.len(),

@@ -1,7 +1,8 @@
 //! Which kept answers are judged again.
 
 use super::{Args, Chosen, Order};
-use crate::benchmark::Kind;
+use crate::archive::Reader;
+use crate::benchmark::{Answer, Kind, Task};
 use crate::domain::{Evaluation, EvaluationKey, Outcome, Purpose};
 use crate::lineage::{Judgement, Lineage};
 
@@ -11,10 +12,11 @@ impl Args {
     pub(super) fn answers(
         &self,
         order: &Order,
-        lineage: &Lineage,
+        reader: &Reader,
         chosen: &Chosen,
         all: bool,
-    ) -> (Vec<EvaluationKey>, usize) {
+    ) -> anyhow::Result<(Vec<EvaluationKey>, usize)> {
+        let lineage = &reader.lineage()?;
         let (mut keys, mut left_out) = (Vec::new(), 0);
         for evaluation in lineage.evaluations_of(order.variant) {
             let is_held_out = evaluation.purpose == Purpose::Holdout;
@@ -30,7 +32,7 @@ impl Args {
             if !(all || no_reward || newest.task_digest != task.digest) {
                 continue;
             }
-            if lineage.answer(&evaluation.key).is_some() && task.kind != Kind::Steps {
+            if can_be_judged_again(reader, lineage, task, &evaluation.key)? {
                 keys.push(evaluation.key.clone());
             } else if !nothing_was_judged(evaluation) {
                 left_out += 1;
@@ -39,7 +41,24 @@ impl Args {
                 keys.push(evaluation.key.clone());
             }
         }
-        (keys, left_out)
+        Ok((keys, left_out))
+    }
+}
+
+/// Returns whether an evaluation's answer was kept, and all of it that its judge needs. One that
+/// cannot be read is for the judge to say so.
+fn can_be_judged_again(
+    reader: &Reader,
+    lineage: &Lineage,
+    task: &Task,
+    key: &EvaluationKey,
+) -> anyhow::Result<bool> {
+    match lineage.answer(key) {
+        Some(answer) if task.kind != Kind::Steps => {
+            let kept = reader.blob(answer)?;
+            Ok(Answer::can_be_judged_again(task, &kept).unwrap_or(true))
+        }
+        Some(_) | None => Ok(false),
     }
 }
 

@@ -209,6 +209,8 @@ async fn a_stream_that_fails_in_the_middle_says_so() {
     ] {
         let (send, receive) = unbounded_channel();
         let bench = Bench::new(vec![Answer::Paced(receive)]).await;
+        let (witness, mut told) = unbounded_channel();
+        bench.metered.tell_failures(witness);
         for event in begun() {
             send.send(Some(event)).unwrap();
         }
@@ -233,6 +235,8 @@ async fn a_stream_that_fails_in_the_middle_says_so() {
         let call = bench.only().await;
         assert_eq!(call.status, CallStatus::Failed);
         assert!(call.tokens.total() > 4000, "{call:?}");
+        let told = told.try_recv().unwrap();
+        assert_eq!((told.call, told.why), (call.id, last.to_string()));
         // An overload is everybody's; a connection that breaks is this call's.
         let health = bench.metered.model().pace().health().borrow().clone();
         match said {

@@ -189,6 +189,101 @@ fn write_parquet(path: &Path, row: &Map<String, Value>) {
     writer.close().unwrap();
 }
 
+/// A dataset whose split comes in parts.
+#[test]
+fn all_parts_of_a_split_are_taken() {
+    let world = World::new();
+    let program = Program::new(world.folder.path());
+    let part = |number: usize| world.path(&format!("set/data/test-0000{number}-of-00002.parquet"));
+    fs::create_dir_all(world.path("set/data")).unwrap();
+    for number in [0, 1] {
+        let mut row = row();
+        let id = format!("owner__name-{number}");
+        row.insert("instance_id".to_owned(), Value::String(id));
+        for key in ["FAIL_TO_PASS", "PASS_TO_PASS"] {
+            row.insert(key.to_owned(), Value::String(row[key].to_string()));
+        }
+        write_parquet(&part(number), &row);
+    }
+    let said = program.data("bench import swebench set out");
+    assert_eq!(said, "2 tasks in out\n");
+    assert!(world.path("out/owner__name-0").exists() && world.path("out/owner__name-1").exists());
+    // Messages say in which part.
+    fs::copy(part(0), part(1)).unwrap();
+    let error = import(
+        &world.path("set"),
+        &world.path("none"),
+        &Selection::default(),
+    );
+    let error = error.unwrap_err().to_string();
+    let place = "row 1 of `test-00001-of-00002.parquet` (`owner__name-0`): instance";
+    assert!(error.contains(place), "{error}");
+    // Half a benchmark is none.
+    fs::remove_file(part(1)).unwrap();
+    let error = import(
+        &world.path("set"),
+        &world.path("none"),
+        &Selection::default(),
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.ends_with("data`: holds 1 of 2 files of the split `test`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_a_task_repository_does_not_publish_is_left_out() {
+    let world = World::new();
+    let program = Program::new(world.folder.path());
+    let folder = world.path("repo");
+    for (number, split) in ["test", "deprecated", "dev"].into_iter().enumerate() {
+        let mut row = row();
+        let id = format!("owner__name-{number}");
+        row.insert("instance_id".to_owned(), Value::String(id.clone()));
+        let other = world.path(&id);
+        task_repository(&other, &row);
+        let file = other.join("tasks/owner__name-1/task.yaml");
+        let yaml = fs::read_to_string(&file).unwrap();
+        put(
+            &file,
+            &yaml.replace("split: test", &format!("split: {split}")),
+        );
+        fs::create_dir_all(folder.join("tasks")).unwrap();
+        fs::rename(
+            other.join("tasks/owner__name-1"),
+            folder.join("tasks").join(id),
+        )
+        .unwrap();
+    }
+    let left =
+        "left out: 2 of splits that the task repository does not publish; `--ids` takes them";
+    // Without its own list it publishes `test`.
+    let said = program.said("bench import swebench repo out");
+    assert_eq!(said, format!("1 tasks in out\n--- stderr\n{left}\n"));
+    assert!(world.path("out/owner__name-0").exists());
+    // Never what is deprecated, whatever the list says.
+    let list = folder.join("sweb.yaml");
+    put(&list, "datasets: [x/y]\nsplits: [test, dev, deprecated]\n");
+    let said = program.said("bench import swebench repo out");
+    assert_eq!(
+        said,
+        format!("2 tasks in out\n--- stderr\n{}\n", left.replace('2', "1"))
+    );
+    put(&list, "datasets: [x/y]\nsplits: [dev]\n");
+    program.said("bench import swebench repo out");
+    assert!(world.path("out/owner__name-2").exists() && !world.path("out/owner__name-0").exists());
+    let said = program.data("bench import swebench repo out --ids owner__name-1");
+    assert_eq!(said, "1 tasks in out\n", "but who names one gets it");
+    put(&list, "splits: dev\n");
+    let error = import(&folder, &world.path("none"), &Selection::default()).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.ends_with("sweb.yaml`: must list names as `splits`"),
+        "{error}"
+    );
+}
+
 fn task_repository(folder: &Path, row: &Map<String, Value>) {
     put(
         &folder.join("sweb.yaml"),

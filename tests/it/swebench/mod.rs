@@ -4,6 +4,7 @@ mod import;
 mod parity;
 mod patch;
 mod run;
+mod whole;
 
 use std::path::{Path, PathBuf};
 

@@ -4,7 +4,7 @@ use dgm::benchmark::patch;
 use dgm::domain::{FileTree, TreePath};
 use dgm::sys::durable;
 use proptest::prelude::{ProptestConfig, Strategy, any, prop};
-use proptest::{prop_assert_eq, proptest};
+use proptest::{prop_assert, prop_assert_eq, proptest};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -112,6 +112,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &before);
         let patch = patch(&before, &before.change_to(&after));
+        prop_assert!(std::str::from_utf8(&patch).is_ok(), "a prediction is a text");
         let applied = apply(folder.path(), &patch);
         prop_assert_eq!(applied, Ok(()), "{}", String::from_utf8_lossy(&patch));
         prop_assert_eq!(read(folder.path()), after);

@@ -2,7 +2,9 @@
 //! one these tests fail: `tests/bring docker`.
 
 use dgm::benchmark::swebench::{self, GradeFacts, Selection, judge_patch};
-use dgm::benchmark::{CheckRow, Grader, Judgement, Suite, Task, check, judge, take_answer};
+use dgm::benchmark::{
+    Answer, AnswerFault, CheckRow, Grader, Judgement, Suite, Task, check, judge, take_answer,
+};
 use dgm::domain::{FileTree, TreePath};
 use dgm::sandbox::docker::image::BuildNetwork;
 use dgm::sandbox::docker::{DockerSandbox, Engine, image};
@@ -18,7 +20,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-const IMAGE: &str = "dgm-test-swebench";
+pub(super) const IMAGE: &str = "dgm-test-swebench";
 const ID: &str = "pallets__flask-1";
 const GOLD: &str = "diff --git a/mathy.py b/mathy.py\n--- a/mathy.py\n+++ b/mathy.py\n@@ -1,2 +1,2 @@\n \
     def add(a, b):\n-    return a - b\n+    return a + b\n";
@@ -27,7 +29,7 @@ const TESTS: &str = "diff --git a/tests/test_mathy.py b/tests/test_mathy.py\n\
     assert mathy.add(0, 0) == 0\n+\n+\n+def test_add():\n+    assert mathy.add(2, 3) == 5\n";
 
 /// Builds the image once and returns the commit that its repository stands at.
-async fn built() -> &'static str {
+pub(super) async fn built() -> &'static str {
     static BASE: OnceCell<String> = OnceCell::const_new();
     BASE.get_or_init(|| async {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/swebench/image");
@@ -76,7 +78,7 @@ fn classic(base: &str) -> Value {
 }
 
 /// The same as version 5 has it.
-fn new(base: &str) -> Value {
+pub(super) fn new(base: &str) -> Value {
     let mut row = classic(base);
     row["FAIL_TO_PASS"] = json!(["tests/test_mathy.py::test_add"]);
     row["PASS_TO_PASS"] = json!(["tests/test_mathy.py::test_zero"]);
@@ -147,7 +149,7 @@ impl World {
             socket_dir: None,
             deadline: Duration::from_secs(60),
             collect: Vec::new(),
-            limits: Limits::default(),
+            limits: task.limits(Limits::default()),
         };
         let ended = self.sandbox.run(spec, CancellationToken::new()).await;
         let ended = ended.expect("the sandbox itself works");
@@ -156,18 +158,27 @@ impl World {
         ended
     }
 
-    /// Judges what a script changes in the place of an agent.
-    async fn solve(&self, task: &Task, script: &str) -> Judgement {
+    /// What a script changes in the place of an agent.
+    async fn answer(&self, task: &Task, script: &str) -> Result<Answer, AnswerFault> {
         let ended = self.agent(task, script).await;
         let nothing = ended.collected.into_iter().next().unwrap_or_default();
-        let answer = take_answer(task, &nothing, ended.difference.as_ref()).unwrap();
+        take_answer(task, &nothing, ended.difference.as_ref())
+    }
+
+    /// Judges what a script changes in the place of an agent.
+    async fn solve(&self, task: &Task, script: &str) -> Judgement {
+        let answer = self.answer(task, script).await.unwrap();
+        self.judge(task, &answer).await
+    }
+
+    async fn judge(&self, task: &Task, answer: &Answer) -> Judgement {
         let cancel = CancellationToken::new();
         judge(
             &self.sandbox,
             task,
-            &answer,
+            answer,
             "judge",
-            Limits::default(),
+            task.limits(Limits::default()),
             cancel,
         )
         .await
@@ -176,7 +187,7 @@ impl World {
 
     async fn patch(&self, task: &Task, patch: &str) -> Judgement {
         let cancel = CancellationToken::new();
-        let limits = Limits::default();
+        let limits = task.limits(Limits::default());
         let facts = facts(task);
         judge_patch(
             &self.sandbox,
@@ -243,7 +254,7 @@ async fn the_fix_is_not_reachable_for_an_agent() {
         "{said}"
     );
     // Its own files are as they were, what git ignores among them.
-    assert!(said.contains("\nout\n"), "{said}");
+    assert!(said.contains("\nkept\nout\n"), "{said}");
     assert!(said.contains("cannot access '/tests'"), "{said}");
     assert!(said.contains("cannot access '/solution'"), "{said}");
     assert!(!said.contains(" M "), "{said}");
@@ -268,6 +279,57 @@ async fn an_agents_answer_is_taken_as_it_is() {
     // Tests that were made to pass are put back.
     let cheat = "printf 'def test_zero(): pass\\ndef test_add(): pass\\n' > tests/test_mathy.py";
     assert_eq!(world.solve(&task, cheat).await.reward, Ok(0.0));
+}
+
+/// Whatever a build may leave, more than is collected and of every kind; and what an agent may
+/// do to have more ignored, or to hide that something is tracked.
+const BUILDS: &str = "sed -i 's/a - b/a + b/' mathy.py\n\
+    mkdir -p target/debug .venv/bin new/target\n\
+    fallocate -l 70M target/debug/large\nfallocate -l 70M new/target/large\n\
+    ln -s /usr/bin/python3 .venv/bin/python\nmkfifo .venv/pipe\n\
+    touch build/x.o\nln build/x.o build/y\necho more >>build/out\necho more >build/kept\n\
+    touch deep.o docs/new.html\necho z >new/z.c\ntouch -h link\n\
+    echo '*' >.gitignore\necho '*' >new/.gitignore\necho '*' >.git/info/exclude\n\
+    git rm -rq --cached .\ngit config core.excludesFile .gitignore\n";
+
+#[tokio::test]
+async fn what_git_ignores_is_no_part_of_an_answer() {
+    let world = World::new("ignored").await;
+    let task = world.task();
+    let answer = world.answer(&task, BUILDS).await.unwrap();
+    let paths = answer.change.written.iter().map(|(path, _)| path.as_str());
+    assert_eq!(
+        paths.collect::<Vec<_>>(),
+        [
+            ".gitignore",
+            "build/kept",
+            "mathy.py",
+            "new/.gitignore",
+            "new/z.c"
+        ]
+    );
+    assert_eq!(answer.change.deleted, []);
+    let judged = world.judge(&task, &answer).await;
+    assert_eq!(judged.reward, Ok(1.0), "{}", said(&judged));
+    // Of what goes, too, only what is tracked counts.
+    let answer = world.answer(&task, "rm -rf build target docs .git").await;
+    let answer = answer.unwrap();
+    let deleted = answer.change.deleted.iter().map(TreePath::as_str);
+    assert_eq!(
+        deleted.collect::<Vec<_>>(),
+        ["build/kept", "docs/.gitignore", "docs/index.html"]
+    );
+    assert_eq!(world.judge(&task, &answer).await.reward, Ok(0.0));
+    // A folder in the place of a file has no rules in the image.
+    let answer = world.answer(
+        &task,
+        "rm notes.txt; mkdir notes.txt; touch notes.txt/x.o notes.txt/x.c",
+    );
+    let change = answer.await.unwrap().change;
+    assert!(change.written.get("notes.txt/x.c").is_some() && change.written.len() == 1);
+    let fault = world.answer(&task, "ln -s /etc alias").await.unwrap_err();
+    let what = "symlink `alias` → `/etc`".to_owned();
+    assert_eq!(fault, AnswerFault::Refused(what));
 }
 
 #[tokio::test]
@@ -311,6 +373,25 @@ async fn what_tests_print_is_believed_only_so_far() {
     );
 }
 
+#[tokio::test]
+async fn tests_may_write_and_start_what_builds_do() {
+    let world = World::new("limits").await;
+    let task = world.task();
+    let limits = task.limits(Limits::default());
+    assert_eq!((limits.disk, limits.processes), (20 << 30, 4096));
+    // More than other tasks may; it is there until the tests are over.
+    let large = "cat > mathy.py <<'X'\nimport os, threading\nend = threading.Event()\n\
+                 file = os.open('/tmp/large', os.O_CREAT | os.O_WRONLY)\n\
+                 os.posix_fallocate(file, 0, 600 << 20)\n\
+                 threads = [threading.Thread(target=end.wait) for _ in range(400)]\n\
+                 for thread in threads: thread.start()\n\
+                 end.set()\n\
+                 for thread in threads: thread.join()\n\
+                 add = lambda a, b: a + b\nX";
+    let judged = world.solve(&task, large).await;
+    assert_eq!(judged.reward, Ok(1.0), "{}", said(&judged));
+}
+
 /// What a patch may hold beside the fix without keeping it from being applied.
 const BESIDE: &[(&str, &str)] = &[
     (
@@ -352,7 +433,7 @@ const BESIDE: &[(&str, &str)] = &[
     ),
     (
         "a link",
-        "diff --git a/link b/link\nnew file mode 120000\n--- /dev/null\n+++ b/link\n\
+        "diff --git a/alias b/alias\nnew file mode 120000\n--- /dev/null\n+++ b/alias\n\
          @@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n",
     ),
 ];
@@ -362,9 +443,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("no patch", "hello\n"),
     (
         "through a link",
-        "diff --git a/link b/link\nnew file mode 120000\n--- /dev/null\n+++ b/link\n\
-         @@ -0,0 +1 @@\n+/etc\n\\ No newline at end of file\ndiff --git a/link/own b/link/own\n\
-         new file mode 100644\n--- /dev/null\n+++ b/link/own\n@@ -0,0 +1 @@\n+x\n",
+        "diff --git a/alias b/alias\nnew file mode 120000\n--- /dev/null\n+++ b/alias\n\
+         @@ -0,0 +1 @@\n+/etc\n\\ No newline at end of file\ndiff --git a/alias/own b/alias/own\n\
+         new file mode 100644\n--- /dev/null\n+++ b/alias/own\n@@ -0,0 +1 @@\n+x\n",
     ),
     (
         "outside",

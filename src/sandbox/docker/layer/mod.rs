@@ -4,12 +4,16 @@
 //! Invariant: everything here is done by the engine from outside, in a container that does not
 //! run. What comes out is bounded and goes through the same sieve as every hostile archive.
 
+mod difference;
+mod ignored;
+mod index;
 mod put;
 mod state;
 mod take;
 mod watch;
 
+pub(super) use difference::difference;
 pub(super) use put::put;
 pub(super) use state::{STATE_LABEL, commit, discard, reap};
-pub(super) use take::{collect, difference, take};
+pub(super) use take::{collect, take};
 pub(super) use watch::overflows;
