@@ -132,6 +132,7 @@ fn assemble(
         cpus: manifest.environment.cpus,
         memory: manifest.environment.memory,
         disk: manifest.environment.storage,
+        processes: manifest.own.processes,
         nothing_done: manifest.own.nothing_done,
         sealed: manifest.own.sealed,
         grader,

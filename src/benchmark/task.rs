@@ -133,6 +133,8 @@ pub struct Task {
     pub reward_key: Option<String>,
     /// Number of tests that must have run, where the task says so.
     pub tests_expected: Option<u64>,
+    /// Processes and threads that its sandboxes may have, at least.
+    pub processes: Option<u32>,
     /// Cores asked for.
     pub cpus: Option<f64>,
     /// Memory asked for, in bytes.
@@ -201,10 +203,10 @@ impl Task {
             cpus: self.cpus.unwrap_or(default.cpus),
             disk: self.disk.unwrap_or(default.disk),
             collect: self.collect.unwrap_or(default.collect),
-            processes: match self.grader {
-                Grader::Verifier => default.processes,
-                Grader::Swebench(_) => default.processes.max(SWEBENCH_PROCESSES),
-            },
+            processes: default.processes.max(match self.grader {
+                Grader::Verifier => self.processes.unwrap_or(0),
+                Grader::Swebench(_) => SWEBENCH_PROCESSES,
+            }),
             ..default
         }
     }

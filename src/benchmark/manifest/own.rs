@@ -9,6 +9,7 @@
 //! | `pass_mark` | reward from which on the task counts as resolved | 1.0 |
 //! | `reward_key` | name of the number that counts, of several | `reward`, else the least |
 //! | `tests_expected` | number of tests that must have run | not known |
+//! | `processes` | processes and threads that it may have, at least | the run's |
 //! | `nothing_done` | reward that the untouched workspace gets; such a task is left out of scores | 0 |
 //! | `sealed` | whether the verifier seals its reward, see [`Task::sealed`] | `false` |
 //! | `grader` | `swebench`: the log is graded outside, by `tests/row.json` | the verifier |
@@ -23,6 +24,9 @@ use crate::benchmark::glob;
 use crate::benchmark::reader::Section;
 use crate::domain::TreePath;
 
+/// More than this is a fork bomb, whatever a task says.
+const MOST_PROCESSES: u32 = 16_384;
+
 /// What `[metadata.dgm]` says.
 #[derive(Debug)]
 pub(in crate::benchmark) struct Own {
@@ -34,6 +38,8 @@ pub(in crate::benchmark) struct Own {
     pub pass_mark: f64,
     pub reward_key: Option<String>,
     pub tests_expected: Option<u64>,
+    /// Processes and threads, at least.
+    pub processes: Option<u32>,
     pub nothing_done: f64,
     pub sealed: bool,
     /// Whether SWE-bench's grader decides in place of the verifier.
@@ -89,6 +95,7 @@ impl Own {
             pass_mark,
             reward_key: section.string("reward_key")?.map(str::to_owned),
             tests_expected: section.count("tests_expected")?,
+            processes: processes(&section)?,
             nothing_done: section.number("nothing_done")?.unwrap_or(0.0),
             sealed: section.boolean("sealed")?.unwrap_or(false),
             is_swebench,
@@ -99,6 +106,16 @@ impl Own {
         }
         section.warn_of_unknown(warnings);
         Ok(read)
+    }
+}
+
+fn processes(section: &Section<'_>) -> Result<Option<u32>, LoadError> {
+    let Some(count) = section.count("processes")? else {
+        return Ok(None);
+    };
+    match u32::try_from(count) {
+        Ok(count @ 1..=MOST_PROCESSES) => Ok(Some(count)),
+        _ => Err(section.wrong("processes", format!("must be 1 to {MOST_PROCESSES}"))),
     }
 }
 

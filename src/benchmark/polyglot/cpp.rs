@@ -21,6 +21,7 @@ pub(super) const RULES: Rules = Rules {
     // Catch, the test framework, takes most of a minute where cores are busy.
     seconds: (240, 180),
     memory_mb: Some(4096),
+    threads: None,
     libraries: "Use C++17; warnings are errors. `cmake` and `make` work, and `test/` holds the \
                 test framework.",
 };

@@ -18,6 +18,7 @@ pub(super) const RULES: Rules = Rules {
     stub_passes: &["counter", "ledger", "markdown"],
     seconds: (150, 90),
     memory_mb: Some(4096),
+    threads: None,
     libraries: "Use Go's standard library only: nothing else is installed when the tests run. \
                 `go build`, `go vet` and `go test` work.",
 };

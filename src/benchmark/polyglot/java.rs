@@ -18,6 +18,8 @@ pub(super) const RULES: Rules = Rules {
     stub_passes: &["ledger", "tree-building"],
     seconds: (180, 120),
     memory_mb: Some(4096),
+    // A thousand at once where nothing slows their start: `bank-account`.
+    threads: Some(2048),
     libraries: "Further classes beside it count, too. There is no network and no Gradle: \
                 `javac` works, and the libraries that `build.gradle` names are in \
                 `/usr/share/java` and `/opt/java`.",

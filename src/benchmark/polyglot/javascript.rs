@@ -18,6 +18,7 @@ pub(super) const RULES: Rules = Rules {
     stub_passes: &["ledger"],
     seconds: (150, 90),
     memory_mb: Some(4096),
+    threads: None,
     libraries: "There is no network. The packages that `package.json` names are in \
                 `/npm-install/node_modules`: `ln -s /npm-install/node_modules .` makes \
                 `node_modules/.bin/jest` work.",

@@ -17,6 +17,7 @@ pub(super) const RULES: Rules = Rules {
     // The published runs give 120 s in all.
     seconds: (75, 30),
     memory_mb: None,
+    threads: None,
     libraries: "Use Python's standard library only: nothing else is installed when the tests run.",
 };
 

@@ -140,6 +140,9 @@ fn manifest(exercise: &Exercise, rules: &Rules, mode: Mode) -> String {
         true => "nothing_done = 1.0\n",
         false => "",
     };
+    let threads = rules
+        .threads
+        .map_or_else(String::new, |threads| format!("processes = {threads}\n"));
     let memory = rules
         .memory_mb
         .map_or_else(String::new, |memory| format!("memory_mb = {memory}\n"));
@@ -148,7 +151,7 @@ fn manifest(exercise: &Exercise, rules: &Rules, mode: Mode) -> String {
          [task]\nname = {name}\ndescription = {blurb}\nkeywords = {keywords}\n\n\
          [metadata.dgm]\nworkspace = \"environment/workspace\"\nimage = {image}\n\
          local = false\nanswer = {answer}\npass_mark = 1.0\ntests_expected = {count}\nsealed = true\n\
-         {nothing_done}language = {language}\nmode = {mode}\nexercise = {slug}\n\n\
+         {threads}{nothing_done}language = {language}\nmode = {mode}\nexercise = {slug}\n\n\
          [agent]\ntimeout_sec = {AGENT_SECONDS:?}\n\n\
          [verifier]\ntimeout_sec = {verifier_seconds}.0\nenvironment_mode = \"separate\"\n\n\
          [environment]\nnetwork_mode = \"no-network\"\nworkdir = {workdir}\n{memory}",

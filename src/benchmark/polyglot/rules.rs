@@ -30,6 +30,8 @@ pub(super) struct Rules {
     pub seconds: (u32, u32),
     /// MiB of memory for agent and tests; none is the run's default.
     pub memory_mb: Option<u32>,
+    /// Threads that tests may start; none is the run's default of processes.
+    pub threads: Option<u32>,
     /// What the instruction says of libraries and of how to try things.
     pub libraries: &'static str,
 }

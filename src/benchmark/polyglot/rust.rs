@@ -16,6 +16,7 @@ pub(super) const RULES: Rules = Rules {
     stub_passes: &[],
     seconds: (180, 120),
     memory_mb: Some(4096),
+    threads: None,
     libraries: "There is no network: beside the standard library only the crates in \
                 `/opt/crates` can be used. `cargo build` and `cargo test` work.",
 };
