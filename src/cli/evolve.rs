@@ -89,6 +89,7 @@ impl Args {
         // What cannot be replayed is told before an archive is made for it.
         let replay = self.traffic.source(ui)?;
         if !exists(&dir) {
+            init::may_be_made(&dir)?;
             let planned = init::settings(&remake.source, &overrides)?;
             caps::check(&planned, Asked::of(u64::from(planned.generations())))?;
             init::create(&dir, &remake.source, replay.is_none())?;

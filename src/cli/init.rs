@@ -162,7 +162,7 @@ pub(super) fn create_with(
 }
 
 /// Returns the name of a folder that a new archive may take.
-fn may_be_made(dir: &Path) -> anyhow::Result<&std::ffi::OsStr> {
+pub(super) fn may_be_made(dir: &Path) -> anyhow::Result<&std::ffi::OsStr> {
     if exists(dir) {
         return usage(
             format!("`{}` holds an archive already", dir.display()),

@@ -354,9 +354,10 @@ fn all_rewards_of_a_verifier_are_kept_and_shown() {
     assert!(text.contains("accuracy 1, speed 0.5"), "{text}");
     let (csv, _) = world.done("export found --format csv");
     let last = csv.lines().last().unwrap();
-    assert!(csv.lines().next().unwrap().ends_with(",rewards"), "{csv}");
+    let head = csv.lines().next().unwrap();
+    assert!(head.ends_with(",rewards,evidence"), "{csv}");
     assert!(
-        last.ends_with(r#","{""accuracy"":1.0,""speed"":0.5}""#),
+        last.ends_with(r#","{""accuracy"":1.0,""speed"":0.5}",visible"#),
         "{csv}"
     );
 }
