@@ -49,22 +49,9 @@ pub(super) fn check(settings: &Settings, asked: Asked) -> anyhow::Result<Vec<Str
     Ok(said)
 }
 
-/// Says which limits of calls by hand are too small for one. `budgets` are the archive's
-/// limits for a job, which count where the command line says nothing.
-pub(super) fn warn_by_hand(
-    ui: Ui,
-    role: Role,
-    model: &ModelSettings,
-    allowance: Allowance,
-    of_archive: Allowance,
-) {
-    let key = |limit: Limit| {
-        if of_archive.limits().any(|other| other == limit) {
-            format!("budget.{}_per_job", limit.name())
-        } else {
-            format!("--allowance-{}", limit.name())
-        }
-    };
+/// Says which limits of calls by hand are too small for one.
+pub(super) fn warn_by_hand(ui: Ui, role: Role, model: &ModelSettings, allowance: Allowance) {
+    let key = |limit: Limit| format!("--allowance-{}", limit.name());
     for found in too_small_for(role, model, allowance, key) {
         ui.warn(&line(&found));
     }

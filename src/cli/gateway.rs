@@ -12,7 +12,7 @@ use crate::config::{Overrides, Settings};
 use crate::domain::{CallId, CallSettlement, CallSubject, Role, Usd};
 use crate::evolve::{Desk, Providers};
 use crate::gateway::{Gateway, Socket};
-use crate::model::{Allowance, FailedTry, JobSubject, Metered};
+use crate::model::{Allowance, FailedTry, Health, JobSubject, Metered};
 use crate::sys::shutdown::Shutdown;
 use crate::view::by_hand::{self, Totals};
 use anyhow::Context as _;
@@ -53,13 +53,13 @@ pub(super) struct Args {
     /// Who may use the socket, as `chmod` takes it
     #[arg(long, value_name = "MODE", default_value = "600", value_parser = mode)]
     socket_mode: u32,
-    /// Most money that the calls may cost, in US dollars [default: the archive's `usd_per_job`]
+    /// Most money that the calls may cost, in US dollars
     #[arg(long, value_name = "USD", value_parser = dollars)]
     allowance_usd: Option<Usd>,
-    /// Most calls [default: the archive's `calls_per_job`]
+    /// Most calls
     #[arg(long, value_name = "N")]
     allowance_calls: Option<u64>,
-    /// Most tokens, input and output together [default: the archive's `tokens_per_job`]
+    /// Most tokens, input and output together
     #[arg(long, value_name = "N")]
     allowance_tokens: Option<u64>,
 }
@@ -119,18 +119,19 @@ impl Args {
             execution: 1,
             role: self.role,
         };
-        let usual = settings.engine.budgets.job;
+        // No job's: what a person or a client does by hand has no usual size.
         let allowance = Allowance {
-            calls: self.allowance_calls.or(usual.calls),
-            tokens: self.allowance_tokens.or(usual.tokens),
-            cost: self.allowance_usd.or(usual.cost),
+            calls: self.allowance_calls,
+            tokens: self.allowance_tokens,
+            cost: self.allowance_usd,
         };
         let wanted = super::run::wanted(settings, self.role);
-        caps::warn_by_hand(ui, self.role, wanted, allowance, usual);
+        caps::warn_by_hand(ui, self.role, wanted, allowance);
         let limit = settings.engine.outage_limit;
         let mut providers = Providers::new([(self.role, model.pace().clone())], limit);
         let (witness, failures) = mpsc::unbounded_channel();
-        let metered = Arc::new(Metered::new(model, desk.books(), job, allowance));
+        let metered = Metered::new(model, desk.books(), job, allowance).asking_again();
+        let metered = Arc::new(metered);
         metered.tell_failures(witness);
         let gateway = Gateway::serve_on(socket, metered.clone());
         self.greet(ui, metered.model().name(), allowance);
@@ -141,6 +142,7 @@ impl Args {
             whys: HashMap::new(),
             totals: Totals::default(),
             is_out: false,
+            barred: None,
         };
         let end = tokio::select! {
             () = shutdown.drain().cancelled() => None,
@@ -191,6 +193,8 @@ struct Talk {
     whys: HashMap<CallId, String>,
     totals: Totals,
     is_out: bool,
+    /// Why the provider lets nobody in, as it was told.
+    barred: Option<String>,
 }
 
 impl Talk {
@@ -200,13 +204,15 @@ impl Talk {
         let mut look = tokio::time::interval(LOOK);
         loop {
             let (ui, style) = (self.ui, self.ui.talk_style());
-            let end = providers.heed(|news| {
-                if let Some(line) = provider(style, &news) {
-                    ui.status(&line);
+            if !self.is_barred(metered) {
+                let end = providers.heed(|news| {
+                    if let Some(line) = provider(style, &news) {
+                        ui.status(&line);
+                    }
+                });
+                if end.is_some() {
+                    return end;
                 }
-            });
-            if end.is_some() {
-                return end;
             }
             tokio::select! {
                 call = self.calls.recv() => match call {
@@ -217,6 +223,26 @@ impl Talk {
                 _ = look.tick() => self.look(metered),
             }
         }
+    }
+
+    /// Returns whether the provider lets nobody in, which is told once. It is no end: whoever
+    /// tries clients by hand can correct it, and the next call asks again.
+    fn is_barred(&mut self, metered: &Metered) -> bool {
+        let health = metered.model().pace().health().borrow().clone();
+        let barred = match health {
+            Health::Barred { what } => Some(what),
+            Health::Well | Health::Slowed { .. } | Health::Out { .. } => None,
+        };
+        if let Some(what) = &barred
+            && barred != self.barred
+        {
+            self.ui.warn(&format!(
+                "the model cannot be used: {what}; each call asks again, but another key or \
+                 setting needs another start"
+            ));
+        }
+        self.barred = barred;
+        self.barred.is_some()
     }
 
     /// Says where nothing is left to use.

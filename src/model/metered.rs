@@ -35,6 +35,7 @@ pub struct Metered {
     retry: Retry,
     ledger: Arc<Ledger>,
     seen: Arc<Seen>,
+    asks_again: bool,
 }
 
 /// A try that was answered, and that is still to be settled.
@@ -65,7 +66,16 @@ impl Metered {
             model,
             job: Arc::new(job),
             ledger: Arc::new(Ledger::new(books, allowance)),
+            asks_again: false,
         }
+    }
+
+    /// Returns it so that calls leave also after one has found the model unusable: somebody may
+    /// have corrected that meanwhile.
+    #[must_use]
+    pub fn asking_again(mut self) -> Self {
+        self.asks_again = true;
+        self
     }
 
     /// Returns it with another patience.
@@ -233,8 +243,8 @@ impl Metered {
         let line = |request| Line::begin(self.seen.clone(), dialect, request);
         let prepared = match self.seen.unusable() {
             // Nothing has changed since, and nothing will before somebody changes it.
-            Some(error) => Err(error),
-            None => prepare(dialect, request, &self.model),
+            Some(error) if !self.asks_again => Err(error),
+            _ => prepare(dialect, request, &self.model),
         };
         match prepared {
             Ok(outgoing) => {
