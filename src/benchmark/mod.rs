@@ -33,6 +33,7 @@ pub mod subset;
 mod suite;
 pub mod swebench;
 mod task;
+mod total;
 mod trial;
 mod turn;
 

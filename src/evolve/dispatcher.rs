@@ -2,108 +2,28 @@
 //! start is [`plan`]'s, what an end means is [`settle`](super::settle)'s and the
 //! [`Recorder`]'s.
 
+use super::Progress;
 use super::budget::Exhausted;
 use super::ends::Ended;
 use super::event::{Event, JobEnd};
 use super::inbox::{Inbox, MOST_EVENTS};
+use super::parts::{EndCause, Finished, Parts, Unrecorded};
 use super::plan::{JobKey, Step, Volatile, plan};
 use super::providers::Providers;
 use super::record::Recorder;
 use super::replay::{self, ReplaySource};
-use super::start::{RoleModels, Starter};
-use super::{EngineSettings, Progress};
-use crate::agent::Place;
-use crate::archive::Writer;
-use crate::benchmark::Suite;
-use crate::domain::{
-    Decision, Disclosure, Fact, Purpose, RunEnd, RunId, RunStart, TaskId, VariantId,
-};
+use super::start::Starter;
+use crate::domain::{Decision, Disclosure, Fact, Purpose, RunEnd, RunId, VariantId};
 use crate::policy::{Expansion, Policy};
 use crate::sys::clock::now_ms;
 use crate::sys::shutdown::{Level, Shutdown};
 use anyhow::Context as _;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-/// Everything an engine is made of.
-pub struct Parts {
-    /// The archive, open for writing.
-    pub writer: Writer,
-    /// What decides.
-    pub policy: Arc<dyn Policy>,
-    /// Where untrusted code runs.
-    pub place: Place,
-    /// The tasks.
-    pub suite: Arc<Suite>,
-    /// Tasks whose images cannot be had, with the reason: evaluations on them fail once.
-    pub lacking: BTreeMap<TaskId, String>,
-    /// A model per role.
-    pub models: RoleModels,
-    /// Where the models take their answers from, if that is recordings.
-    pub replay: Option<ReplaySource>,
-    /// Time, width and patience.
-    pub settings: EngineSettings,
-    /// Ctrl-C.
-    pub shutdown: Shutdown,
-    /// Who wants to see progress.
-    pub progress: mpsc::UnboundedSender<Progress>,
-    /// The command as typed, recorded with the run.
-    pub command: String,
-    /// The configuration as TOML, recorded with the run.
-    pub config: String,
-}
-
-impl Parts {
-    /// Returns the fact that a run begins now.
-    fn start(&self, run: RunId) -> RunStart {
-        let stages = self.policy.stages().map(|stages| {
-            let tasks = stages.stages.iter().map(|stage| stage.tasks.clone());
-            tasks.collect()
-        });
-        RunStart {
-            run,
-            command: self.command.clone(),
-            config: self.config.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            sandbox: self.place.sandbox.name().to_owned(),
-            stages: stages.unwrap_or_default(),
-            at_ms: now_ms(),
-        }
-    }
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finished {
-    /// Why, in a sentence.
-    pub reason: String,
-    /// What brought the end.
-    pub cause: EndCause,
-    /// The key of the configuration that can be raised to go on, where a budget ended it.
-    pub raise: Option<String>,
-}
-
-/// A replay came to a request that was not recorded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unrecorded(String);
-
-/// What brought a run's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndCause {
-    /// The policy has nothing more to do.
-    Goal,
-    /// A budget of the archive is used up: money, tokens, calls or hours.
-    Budget,
-    /// It was stopped from outside.
-    Interrupted,
-    /// A model's provider lets nobody in, or was out for too long.
-    Provider,
-}
 
 /// One run of the dispatcher.
 pub struct Engine {

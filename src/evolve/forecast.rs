@@ -4,12 +4,14 @@
 //! own history, tokens at today's prices; where there is none, from assumptions that are
 //! said. Nothing here is a promise: what holds are the budgets.
 
+mod history;
+
+use self::history::History;
 use super::Budgets;
 use crate::domain::{Amount, CallIntent, CallSubject, EvaluationKey, Role, Tokens, Usd, VariantId};
 use crate::lineage::Lineage;
 use crate::model::{Allowance, Price};
 use crate::policy::{DgmSettings, Stage};
-use std::collections::BTreeMap;
 
 /// Ended attempts, or evaluated children, from which on the archive's own rates are believed.
 const ENOUGH: usize = 5;
@@ -54,7 +56,7 @@ pub struct Work {
 }
 
 /// Kinds of work that use a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Diagnosing what a parent failed at.
     Diagnose,
@@ -332,84 +334,6 @@ fn missing(lineage: &Lineage, variant: VariantId, stage: &Stage, repeats: u32) -
         })
     });
     keys.filter(|key| lineage.evaluation(key).is_none()).count() as u64
-}
-
-/// What jobs of the past used, by kind.
-struct History {
-    jobs: BTreeMap<Kind, Vec<Amount>>,
-}
-
-impl History {
-    /// Sums the calls of each job that has ended, over all its executions.
-    fn of(lineage: &Lineage, prices: [Price; 3]) -> Self {
-        let has_ended = |subject: &CallSubject| match subject {
-            CallSubject::Attempt(id) => lineage.attempt(*id).is_some_and(|it| it.end.is_some()),
-            CallSubject::Evaluation(variant, task, repeat) => lineage
-                .evaluation(&EvaluationKey {
-                    variant: *variant,
-                    task: task.clone(),
-                    repeat: *repeat,
-                })
-                .is_some(),
-            CallSubject::Manual => false,
-        };
-        let mut sums: BTreeMap<(Kind, String), Amount> = BTreeMap::new();
-        for (intent, settlement) in lineage.spend().calls() {
-            let (Some(kind), Some(settlement)) = (Kind::of(intent), settlement) else {
-                continue;
-            };
-            if !has_ended(&intent.subject) {
-                continue;
-            }
-            let price = prices[Role::ALL
-                .iter()
-                .position(|role| *role == intent.role)
-                .unwrap_or(0)];
-            let used = Amount {
-                cost: price.cost(settlement.tokens),
-                ..settlement.used()
-            };
-            let job = sums
-                .entry((kind, format!("{:?}", intent.subject)))
-                .or_default();
-            *job = *job + used;
-        }
-        let mut jobs: BTreeMap<Kind, Vec<Amount>> = BTreeMap::new();
-        for ((kind, _), amount) in sums {
-            jobs.entry(kind).or_default().push(amount);
-        }
-        Self { jobs }
-    }
-
-    /// Returns what jobs of a kind used: the mean, and what one in ten used less, or more.
-    fn spread(&self, kind: Kind) -> Option<(Spread, usize)> {
-        let jobs = self.jobs.get(&kind)?;
-        let count = jobs.len();
-        let quantiles = |of: &dyn Fn(&Amount) -> u64| {
-            let mut sorted: Vec<u64> = jobs.iter().map(of).collect();
-            sorted.sort_unstable();
-            let mean = sorted
-                .iter()
-                .fold(0_u64, |sum, one| sum.saturating_add(*one))
-                / count as u64;
-            let last = count - 1;
-            [sorted[last / 10], mean, sorted[last - last / 10]]
-        };
-        let calls = quantiles(&|job| job.calls);
-        let tokens = quantiles(&|job| job.tokens);
-        let cost = quantiles(&|job| job.cost.0.unsigned_abs());
-        let at = |index: usize| Amount {
-            calls: calls[index],
-            tokens: tokens[index],
-            cost: Usd(i64::try_from(cost[index]).unwrap_or(i64::MAX)),
-        };
-        let spread = Spread {
-            low: at(0),
-            likely: at(1),
-            high: at(2),
-        };
-        Some((spread, count))
-    }
 }
 
 /// Returns what one job of a kind may use: an attempt's jobs share the attempt's allowance.
