@@ -23,7 +23,6 @@ mod bare;
 
 use anyhow::{Context as _, ensure};
 use bollard::Docker;
-use dgm::agent::Place;
 use dgm::archive::Writer;
 use dgm::benchmark::Suite;
 use dgm::domain::{Fact, FileTree, Outcome, Purpose, TreePath, Variant, VariantId};
@@ -36,6 +35,7 @@ use dgm::sandbox::{Exit, Limits, Sandbox, Spec};
 use dgm::sys::clock::now_ms;
 use dgm::sys::durable;
 use dgm::sys::shutdown::Shutdown;
+use dgm::trial::SandboxHost;
 use futures_util::{StreamExt as _, stream};
 use std::path::Path;
 use std::process::Stdio;
@@ -150,7 +150,7 @@ impl Kind {
 struct Bench {
     archive: std::path::PathBuf,
     suite: Arc<Suite>,
-    place: Place,
+    place: SandboxHost,
     docker: Option<Docker>,
 }
 
@@ -171,7 +171,7 @@ impl Bench {
         Ok(Self {
             archive,
             suite,
-            place: Place {
+            place: SandboxHost {
                 sandbox,
                 sockets: runtime.join("s"),
             },

@@ -37,7 +37,7 @@ pub mod propose;
 
 pub mod agent;
 
-pub mod evaluate;
+pub mod trial;
 
 // The run itself, and what tells it what to do.
 pub mod evolve;

@@ -5,7 +5,5 @@
 //! collected, its doings are what the gateway recorded.
 
 mod manifest;
-mod run;
 
 pub use manifest::{Manifest, ManifestError};
-pub use run::{AgentEnd, AgentJob, Place, run_agent};

@@ -3,7 +3,7 @@
 //! Invariant: a result speaks of a task only as it was: its digest, and the image it ran in.
 //! Whatever has changed since is unchecked again.
 
-use super::check::{CheckRow, Checked};
+use super::check_row::{CheckRow, Checked};
 use super::task::Task;
 use crate::sys::durable;
 use serde::{Deserialize, Serialize};
@@ -145,7 +145,7 @@ impl Checks {
 #[cfg(test)]
 mod tests {
     use super::{Checks, Standing};
-    use crate::benchmark::check::{CheckRow, Checked};
+    use crate::benchmark::check_row::{CheckRow, Checked};
     use crate::benchmark::fixture;
     use crate::benchmark::task::Task;
 

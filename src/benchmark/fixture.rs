@@ -4,12 +4,12 @@ use crate::sys::durable;
 use std::path::Path;
 
 /// A `task.toml` that can run.
-pub(super) const MANIFEST: &str = "version = \"1.0\"\n\n[metadata.dgm]\n\
+pub(crate) const MANIFEST: &str = "version = \"1.0\"\n\n[metadata.dgm]\n\
     workspace = \"environment/workspace\"\nimage = \"some-image\"\nlocal = true\n\
     answer = [\"*.txt\"]\n\n[environment]\nnetwork_mode = \"no-network\"\n";
 
 /// Files of a task that can run.
-pub(super) fn good() -> Vec<(&'static str, String)> {
+pub(crate) fn good() -> Vec<(&'static str, String)> {
     vec![
         ("task.toml", MANIFEST.to_owned()),
         ("instruction.md", "Say hello.\n".to_owned()),
@@ -23,7 +23,7 @@ pub(super) fn good() -> Vec<(&'static str, String)> {
 }
 
 /// Writes files below a folder.
-pub(super) fn write(folder: &Path, files: &[(&str, String)]) {
+pub(crate) fn write(folder: &Path, files: &[(&str, String)]) {
     for (name, text) in files {
         let path = folder.join(name);
         let parent = path.parent().expect("a file lies in a folder");

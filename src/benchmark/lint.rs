@@ -4,7 +4,7 @@
 //! warnings of the reader. A finding never keeps a task from running.
 
 use super::step::Step;
-use super::task::{Kind, Task};
+use super::task::{Delivery, Task};
 use crate::domain::FileTree;
 
 /// One finding.
@@ -21,7 +21,7 @@ pub struct Finding {
 /// Returns what is found in a task, given all of its files.
 pub(super) fn lint(task: &Task, files: &FileTree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if task.kind == Kind::Steps {
+    if task.delivery == Delivery::InImage {
         for step in &task.steps.all {
             verifier(step, &mut findings);
             artifacts(step, &mut findings);

@@ -11,7 +11,7 @@ use super::lint::lint;
 use super::manifest::{Manifest, OPENED};
 use super::step;
 use super::swebench;
-use super::task::{Grader, Hidden, Kind, Permits, Recipe, Steps, Task};
+use super::task::{Delivery, Grader, Hidden, Permits, Recipe, Steps, Task};
 use crate::domain::{FileTree, TaskId, TreePath};
 use crate::sandbox::Network;
 use crate::sandbox::docker::image::recipe_digest;
@@ -78,12 +78,12 @@ fn assemble(
     mut manifest: Manifest,
     permits: &Permits,
 ) -> Result<Task, LoadError> {
-    let kind = match (&manifest.own.workspace, &manifest.own.answer) {
-        (Some(_), _) => Kind::Workspace,
-        (None, Some(_)) => Kind::Folder,
-        (None, None) => Kind::Steps,
+    let delivery = match (&manifest.own.workspace, &manifest.own.answer) {
+        (Some(_), _) => Delivery::Workspace,
+        (None, Some(_)) => Delivery::Folder,
+        (None, None) => Delivery::InImage,
     };
-    let network = network(&mut manifest, kind, permits);
+    let network = network(&mut manifest, delivery, permits);
     let (image, mut recipes) = environment(&id, files, &mut manifest)?;
     let common = step::Common {
         files,
@@ -104,13 +104,13 @@ fn assemble(
         instruction: whole_instruction(&steps),
         image,
         local: manifest.own.local,
-        kind,
-        workdir: match kind {
-            Kind::Workspace => {
+        delivery,
+        workdir: match delivery {
+            Delivery::Workspace => {
                 let workdir = manifest.environment.workdir;
                 Some(workdir.unwrap_or_else(|| DEFAULT_WORKDIR.to_owned()))
             }
-            Kind::Folder | Kind::Steps => manifest.environment.workdir,
+            Delivery::Folder | Delivery::InImage => manifest.environment.workdir,
         },
         workspace: Arc::default(),
         answer: manifest.own.answer.unwrap_or_default(),
@@ -171,11 +171,11 @@ fn facts(files: &FileTree) -> Result<swebench::GradeFacts, LoadError> {
 
 /// Returns the network of a task where a phase says nothing, and notes that a task which says
 /// nothing at all has none.
-fn network(manifest: &mut Manifest, kind: Kind, permits: &Permits) -> Network {
+fn network(manifest: &mut Manifest, delivery: Delivery, permits: &Permits) -> Network {
     // A sealed sandbox never has one.
-    let allowed = match kind {
-        Kind::Workspace => Network::None,
-        Kind::Folder | Kind::Steps => permits.network,
+    let allowed = match delivery {
+        Delivery::Workspace => Network::None,
+        Delivery::Folder | Delivery::InImage => permits.network,
     };
     if manifest.environment.network.is_none() && allowed == Network::None {
         manifest.warnings.push(
@@ -281,7 +281,7 @@ pub(super) fn recipe(name: &str, files: FileTree, timeout: Duration) -> Recipe {
 /// Refuses tests without the script that is run, unless an image brings it.
 pub(super) fn require_script(
     tests: &FileTree,
-    fresh: Option<&step::Fresh>,
+    fresh: Option<&step::FreshVerifier>,
     name: &str,
 ) -> Result<(), LoadError> {
     if tests.get("test.sh").is_some() || fresh.is_some_and(|fresh| fresh.bundled) {

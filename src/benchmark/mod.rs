@@ -6,20 +6,17 @@
 //! unless the configuration opens it. Nothing a verifier does not say is made up: no reward is a
 //! verifier error, never a zero.
 
-mod answer;
-mod check;
+mod check_row;
 mod checks;
 mod compose;
 mod digest;
 mod disclose;
 mod fault;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod folder;
 mod glob;
 pub mod images;
-mod judge;
-mod kept;
 mod lint;
 mod load;
 mod manifest;
@@ -34,21 +31,19 @@ mod suite;
 pub mod swebench;
 mod task;
 mod total;
-mod trial;
-mod turn;
 
-pub use answer::{Answer, AnswerFault, take_answer};
-pub use check::{CheckRow, Checked, Effort, NotRun, check};
+pub use check_row::{CheckRow, Checked};
 pub use checks::{Checks, Standing};
 pub use disclose::Disclosed;
 pub use fault::{LoadError, Spot};
 pub use folder::read_folder;
 pub use glob::matches as name_matches;
-pub use judge::{Judgement, judge};
 pub use lint::Finding;
 pub use patch::patch;
 pub use publish::PublishError;
+pub use reward::RewardError;
+pub(crate) use reward::{Reward, beside, read as read_reward, single};
+pub(crate) use step::{FreshVerifier, Step, StepVerifier};
 pub use suite::{SelectError, Selection, Suite, SuiteError};
-pub use task::{Grader, Hidden, Kind, Permits, Recipe, Steps, Task};
-pub use trial::{Trial, TrialEnd};
-pub use turn::{Played, Player, Turn};
+pub use task::{Delivery, Grader, Hidden, Permits, Recipe, Steps, Task};
+pub(crate) use total::{below_gate, total};

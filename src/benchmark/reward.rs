@@ -12,15 +12,48 @@ const MOST_BYTES: usize = 64 << 10;
 
 /// What a verifier gave.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Reward {
+pub(crate) struct Reward {
     /// The numbers.
-    pub(super) values: Rewards,
+    pub(crate) values: Rewards,
     /// The file they stand in.
-    pub(super) text: Arc<[u8]>,
+    pub(crate) text: Arc<[u8]>,
+}
+
+/// Why there is no reward.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct RewardError {
+    /// Which kind of failure it is.
+    pub kind: NoReward,
+    /// A sentence for people.
+    pub why: String,
+}
+
+impl RewardError {
+    /// Returns an error of that kind.
+    pub(crate) fn new(kind: NoReward, why: impl Into<String>) -> Self {
+        Self {
+            kind,
+            why: why.into(),
+        }
+    }
+
+    fn unreadable(why: impl std::fmt::Display) -> Self {
+        Self::new(NoReward::Unreadable, format!("the verifier's {why}"))
+    }
+
+    /// Returns it with more said.
+    #[must_use]
+    pub(crate) fn map(self, say: impl FnOnce(String) -> String) -> Self {
+        Self {
+            kind: self.kind,
+            why: say(self.why),
+        }
+    }
 }
 
 /// Reads the reward from the files that the verifier left in `/logs/verifier`.
-pub(super) fn read(files: &FileTree) -> Result<Reward, String> {
+pub(crate) fn read(files: &FileTree) -> Result<Reward, RewardError> {
     for (name, parse) in [
         (
             "reward.json",
@@ -32,47 +65,48 @@ pub(super) fn read(files: &FileTree) -> Result<Reward, String> {
             continue;
         };
         if file.bytes.is_empty() {
-            return Err(format!("{} `{name}`", NoReward::EMPTY));
+            let why = format!("the verifier left an empty `{name}`");
+            return Err(RewardError::new(NoReward::Empty, why));
         }
         if file.bytes.len() > MOST_BYTES {
-            return Err(format!(
-                "{} `{name}` is larger than {MOST_BYTES} bytes",
-                NoReward::UNREADABLE
-            ));
+            let why = format!("`{name}` is larger than {MOST_BYTES} bytes");
+            return Err(RewardError::unreadable(why));
         }
         let text = std::str::from_utf8(&file.bytes)
-            .map_err(|_| format!("{} `{name}` is not UTF-8", NoReward::UNREADABLE))?;
+            .map_err(|_| RewardError::unreadable(format!("`{name}` is not UTF-8")))?;
         let values =
-            parse(text).map_err(|why| format!("{} `{name}` {why}", NoReward::UNREADABLE))?;
+            parse(text).map_err(|why| RewardError::unreadable(format!("`{name}` {why}")))?;
         return Ok(Reward {
             values,
             text: file.bytes.clone(),
         });
     }
-    Err("the verifier left no reward: neither `reward.json` nor `reward.txt`".to_owned())
+    let why = "the verifier left no reward: neither `reward.json` nor `reward.txt`";
+    Err(RewardError::new(NoReward::Missing, why))
 }
 
 impl Reward {
     /// Returns the number that counts.
-    pub(super) fn value(&self, key: Option<&str>) -> Result<f64, String> {
-        single(&self.values, key).map_err(|why| format!("{} reward {why}", NoReward::UNREADABLE))
+    pub(crate) fn value(&self, key: Option<&str>) -> Result<f64, RewardError> {
+        single(&self.values, key)
     }
 }
 
 /// Returns the number that counts: the one of the name that the task gives, else the one called
 /// `reward`, else the least, so that much of one makes up for nothing of another.
-pub(super) fn single(rewards: &Rewards, key: Option<&str>) -> Result<f64, String> {
+pub(crate) fn single(rewards: &Rewards, key: Option<&str>) -> Result<f64, RewardError> {
+    let missing = |what: String| RewardError::unreadable(format!("reward holds no {what}"));
     if let Some(key) = key {
         let found = rewards.get(key).copied();
-        return found.ok_or_else(|| format!("holds no `{key}`, which `reward_key` names"));
+        return found.ok_or_else(|| missing(format!("`{key}`, which `reward_key` names")));
     }
     let least = || rewards.values().copied().reduce(f64::min);
     let found = rewards.get("reward").copied().or_else(least);
-    found.ok_or_else(|| "holds no number".to_owned())
+    found.ok_or_else(|| missing("number".to_owned()))
 }
 
 /// Returns what is worth keeping beside the number that counts: nothing where it is all.
-pub(super) fn beside(rewards: Rewards) -> Rewards {
+pub(crate) fn beside(rewards: Rewards) -> Rewards {
     match rewards.len() == 1 && rewards.contains_key("reward") {
         true => Rewards::new(),
         false => rewards,
@@ -139,9 +173,10 @@ fn excerpt(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::RewardError;
     use crate::domain::{FileTree, NoReward, TreePath};
 
-    fn read(files: &FileTree) -> Result<f64, String> {
+    fn read(files: &FileTree) -> Result<f64, RewardError> {
         super::read(files)?.value(None)
     }
 
@@ -264,17 +299,14 @@ mod tests {
                  column 1",
             ),
         ] {
-            assert_eq!(read(&logs(files)), Err(why.to_owned()), "{files:?}");
-            // What the sentence says is found again where it is exported.
-            let kind = NoReward::of(&format!("step `a`: {why}"));
-            assert_eq!(kind, NoReward::of(why));
             let last = files.first().map(|(name, text)| (*name, text.is_empty()));
-            let expected = match last {
+            let kind = match last {
                 None | Some(("rewards.json", _)) => NoReward::Missing,
                 Some((_, true)) => NoReward::Empty,
                 Some((_, false)) => NoReward::Unreadable,
             };
-            assert_eq!(kind, expected, "{why}");
+            let expected = RewardError::new(kind, why);
+            assert_eq!(read(&logs(files)), Err(expected), "{files:?}");
         }
     }
 
@@ -286,7 +318,9 @@ mod tests {
         assert_eq!(read.value(None), Ok(0.0));
         assert_eq!(
             read.value(Some("speed")),
-            Err("the verifier's reward holds no `speed`, which `reward_key` names".to_owned())
+            Err(RewardError::unreadable(
+                "reward holds no `speed`, which `reward_key` names"
+            ))
         );
     }
 
@@ -308,12 +342,14 @@ mod tests {
         tree.insert(path.clone(), &[0xff, 0x31][..], false);
         assert_eq!(
             read(&tree),
-            Err("the verifier's `reward.txt` is not UTF-8".to_owned())
+            Err(RewardError::unreadable("`reward.txt` is not UTF-8"))
         );
         tree.insert(path, vec![b'1'; 100_000], false);
         assert_eq!(
             read(&tree),
-            Err("the verifier's `reward.txt` is larger than 65536 bytes".to_owned())
+            Err(RewardError::unreadable(
+                "`reward.txt` is larger than 65536 bytes"
+            ))
         );
     }
 }

@@ -10,52 +10,52 @@ use crate::sandbox::{Health, Network};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) use super::manifest::Strategy;
+pub(crate) use super::manifest::Strategy;
 
 /// One step: an agent's turn and what judges it.
 #[derive(Clone, Debug)]
-pub(super) struct Step {
+pub(crate) struct Step {
     /// Its name; none: the task has no steps of its own.
-    pub(super) name: Option<String>,
-    pub(super) instruction: String,
+    pub(crate) name: Option<String>,
+    pub(crate) instruction: String,
     /// Files that are put into the working directory first; `setup.sh` among them is run.
-    pub(super) files: Arc<FileTree>,
-    pub(super) agent_timeout: Option<Duration>,
-    pub(super) agent_user: Option<String>,
-    pub(super) agent_network: Network,
-    pub(super) health: Vec<Health>,
-    pub(super) verifier: Verifier,
-    pub(super) tests: Hidden,
-    pub(super) solution: Option<Hidden>,
-    pub(super) artifacts: Vec<Artifact>,
-    pub(super) collect: Vec<Collect>,
-    pub(super) min_reward: Vec<(String, f64)>,
+    pub(crate) files: Arc<FileTree>,
+    pub(crate) agent_timeout: Option<Duration>,
+    pub(crate) agent_user: Option<String>,
+    pub(crate) agent_network: Network,
+    pub(crate) health: Vec<Health>,
+    pub(crate) verifier: StepVerifier,
+    pub(crate) tests: Hidden,
+    pub(crate) solution: Option<Hidden>,
+    pub(crate) artifacts: Vec<Artifact>,
+    pub(crate) collect: Vec<Collect>,
+    pub(crate) min_reward: Vec<(String, f64)>,
 }
 
 /// Where and how a step is judged.
 #[derive(Clone, Debug)]
-pub(super) struct Verifier {
-    pub(super) timeout: Duration,
-    pub(super) env: Vec<(String, String)>,
-    pub(super) user: Option<String>,
-    pub(super) network: Network,
+pub(crate) struct StepVerifier {
+    pub(crate) timeout: Duration,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) user: Option<String>,
+    pub(crate) network: Network,
     /// None: in what the agent left.
-    pub(super) fresh: Option<Fresh>,
+    pub(crate) fresh: Option<FreshVerifier>,
 }
 
 /// A sandbox that no agent has been in.
 #[derive(Clone, Debug)]
-pub(super) struct Fresh {
-    pub(super) image: Option<String>,
+pub(crate) struct FreshVerifier {
+    pub(crate) image: Option<String>,
     /// Whether the image brings the tests along.
-    pub(super) bundled: bool,
-    pub(super) workdir: Option<String>,
-    pub(super) env: Vec<(String, String)>,
-    pub(super) health: Vec<Health>,
-    pub(super) setup: Duration,
-    pub(super) cpus: Option<f64>,
-    pub(super) memory: Option<u64>,
-    pub(super) disk: Option<u64>,
+    pub(crate) bundled: bool,
+    pub(crate) workdir: Option<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) health: Vec<Health>,
+    pub(crate) setup: Duration,
+    pub(crate) cpus: Option<f64>,
+    pub(crate) memory: Option<u64>,
+    pub(crate) disk: Option<u64>,
 }
 
 /// What the steps of a task have in common.
@@ -150,7 +150,7 @@ impl Common<'_> {
         step: Option<&manifest::Step>,
         own_tests: &FileTree,
         recipes: &mut Vec<Recipe>,
-    ) -> Result<Verifier, LoadError> {
+    ) -> Result<StepVerifier, LoadError> {
         let of_task = &self.manifest.verifier;
         let of_step = step.map(|step| &step.verifier);
         let mode = of_step.and_then(|verifier| verifier.mode).or(of_task.mode);
@@ -169,7 +169,7 @@ impl Common<'_> {
             .and_then(|verifier| verifier.network)
             .or(of_task.network)
             .or(environment.and_then(|environment| environment.network));
-        Ok(Verifier {
+        Ok(StepVerifier {
             // Harbor's default stands in each step: a step does not inherit the task's.
             timeout: match of_step {
                 Some(verifier) => verifier.timeout,
@@ -190,7 +190,7 @@ impl Common<'_> {
         step: Option<&manifest::Step>,
         own_tests: &FileTree,
         recipes: &mut Vec<Recipe>,
-    ) -> Result<Fresh, LoadError> {
+    ) -> Result<FreshVerifier, LoadError> {
         let of_task = self.manifest.verifier.environment.as_ref();
         let of_step = step.and_then(|step| step.verifier.environment.as_ref());
         let shared_tests = folder::below(self.files, "tests");
@@ -201,7 +201,7 @@ impl Common<'_> {
         }
         candidates.push((of_task, &shared_tests, "tests"));
         let settings = of_step.or(of_task).unwrap_or(&self.manifest.environment);
-        let fresh = |image: Option<String>, bundled| Fresh {
+        let fresh = |image: Option<String>, bundled| FreshVerifier {
             image,
             bundled,
             workdir: settings.workdir.clone(),

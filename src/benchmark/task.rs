@@ -4,9 +4,9 @@ use super::fault::LoadError;
 use super::lint::Finding;
 use super::load;
 use super::step::{Step, Strategy};
-use super::swebench::{GradeFacts, HISTORY};
+use super::swebench::GradeFacts;
 use crate::domain::{FileTree, TaskId};
-use crate::sandbox::{Health, ImageRoot, Keep, Limits, Network, Root, Sandbox};
+use crate::sandbox::{Health, Limits, Network, Sandbox};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,9 +19,17 @@ const SWEBENCH_PROCESSES: u32 = 4096;
 #[derive(Clone, Debug)]
 pub struct Hidden(pub(super) Arc<FileTree>);
 
+impl Hidden {
+    /// Opens the files, to place them into a sandbox that may see them. `tests/tidy.rs` keeps
+    /// everything but `trial` from calling this.
+    pub(crate) fn reveal(&self) -> &Arc<FileTree> {
+        &self.0
+    }
+}
+
 /// Where the files of a task lie, and what of them is its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Delivery {
     /// They come with the task. The answer is what the agent changed of them; it is judged in
     /// a fresh sandbox, laid over a fresh copy.
     Workspace,
@@ -30,7 +38,7 @@ pub enum Kind {
     Folder,
     /// They are what the image has, as Harbor means it: in one step or several. The answer is
     /// the state that the agent leaves, or the artifacts that it holds.
-    Steps,
+    InImage,
 }
 
 /// Who says what an answer is worth.
@@ -45,9 +53,9 @@ pub enum Grader {
 /// The steps of a task, with what only the judge may see.
 #[derive(Clone, Debug)]
 pub struct Steps {
-    pub(super) all: Vec<Step>,
+    pub(crate) all: Vec<Step>,
     /// How their rewards become the task's.
-    pub(super) strategy: Strategy,
+    pub(crate) strategy: Strategy,
 }
 
 /// An image that is built from files of a task.
@@ -92,7 +100,7 @@ pub struct Task {
     /// Whether it may run in the local sandbox, which has no images.
     pub local: bool,
     /// Where its files lie.
-    pub kind: Kind,
+    pub delivery: Delivery,
     /// Absolute folder in which the agent works; none: where the image works.
     pub workdir: Option<String>,
     /// The files the agent starts with, delivered into `workdir`.
@@ -105,7 +113,7 @@ pub struct Task {
     pub verifier_timeout: Duration,
     /// Images that must be built before the task can run.
     pub recipes: Vec<Recipe>,
-    /// The steps: more than the task itself says only where [`Kind`] says so.
+    /// The steps: more than the task itself says only where [`Delivery`] says so.
     pub steps: Steps,
     /// User of the agent, where the files are the image's; none: the image's own.
     pub agent_user: Option<String>,
@@ -173,28 +181,6 @@ impl Task {
         load::load(dir, permits)
     }
 
-    /// Returns what the agent's sandbox is made of, or that of who takes its place.
-    pub fn agent_root(&self) -> Root {
-        match self.kind {
-            Kind::Workspace => Root::Sealed,
-            Kind::Folder | Kind::Steps => Root::Image(ImageRoot {
-                user: self.agent_user.clone(),
-                prepare: match self.grader {
-                    Grader::Verifier => None,
-                    // What comes after the task's commit holds its solution.
-                    Grader::Swebench(_) => Some(HISTORY.to_owned()),
-                },
-                keep: Keep {
-                    difference: true,
-                    state: false,
-                },
-                // A patch of a repository holds none of what its builds leave.
-                ignoring: matches!(self.grader, Grader::Swebench(_)),
-                ..self.image_root(self.agent_network)
-            }),
-        }
-    }
-
     /// Returns the limits of its sandboxes: what it asks for, and the default elsewhere. The
     /// official harness of SWE-bench knows no limit of processes, and its tests start many.
     pub fn limits(&self, default: Limits) -> Limits {
@@ -208,17 +194,6 @@ impl Task {
                 Grader::Swebench(_) => SWEBENCH_PROCESSES,
             }),
             ..default
-        }
-    }
-
-    /// Returns how a run uses the task's image.
-    pub(super) fn image_root(&self, network: Network) -> ImageRoot {
-        ImageRoot {
-            health: self.health.clone(),
-            network,
-            file_rights: self.file_rights,
-            setup: self.build_timeout,
-            ..ImageRoot::default()
         }
     }
 

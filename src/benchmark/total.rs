@@ -5,7 +5,7 @@ use super::step::Strategy;
 use crate::domain::Rewards;
 
 /// Returns whether a step's rewards end the trial; a missing one is below every gate.
-pub(super) fn below_gate(rewards: &Rewards, gates: &[(String, f64)]) -> bool {
+pub(crate) fn below_gate(rewards: &Rewards, gates: &[(String, f64)]) -> bool {
     gates.iter().any(|(key, least)| {
         let reward = rewards.get(key.as_str());
         reward.is_none_or(|reward| reward < least)
@@ -13,7 +13,7 @@ pub(super) fn below_gate(rewards: &Rewards, gates: &[(String, f64)]) -> bool {
 }
 
 /// Returns the task's rewards from those of the steps that ran.
-pub(super) fn total(given: &[Rewards], strategy: Strategy) -> Rewards {
+pub(crate) fn total(given: &[Rewards], strategy: Strategy) -> Rewards {
     match (strategy, given) {
         (_, []) => Rewards::new(),
         (_, [only]) => only.clone(),

@@ -181,7 +181,7 @@ impl Args {
 }
 
 fn is_out_of_budget(metered: &Metered) -> bool {
-    metered.is_out_of_budget() || metered.is_cut_by_run()
+    metered.out_of_budget().is_some() || metered.is_cut_by_run()
 }
 
 /// What is said about the calls.

@@ -6,7 +6,6 @@ use super::init::config_error;
 use super::progress::{self, Printer, Watch};
 use super::traffic;
 use super::ui::Ui;
-use crate::agent::Place;
 use crate::archive::{Layout, Writer};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings, parse};
@@ -15,6 +14,7 @@ use crate::evolve::{Engine, Finished, Parts, ReplaySource, RoleModels};
 use crate::model::{Model, ModelSettings, Pace, Replay};
 use crate::policy::Policy;
 use crate::sys::shutdown::Shutdown;
+use crate::trial::SandboxHost;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -97,7 +97,7 @@ pub(super) enum Models {
 pub(super) struct Run {
     pub(super) writer: Writer,
     pub(super) suite: Suite,
-    pub(super) place: Place,
+    pub(super) place: SandboxHost,
     pub(super) policy: Arc<dyn Policy>,
     /// What those who watch want to see.
     pub(super) watch: Watch,

@@ -4,13 +4,13 @@
 use super::error::{Hint as _, usage};
 use super::init::config_error;
 use super::ui::Ui;
-use crate::agent::Place;
 use crate::benchmark::{Checks, Permits, Selection, Standing, Suite, Task};
 use crate::config::{Backend, Settings, Split, Unchecked};
 use crate::model::{ModelSettings, Price};
 use crate::sandbox::Sandbox;
 use crate::sandbox::docker::DockerSandbox;
 use crate::sandbox::local::LocalSandbox;
+use crate::trial::SandboxHost;
 use anyhow::Context as _;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,11 @@ use std::sync::Arc;
 
 /// Opens a backend and checks that it works with the images that the tasks need.
 /// `id` names what belongs together and is reaped together: the archive's id.
-pub(super) async fn open(backend: Backend, id: &str, images: &[String]) -> anyhow::Result<Place> {
+pub(super) async fn open(
+    backend: Backend,
+    id: &str,
+    images: &[String],
+) -> anyhow::Result<SandboxHost> {
     let runtime = runtime_dir(id)?;
     let sandbox: Arc<dyn Sandbox> = match backend {
         Backend::Docker => Arc::new(DockerSandbox::connect(id.to_owned(), runtime.clone()).await?),
@@ -26,7 +30,7 @@ pub(super) async fn open(backend: Backend, id: &str, images: &[String]) -> anyho
     };
     sandbox.check(images).await?;
     let sockets = runtime.join("s");
-    Ok(Place { sandbox, sockets })
+    Ok(SandboxHost { sandbox, sockets })
 }
 
 /// Returns the images that a run needs, each once.

@@ -15,8 +15,8 @@ use crate::domain::{
     AttemptEnd, BlobId, CallSubject, Evaluation, EvaluationKey, Fact, Failure, Fault, FileTree,
     Gate, Outcome, Purpose, Regrade, Variant, VariantId,
 };
-use crate::evaluate::{EvaluateEnd, RegradeEnd};
 use crate::sys::clock::{commit_ms, now_ms};
+use crate::trial::{EvaluateEnd, RegradeEnd};
 use anyhow::Context as _;
 use std::time::Duration;
 

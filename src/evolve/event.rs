@@ -3,8 +3,8 @@
 use super::gates::GateEnd;
 use super::plan::JobKey;
 use crate::domain::{CallId, CallSettlement, FileTree, Proposal, Purpose, VariantId};
-use crate::evaluate::{EvaluateEnd, RegradeEnd};
 use crate::model::{Denied, Intent, Traffic};
+use crate::trial::{EvaluateEnd, RegradeEnd};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 

@@ -1,11 +1,12 @@
 //! The cheap gates a child passes before money is spent on evaluating it.
 
 use super::improve::Workshop;
-use crate::agent::{AgentEnd, AgentJob, Manifest, run_agent};
+use crate::agent::Manifest;
 use crate::archive::check_files;
-use crate::domain::{Failure, FileTree, Gate, Role};
+use crate::domain::{Cause, Failure, FileTree, Gate, Role};
 use crate::model::Metered;
-use crate::sandbox::{AgentSource, Collected, Exit, Root, SandboxError};
+use crate::sandbox::{AgentSource, Collected, Exit, SandboxError};
+use crate::trial::{AgentJob, Interruption, TurnEnd, run_agent};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -24,10 +25,23 @@ pub(super) enum GateEnd {
     Child(FileTree),
     /// No child, with details for a reader.
     Failed(Failure, String),
-    /// Sandbox, engine or provider failed.
-    Infra(String),
+    /// Sandbox, engine or provider failed, as the cause says.
+    Infra(Cause, String),
     /// Stopped by us.
     Cancelled,
+}
+
+impl GateEnd {
+    /// Returns that the sandbox failed.
+    pub(super) fn sandbox(error: &SandboxError) -> Self {
+        Self::Infra(Cause::SandboxFailed, crate::sandbox::describe(error))
+    }
+
+    /// Returns that the model's provider failed.
+    pub(super) fn provider(what: &str) -> Self {
+        let detail = format!("model provider: {what}");
+        Self::Infra(Cause::ModelProviderFailed, detail)
+    }
 }
 
 /// Gates 1 and 2, which need no sandbox: something changed, and it is a usable source tree.
@@ -71,34 +85,28 @@ pub(super) async fn try_out(
         }
     };
     let agent_job = AgentJob {
-        job: format!("{job}-gate"),
-        image: Some(workshop.image.clone()),
+        turn: workshop.turn(
+            format!("{job}-gate"),
+            TRIVIAL_INSTRUCTION.to_owned(),
+            Arc::new(FileTree::new()),
+        ),
         agent: AgentSource::of(Arc::new(child.clone())),
         manifest,
         role: Role::Solve,
-        instruction: TRIVIAL_INSTRUCTION.to_owned(),
-        workspace: Arc::new(FileTree::new()),
-        root: Root::Sealed,
-        writable: Vec::new(),
-        workdir: Some("/workspace".to_owned()),
-        env: Vec::new(),
         deadline: TRIVIAL_DEADLINE,
         limits: workshop.limits,
     };
-    match run_agent(&workshop.place, agent_job, metered.clone(), cancel).await {
+    match run_agent(&workshop.host, agent_job, metered.clone(), cancel).await {
         Ok(end) => {
             let verdict = judge(&end, &metered);
             (end.log, verdict)
         }
         Err(SandboxError::Cancelled) => (Vec::new(), Some(GateEnd::Cancelled)),
-        Err(error) => (
-            Vec::new(),
-            Some(GateEnd::Infra(crate::sandbox::describe(&error))),
-        ),
+        Err(error) => (Vec::new(), Some(GateEnd::sandbox(&error))),
     }
 }
 
-fn judge(end: &AgentEnd, metered: &Metered) -> Option<GateEnd> {
+fn judge(end: &TurnEnd, metered: &Metered) -> Option<GateEnd> {
     let right = end
         .workspace
         .files
@@ -107,17 +115,18 @@ fn judge(end: &AgentEnd, metered: &Metered) -> Option<GateEnd> {
     if right && end.exit == Exit::Code(0) {
         return None;
     }
-    if metered.is_cut_by_run() {
-        return Some(GateEnd::Cancelled);
-    }
-    let starved = || end.starved(metered, TRIVIAL_DEADLINE);
-    if let Some(what) = metered.provider_failure().or_else(starved) {
-        return Some(GateEnd::Infra(format!("model provider: {what}")));
-    }
-    // Who was not let ask has not shown what it can do.
-    if let Some(what) = metered.out_of_budget() {
-        let detail = format!("while the child was tried out: {what}");
-        return Some(GateEnd::Failed(Failure::OutOfBudget, detail));
+    match Interruption::of(end.exit, metered, TRIVIAL_DEADLINE) {
+        Some(Interruption::RunBudget) => return Some(GateEnd::Cancelled),
+        Some(Interruption::Provider(what)) => return Some(GateEnd::provider(&what)),
+        // Who was not let ask has not shown what it can do.
+        Some(Interruption::Allowance(what)) => {
+            let detail = format!("while the child was tried out: {what}");
+            return Some(GateEnd::Failed(Failure::OutOfBudget, detail));
+        }
+        Some(
+            Interruption::Time | Interruption::Memory | Interruption::Disk | Interruption::Crash(_),
+        )
+        | None => {}
     }
     let gate = if metered.requests() == 0 {
         Gate::Starts
@@ -128,7 +137,7 @@ fn judge(end: &AgentEnd, metered: &Metered) -> Option<GateEnd> {
 }
 
 /// Returns how the agent ended and the last line it printed: mostly an exception's text.
-fn describe(end: &AgentEnd) -> String {
+fn describe(end: &TurnEnd) -> String {
     let how = match end.exit {
         Exit::Code(code) => format!("exit code {code}"),
         Exit::TimedOut => "its time was over".to_owned(),

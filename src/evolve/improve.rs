@@ -3,11 +3,12 @@
 use super::budget::no_diagnosis;
 use super::event::{Event, ImproveEnd};
 use super::gates::{GateEnd, inspect, try_out};
-use crate::agent::{AgentJob, Manifest, Place, run_agent};
-use crate::domain::{Failure, FileTree, Proposal, Role, VariantId};
+use crate::agent::Manifest;
+use crate::domain::{Cause, Failure, FileTree, Proposal, Role, VariantId};
 use crate::model::{CallError, Denied, Metered, ModelError, Scope};
 use crate::propose::{CONVENTIONS, Evidence, ProposeError, diagnose, instruction};
-use crate::sandbox::{AgentSource, Limits, Root, SandboxError};
+use crate::sandbox::{AgentSource, Limits, SandboxError};
+use crate::trial::{AgentJob, AgentTurn, Interruption, SandboxHost, run_agent};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -21,10 +22,20 @@ const DIAGNOSE_RETRIES: u32 = 3;
 /// Where children are made.
 #[derive(Clone)]
 pub(super) struct Workshop {
-    pub place: Place,
+    pub host: SandboxHost,
     pub image: String,
     pub limits: Limits,
     pub modify_timeout: Duration,
+}
+
+impl Workshop {
+    /// Returns a turn in the image in which agents are made.
+    pub(super) fn turn(&self, job: String, instruction: String, files: Arc<FileTree>) -> AgentTurn {
+        AgentTurn {
+            image: Some(self.image.clone()),
+            ..AgentTurn::sealed(job, instruction, WORKDIR, files)
+        }
+    }
 }
 
 /// The models of one attempt, each with its books.
@@ -74,32 +85,31 @@ pub(super) async fn improve(
     let name = format!("a{}", job.attempt.0);
     let manifest = match Manifest::read(&job.parent.files) {
         Ok(manifest) => manifest,
-        Err(error) => return ImproveEnd::early(GateEnd::Infra(error.to_string())),
+        // It was read when the parent was made: the archive cannot give it back.
+        Err(error) => {
+            let end = GateEnd::Infra(Cause::SandboxFailed, error.to_string());
+            return ImproveEnd::early(end);
+        }
     };
     let agent_job = AgentJob {
-        job: name.clone(),
-        image: Some(workshop.image.clone()),
+        turn: workshop.turn(
+            name.clone(),
+            instruction(&proposal, CONVENTIONS),
+            job.parent.files.clone(),
+        ),
         agent: job.parent.clone(),
         manifest,
         role: Role::Modify,
-        instruction: instruction(&proposal, CONVENTIONS),
-        workspace: job.parent.files.clone(),
-        root: Root::Sealed,
-        writable: Vec::new(),
-        workdir: Some(WORKDIR.to_owned()),
-        env: Vec::new(),
         deadline: workshop.modify_timeout,
         limits: workshop.limits,
     };
     let metered = models.modify.clone();
-    let agent = match run_agent(&workshop.place, agent_job, metered, cancel.clone()).await {
+    let agent = match run_agent(&workshop.host, agent_job, metered, cancel.clone()).await {
         Ok(agent) => agent,
         Err(SandboxError::Cancelled) => return ImproveEnd::early(GateEnd::Cancelled),
-        Err(error) => {
-            return ImproveEnd::early(GateEnd::Infra(crate::sandbox::describe(&error)));
-        }
+        Err(error) => return ImproveEnd::early(GateEnd::sandbox(&error)),
     };
-    let starved = agent.starved(&models.modify, workshop.modify_timeout);
+    let interruption = Interruption::of(agent.exit, &models.modify, workshop.modify_timeout);
     let after = agent.workspace.files.clone();
     let mut end = ImproveEnd {
         log: agent.log,
@@ -107,39 +117,39 @@ pub(super) async fn improve(
         gate_log: Vec::new(),
         result: GateEnd::Cancelled,
     };
-    if models.modify.is_cut_by_run() {
-        return end;
-    }
-    if let Some(what) = models.modify.provider_failure() {
-        end.result = GateEnd::Infra(format!("model provider: {what}"));
+    if interruption == Some(Interruption::RunBudget) {
         return end;
     }
     let child: FileTree = match inspect(&job.parent.files, &agent.workspace) {
         Ok(child) => child,
         Err(result) => {
-            let cut = models.modify.out_of_budget();
-            end.result = match (starved, cut) {
-                (Some(what), _) => GateEnd::Infra(what),
-                (None, Some(what)) => without_child(result, &what),
-                (None, None) => result,
-            };
+            end.result = without_child(result, interruption);
             return end;
         }
     };
     let (log, verdict) = try_out(workshop, &child, &name, models.solve.clone(), cancel).await;
     end.gate_log = log;
-    end.result = verdict.unwrap_or(GateEnd::Child(child));
+    end.result = match verdict {
+        None => GateEnd::Child(child),
+        Some(result) => without_child(result, interruption.filter(is_of_provider)),
+    };
     end
 }
 
-/// Returns how an attempt ended whose agent was cut short, and left nothing that could be
-/// tried out: the cut is the reason, what it left goes with it.
-fn without_child(left: GateEnd, cut: &str) -> GateEnd {
-    match left {
-        GateEnd::Failed(Failure::Gate(_), found) => {
+fn is_of_provider(interruption: &Interruption) -> bool {
+    matches!(interruption, Interruption::Provider(_))
+}
+
+/// Returns how an attempt ended that left no child where its agent was interrupted: a provider's
+/// failure is nobody's doing; a cut of the allowance is the reason, and what was left goes with
+/// it. What ended otherwise ended so by itself.
+fn without_child(left: GateEnd, interruption: Option<Interruption>) -> GateEnd {
+    match (left, interruption) {
+        (GateEnd::Failed(..), Some(Interruption::Provider(what))) => GateEnd::provider(&what),
+        (GateEnd::Failed(Failure::Gate(_), found), Some(Interruption::Allowance(cut))) => {
             GateEnd::Failed(Failure::OutOfBudget, format!("{cut}; by then, {found}"))
         }
-        other => other,
+        (other, _) => other,
     }
 }
 
@@ -207,7 +217,7 @@ fn why_not(error: ProposeError) -> (GateEnd, Vec<u8>) {
                     ModelError::Busy { .. }
                     | ModelError::Failed { .. }
                     | ModelError::Unusable { .. },
-                ) => GateEnd::Infra(format!("model provider: {said}")),
+                ) => GateEnd::provider(&said),
                 CallError::Denied(Denied::Budget {
                     scope: Scope::Job | Scope::Attempt,
                     ..

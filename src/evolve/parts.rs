@@ -3,13 +3,13 @@
 use super::replay::ReplaySource;
 use super::start::RoleModels;
 use super::{EngineSettings, Progress};
-use crate::agent::Place;
 use crate::archive::Writer;
 use crate::benchmark::Suite;
 use crate::domain::{RunId, RunStart, TaskId};
 use crate::policy::Policy;
 use crate::sys::clock::now_ms;
 use crate::sys::shutdown::Shutdown;
+use crate::trial::SandboxHost;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -21,7 +21,7 @@ pub struct Parts {
     /// What decides.
     pub policy: Arc<dyn Policy>,
     /// Where untrusted code runs.
-    pub place: Place,
+    pub place: SandboxHost,
     /// The tasks.
     pub suite: Arc<Suite>,
     /// Tasks whose images cannot be had, with the reason: evaluations on them fail once.

@@ -7,12 +7,11 @@ use super::improve::{ImproveJob, Models, Workshop, improve};
 use super::plan::JobKey;
 use super::record::Recorder;
 use super::{EngineSettings, evidence};
-use crate::agent::Place;
 use crate::benchmark::Suite;
 use crate::domain::{CallSubject, EvaluationKey, Purpose, Role, TaskId, VariantId};
-use crate::evaluate::{EvaluateEnd, EvaluateJob, RegradeJob, evaluate, regrade};
 use crate::model::{JobSubject, Metered, Model, Pace};
 use crate::sandbox::AgentSource;
+use crate::trial::{EvaluateEnd, EvaluateJob, RegradeJob, SandboxHost, evaluate, regrade};
 use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,7 +46,7 @@ impl RoleModels {
 
 /// What every job is made from.
 pub(super) struct Starter {
-    place: Place,
+    place: SandboxHost,
     suite: Arc<Suite>,
     lacking: BTreeMap<TaskId, String>,
     models: RoleModels,
@@ -59,7 +58,7 @@ pub(super) struct Starter {
 
 impl Starter {
     pub(super) fn new(
-        place: Place,
+        place: SandboxHost,
         suite: Arc<Suite>,
         lacking: BTreeMap<TaskId, String>,
         models: RoleModels,
@@ -98,7 +97,6 @@ impl Starter {
         let job = EvaluateJob {
             agent: source(recorder, key.variant)?,
             key: key.clone(),
-            purpose,
             task,
             default_timeout: self.settings.agent_timeout,
             limits: self.settings.limits,
@@ -198,7 +196,7 @@ impl Starter {
             evidence,
         };
         let workshop = Workshop {
-            place: self.place.clone(),
+            host: self.place.clone(),
             image: self.settings.agent_image.clone(),
             limits: self.settings.limits,
             modify_timeout: self.settings.modify_timeout,

@@ -4,7 +4,7 @@ use super::ledger::{Bound, FailedTry, Ledger, OpenCall};
 use super::pace::Permit;
 use super::request::{Outgoing, prepare};
 use super::retry::Tried;
-use super::seen::{Line, Seen};
+use super::seen::{CallsEnd, Line, Seen};
 use super::stream::Open;
 use super::tape::Tape;
 use super::wire::Dialect;
@@ -134,10 +134,10 @@ impl Metered {
         self.seen.requests()
     }
 
-    /// Returns whether a call was denied because the job's or the attempt's allowance is used
-    /// up.
-    pub fn is_out_of_budget(&self) -> bool {
-        self.seen.out_of_budget().is_some()
+    /// Returns what kept the calls from going on, the run's budget before the provider, and
+    /// that before the job's own allowance.
+    pub fn calls_end(&self) -> Option<CallsEnd> {
+        self.seen.calls_end()
     }
 
     /// Returns which allowance it was that a call was denied for, and how large it is.
@@ -479,7 +479,7 @@ mod tests {
         }
         metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Failed; 6]);
-        assert!(!metered.is_out_of_budget());
+        assert!(metered.out_of_budget().is_none());
         for row in books.rows() {
             if let Row::Settled(settlement) = row {
                 assert_eq!((settlement.tokens, settlement.cost), Default::default());
@@ -531,7 +531,7 @@ mod tests {
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 5);
         metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Answered; 5]);
-        assert!(metered.is_out_of_budget());
+        assert!(metered.out_of_budget().is_some());
         let error = metered.complete(&sent).await.expect_err("used up");
         assert_eq!(
             error.to_object()["message"],
@@ -602,7 +602,7 @@ mod tests {
         metered.complete(&request("hi")).await.expect("a reply");
         let error = metered.complete(&request("hi")).await.expect_err("denied");
         assert_eq!(error.to_object()["type"], "budget_exceeded");
-        assert!(metered.is_cut_by_run() && !metered.is_out_of_budget());
+        assert!(metered.is_cut_by_run() && metered.out_of_budget().is_none());
         metered.settled().await;
         assert_eq!(books.endings(), [CallStatus::Answered]);
     }

@@ -60,6 +60,7 @@ pub use prices::{Listed, PriceList, listed_price, price_table};
 pub use replay::{Recorded, Replay, Replayed};
 pub use reply::Reply;
 pub use retry::Retry;
+pub use seen::CallsEnd;
 pub use settings::{LimitField, ModelSettings, SettingsError};
 pub use stream::ReplyStream;
 pub use wire::{Dialect, Event};

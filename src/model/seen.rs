@@ -8,6 +8,17 @@ use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// What kept a job's calls from going on, by whose doing it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallsEnd {
+    /// The run's budget is used up.
+    RunBudget,
+    /// The provider failed the last call that reached it.
+    Provider(String),
+    /// The job's or the attempt's allowance is used up.
+    Allowance(String),
+}
+
 /// What was seen of the job's calls so far.
 pub(super) struct Seen {
     state: Mutex<State>,
@@ -70,6 +81,16 @@ impl Seen {
         let state = self.state();
         let now = state.waits_since.map(|since| since.elapsed());
         state.waited + now.unwrap_or_default()
+    }
+
+    pub(super) fn calls_end(&self) -> Option<CallsEnd> {
+        let state = self.state();
+        if state.cut_by_run {
+            return Some(CallsEnd::RunBudget);
+        }
+        let provider = state.provider_failure.clone().map(CallsEnd::Provider);
+        let allowance = || state.out_of_budget.clone().map(CallsEnd::Allowance);
+        provider.or_else(allowance)
     }
 
     pub(super) fn has_met_outage(&self) -> bool {

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use archive::Collected;
 pub use root::{
-    Difference, Found, Health, IN_WORKDIR, ImageRoot, Keep, Network, Root, State, Taken,
+    Difference, Found, Health, IN_WORKDIR, ImageRoot, Keep, Network, Root, RootLayer, State, Taken,
 };
 
 /// Place of the agent's own source inside a sandbox, read-only.
@@ -177,6 +177,8 @@ pub struct Ended {
     /// The whole file system as it was left, if [`Keep`] asks for it. Whoever gets one gives
     /// it back to [`Sandbox::discard`].
     pub state: Option<State>,
+    /// All that it changed, if [`Keep`] asks for it.
+    pub layer: Option<RootLayer>,
     /// Wall time of the whole life, from creation to removal.
     pub took: Duration,
 }

@@ -5,6 +5,7 @@
 
 use super::Collected;
 use crate::domain::FileTree;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a sandbox's file system is made of.
@@ -35,6 +36,8 @@ pub struct ImageRoot {
     pub user: Option<String>,
     /// What the run starts from in place of the image: what an earlier run left.
     pub from: Option<State>,
+    /// What is laid over the image before anything else, in order; only without [`Self::from`].
+    pub layers: Vec<RootLayer>,
     /// Absolute paths that are removed before the start.
     pub removed: Vec<String>,
     /// Whether the image's entry point runs beside the command, as its services do.
@@ -64,6 +67,7 @@ impl Default for ImageRoot {
         Self {
             user: None,
             from: None,
+            layers: Vec::new(),
             removed: Vec::new(),
             services: true,
             prepare: None,
@@ -88,6 +92,8 @@ pub struct Keep {
     pub difference: bool,
     /// All of it, to start another run from.
     pub state: bool,
+    /// All that differs from what the run started with, to lay it over the image again.
+    pub layer: bool,
 }
 
 /// What can be reached from inside.
@@ -137,6 +143,17 @@ pub struct Taken {
     pub found: Found,
     /// The file, or those of the folder, relative to the folder around it.
     pub files: Collected,
+}
+
+/// All that a run changed of an image's file system, so that it can be laid over it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RootLayer {
+    /// The files as a tar, with their absolute paths, owners and modes.
+    pub tar: Arc<[u8]>,
+    /// Absolute paths that were removed.
+    pub removed: Vec<String>,
+    /// Whether there is more than is collected: then nothing is kept.
+    pub truncated: bool,
 }
 
 /// What stands at a path.

@@ -1,11 +1,12 @@
 //! The Polyglot exercises on a real engine. Without one these tests fail: `tests/bring docker`.
 
 use dgm::benchmark::polyglot::{Language, Mode, import};
-use dgm::benchmark::{Answer, CheckRow, Judgement, Suite, check, judge};
+use dgm::benchmark::{CheckRow, Suite};
 use dgm::domain::{Change, FileTree, TreePath};
 use dgm::sandbox::Limits;
 use dgm::sandbox::docker::{DockerSandbox, Engine, image};
 use dgm::sys::durable;
+use dgm::trial::{Answer, VerifierEnd, check, judge};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ impl World {
         check(&self.sandbox, &self.suite, &tasks, 2, &cancel, |_| {}).await
     }
 
-    async fn judge(&self, task: &str, file: &str, text: &str) -> Judgement {
+    async fn judge(&self, task: &str, file: &str, text: &str) -> VerifierEnd {
         let wanted = [task.to_owned()];
         let task = self.suite.select(&wanted).expect("it is there").remove(0);
         let mut change = Change::default();

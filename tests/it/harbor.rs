@@ -2,8 +2,9 @@
 //! happens, doing nothing gets 0 and the reference solution gets 1.
 
 use crate::support::docker::Engines;
-use dgm::benchmark::{CheckRow, Checked, Permits, Suite, check};
+use dgm::benchmark::{CheckRow, Checked, Permits, Suite};
 use dgm::sys::durable;
+use dgm::trial::check;
 use std::path::Path;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;

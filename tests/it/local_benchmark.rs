@@ -1,10 +1,11 @@
 //! Tasks judged and checked for real, in the local sandbox.
 
-use dgm::benchmark::{Answer, CheckRow, Checked, Suite, Task, check, judge};
+use dgm::benchmark::{CheckRow, Checked, Suite, Task};
 use dgm::domain::{Change, TreePath};
 use dgm::sandbox::Limits;
 use dgm::sandbox::local::LocalSandbox;
 use dgm::sys::durable;
+use dgm::trial::{Answer, check, judge};
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;

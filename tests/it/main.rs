@@ -26,6 +26,7 @@ mod first_run;
 mod gateway_by_hand;
 mod gateway_limits;
 mod harbor;
+mod harbor_answers;
 mod holdout;
 mod keys;
 mod kill;

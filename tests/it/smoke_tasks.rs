@@ -1,10 +1,11 @@
 //! The smoke tasks, each for real in the local sandbox: nothing done scores 0, the reference
 //! solution scores 1, with the seal and, as in Harbor, without.
 
-use dgm::benchmark::{Answer, Checked, Suite, Task, check, judge};
+use dgm::benchmark::{Checked, Suite, Task};
 use dgm::domain::{Change, TreePath};
 use dgm::sandbox::Limits;
 use dgm::sandbox::local::LocalSandbox;
+use dgm::trial::{Answer, check, judge};
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 

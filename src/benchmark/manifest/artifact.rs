@@ -8,7 +8,7 @@ use toml::de::DeValue;
 
 /// One file or folder of a sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::benchmark) struct Artifact {
+pub(crate) struct Artifact {
     /// Absolute path, without a slash at its end.
     pub source: String,
     /// Patterns of what is left out of a folder.
@@ -101,7 +101,7 @@ fn source(section: &Section<'_>, path: &str) -> Result<String, LoadError> {
 impl Artifact {
     /// Returns whether a path below the source is left out, as `tar --exclude` would: by its
     /// own name, by that of a folder around it, or by its whole path.
-    pub(in crate::benchmark) fn excludes(&self, path: &str) -> bool {
+    pub(crate) fn excludes(&self, path: &str) -> bool {
         self.exclude.iter().any(|pattern| {
             let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
             let folders = path.match_indices('/').map(|(at, _)| &path[..at]);

@@ -18,7 +18,8 @@ use environment::variables;
 pub(super) use environment::{Environment, OPENED};
 use own::Own;
 pub(super) use phase::{Agent, Collect, Mode, Verifier};
-pub(super) use step::{Step, Strategy};
+pub(super) use step::Step;
+pub(crate) use step::Strategy;
 
 /// The content of a `task.toml`.
 #[derive(Debug)]

@@ -56,7 +56,7 @@ pub(in crate::benchmark) struct Verifier {
 
 /// A command between agent and verifier.
 #[derive(Clone, Debug)]
-pub(in crate::benchmark) struct Collect {
+pub(crate) struct Collect {
     pub command: String,
     pub timeout: Duration,
     pub user: Option<String>,

@@ -13,7 +13,7 @@ use toml::de::DeValue;
 
 /// How the steps' rewards become the task's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::benchmark) enum Strategy {
+pub(crate) enum Strategy {
     /// The mean of each key over the steps that ran; a missing key counts as 0.
     #[default]
     Mean,

@@ -13,7 +13,6 @@ mod facts;
 mod grade;
 mod import;
 mod instance;
-mod judge;
 mod render;
 mod rows;
 
@@ -22,9 +21,8 @@ pub use grade::{
     EvalType, Grade, GradeFacts, Infra, Log, Parser, Resolution, Split, StatusMap, TestsStatus,
     Tier, grade, infra, is_complete,
 };
-pub(super) use judge::HISTORY;
-
-pub use judge::judge_patch;
+/// Takes the repository's other history away; agents' and judges' containers run it.
+pub(crate) const HISTORY: &str = include_str!("history.sh");
 
 pub use import::{ImportError, Imported, Selection, import};
 pub use rows::RowsError;

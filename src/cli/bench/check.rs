@@ -2,9 +2,7 @@
 
 use super::grants::Grants;
 use crate::benchmark::images::{Needed, needed};
-use crate::benchmark::{
-    CheckRow, Checked, Checks, Effort, Finding, NotRun, Permits, Selection, Suite, Task, check,
-};
+use crate::benchmark::{CheckRow, Checked, Checks, Finding, Permits, Selection, Suite, Task};
 use crate::cli::exit::Code;
 use crate::cli::making::{self, Lacking, MakingArgs, prepare_all};
 use crate::cli::ui::Ui;
@@ -14,6 +12,7 @@ use crate::sandbox::docker::Engine;
 use crate::sandbox::docker::image::digest_of;
 use crate::sys::clock;
 use crate::sys::shutdown::Shutdown;
+use crate::trial::{Effort, NotRun, check};
 use crate::view::bench;
 use anyhow::Context as _;
 use clap::ValueEnum;

@@ -2,7 +2,6 @@
 
 use super::{Args, Chosen, Order};
 use crate::archive::Reader;
-use crate::benchmark::{Answer, Kind, Task};
 use crate::domain::{Evaluation, EvaluationKey, Outcome, Purpose};
 use crate::lineage::{Judgement, Lineage};
 
@@ -32,7 +31,7 @@ impl Args {
             if !(all || no_reward || newest.task_digest != task.digest) {
                 continue;
             }
-            if can_be_judged_again(reader, lineage, task, &evaluation.key)? {
+            if lineage.answer(&evaluation.key).is_some() {
                 keys.push(evaluation.key.clone());
             } else if !nothing_was_judged(evaluation) {
                 left_out += 1;
@@ -42,23 +41,6 @@ impl Args {
             }
         }
         Ok((keys, left_out))
-    }
-}
-
-/// Returns whether an evaluation's answer was kept, and all of it that its judge needs. One that
-/// cannot be read is for the judge to say so.
-fn can_be_judged_again(
-    reader: &Reader,
-    lineage: &Lineage,
-    task: &Task,
-    key: &EvaluationKey,
-) -> anyhow::Result<bool> {
-    match lineage.answer(key) {
-        Some(answer) if task.kind != Kind::Steps => {
-            let kept = reader.blob(answer)?;
-            Ok(Answer::can_be_judged_again(task, &kept).unwrap_or(true))
-        }
-        Some(_) | None => Ok(false),
     }
 }
 

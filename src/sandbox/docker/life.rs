@@ -69,6 +69,7 @@ impl Life<'_> {
     async fn live(&self, id: &str) -> Result<Ended, SandboxError> {
         let Self { engine, spec, .. } = self;
         let user = container::user(self.root, self.setting.user);
+        layer::lay(engine, id, &spec.job, &self.root.layers).await?;
         layer::put(engine, id, spec, self.workdir, user).await?;
         let streams = run::start(engine, spec, id).await?;
         let mut intake = Intake::new(spec, flow::GRACE);
@@ -141,11 +142,16 @@ impl Life<'_> {
             false => None,
             true => Some(layer::commit(engine, id, spec, self.setting.archive).await?),
         };
+        let kept = match keep.layer {
+            false => None,
+            true => Some(layer::changed(engine, id, spec).await?),
+        };
         Ok(Ended {
             collected,
             difference,
             taken,
             state,
+            layer: kept,
             ..ended
         })
     }

@@ -19,7 +19,7 @@ mod run;
 pub mod store;
 mod survey;
 
-use super::{Ended, Root, Sandbox, SandboxError, Spec, State, flow};
+use super::{Ended, ImageRoot, Root, Sandbox, SandboxError, Spec, State, flow};
 use crate::sys::clock;
 use anyhow::Context as _;
 use container::Setting;
@@ -217,7 +217,15 @@ impl Inner {
             user: &facts.user,
             command: match &spec.root {
                 Root::Sealed => flow::argv(spec, "sh"),
-                Root::Image(root) => flow::image_argv(spec, root, workdir, &facts.entry),
+                Root::Image(root) => {
+                    let gone = layer::gone(&root.layers).map_err(|error| unusable(error.into()))?;
+                    let removed = root.removed.iter().cloned().chain(gone).collect();
+                    let root = ImageRoot {
+                        removed,
+                        ..root.clone()
+                    };
+                    flow::image_argv(spec, &root, workdir, &facts.entry)
+                }
             },
         };
         if cancel.is_cancelled() {

@@ -143,6 +143,7 @@ impl Intake {
             difference: None,
             taken: Vec::new(),
             state: None,
+            layer: None,
             took,
         })
     }

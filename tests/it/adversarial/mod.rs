@@ -6,13 +6,11 @@ mod attacks;
 use crate::docker_sandbox;
 use crate::support::{Plan, World as Evolution};
 use attacks::{ATTACKS, Attack};
-use dgm::agent::Place;
 use dgm::benchmark::Task;
 use dgm::domain::{
-    CallId, CallSettlement, CallSubject, EvaluationKey, FileTree, Outcome, Purpose, Role, TreePath,
+    CallId, CallSettlement, CallSubject, EvaluationKey, FileTree, Outcome, Role, TreePath,
     VariantId,
 };
-use dgm::evaluate::{EvaluateEnd, EvaluateJob, evaluate};
 use dgm::model::{
     Allowance, Books, Denied, Intent, JobSubject, Metered, Model, ModelSettings, Price,
 };
@@ -20,6 +18,7 @@ use dgm::sandbox::docker::DockerSandbox;
 use dgm::sandbox::local::LocalSandbox;
 use dgm::sandbox::{AgentSource, Limits, Sandbox};
 use dgm::sys::durable;
+use dgm::trial::{EvaluateEnd, EvaluateJob, SandboxHost, evaluate};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
@@ -147,7 +146,7 @@ impl Machine {
     }
 
     async fn attack(&self, sandbox: Arc<dyn Sandbox>, number: u32, attack: &Attack) -> EvaluateEnd {
-        let place = Place {
+        let place = SandboxHost {
             sandbox,
             sockets: self.folder.path().join("s"),
         };
@@ -159,7 +158,6 @@ impl Machine {
         let subject = CallSubject::Evaluation(key.variant, key.task.clone(), 0);
         let job = EvaluateJob {
             key,
-            purpose: Purpose::Extra,
             task: self.task.clone(),
             agent: self.agent(attack),
             default_timeout: Duration::from_secs(5),
@@ -214,7 +212,8 @@ impl Machine {
     }
 }
 
-fn metered(subject: CallSubject, dir: &Path) -> Arc<Metered> {
+/// Returns a model that is never asked.
+pub(crate) fn metered(subject: CallSubject, dir: &Path) -> Arc<Metered> {
     let model = Model::new(ModelSettings {
         command: vec!["false".to_owned()],
         dir: dir.to_owned(),

@@ -3,13 +3,14 @@
 
 mod upstream;
 
-use dgm::agent::{AgentEnd, AgentJob, Manifest, Place, run_agent};
+use dgm::agent::Manifest;
 use dgm::domain::{CallId, CallSettlement, CallSubject, FileTree, Role, TreePath};
 use dgm::model::{
     Allowance, Books, Denied, Intent, JobSubject, Metered, Model, ModelSettings, Price, Retry,
 };
 use dgm::sandbox::local::LocalSandbox;
-use dgm::sandbox::{AgentSource, Exit, Limits, Root};
+use dgm::sandbox::{AgentSource, Exit, Limits};
+use dgm::trial::{AgentJob, AgentTurn, SandboxHost, TurnEnd, run_agent};
 use futures_util::future::BoxFuture;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -86,32 +87,30 @@ async fn tried(provider: &str, arguments: &[&str]) -> Tried {
         .tempdir_in("/tmp")
         .unwrap();
     let metered = metered(settings(provider, &upstream));
-    let place = Place {
+    let host = SandboxHost {
         sandbox: Arc::new(LocalSandbox::new(folder.path().join("r"))),
         sockets: folder.path().join("s"),
     };
     let mut command = vec!["/usr/bin/python3".to_owned(), "/agent/agent.py".to_owned()];
     command.extend(arguments.iter().map(|&argument| argument.to_owned()));
     let job = AgentJob {
-        job: format!("sdks-{provider}"),
-        image: None,
+        turn: AgentTurn::sealed(
+            format!("sdks-{provider}"),
+            "Try them.".to_owned(),
+            "/work",
+            Arc::new(FileTree::new()),
+        ),
         agent: agent(),
         manifest: Manifest {
             name: "sdks".to_owned(),
             command,
         },
         role: Role::Solve,
-        instruction: "Try them.".to_owned(),
-        workspace: Arc::new(FileTree::new()),
-        root: Root::Sealed,
-        workdir: Some("/work".to_owned()),
-        writable: Vec::new(),
-        env: Vec::new(),
         deadline: Duration::from_secs(600),
         limits: Limits::default(),
     };
-    let ended = run_agent(&place, job, metered.clone(), CancellationToken::new()).await;
-    let AgentEnd { exit, log, .. } = ended.unwrap();
+    let ended = run_agent(&host, job, metered.clone(), CancellationToken::new()).await;
+    let TurnEnd { exit, log, .. } = ended.unwrap();
     let said = String::from_utf8(log).unwrap();
     assert_eq!(exit, Exit::Code(0), "{said}");
     Tried { said, upstream }

@@ -3,7 +3,7 @@
 use super::shared;
 use crate::support::Program;
 use dgm::benchmark::swebench::{Selection, import};
-use dgm::benchmark::{Grader, Kind, Task};
+use dgm::benchmark::{Delivery, Grader, Task};
 use dgm::sys::durable;
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::writer::SerializedFileWriter;
@@ -636,7 +636,7 @@ fn a_task_that_cannot_be_graded_is_refused() {
     let good = json!(row_of_facts()).to_string();
     let task = load(row, Some(&good), "", "").unwrap();
     assert!(matches!(task.grader, Grader::Swebench(_)));
-    assert_eq!(task.kind, Kind::Folder);
+    assert_eq!(task.delivery, Delivery::Folder);
     assert_eq!(task.image.as_deref(), Some("local/name:1"));
     assert_eq!(task.warnings, Vec::<String>::new());
     for (text, from, to, message) in [

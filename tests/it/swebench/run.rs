@@ -1,7 +1,7 @@
 //! A tiny instance, shaped as those of SWE-bench, goes the whole way on a real engine. Without
 //! one these tests fail: `tests/bring docker`.
 
-use dgm::benchmark::swebench::{self, GradeFacts, Selection, judge_patch};
+use dgm::benchmark::swebench::{self, GradeFacts, Selection};
 use dgm::benchmark::{
     Answer, AnswerFault, CheckRow, Grader, Judgement, Suite, Task, check, judge, take_answer,
 };
@@ -10,6 +10,7 @@ use dgm::sandbox::docker::image::BuildNetwork;
 use dgm::sandbox::docker::{DockerSandbox, Engine, image};
 use dgm::sandbox::{Ended, Exit, Limits, Sandbox as _, Spec};
 use dgm::sys::durable;
+use dgm::trial::judge_patch;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;

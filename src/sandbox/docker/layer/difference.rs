@@ -197,7 +197,7 @@ impl Look<'_> {
 }
 
 /// What changed below the working directory, relative to it.
-type Inside<'a> = BTreeMap<&'a str, ChangeType>;
+pub(super) type Inside<'a> = BTreeMap<&'a str, ChangeType>;
 
 fn inside<'a>(changes: &'a [FilesystemChange], workdir: &str) -> Inside<'a> {
     let prefix = format!("{}/", workdir.trim_end_matches('/'));
@@ -210,15 +210,15 @@ fn inside<'a>(changes: &'a [FilesystemChange], workdir: &str) -> Inside<'a> {
 
 /// What is to be looked at, relative to the working directory.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Plan {
+pub(super) struct Plan {
     /// In the container that ran: what was changed or added; true: a folder is taken whole.
-    after: BTreeMap<String, bool>,
+    pub(super) after: BTreeMap<String, bool>,
     /// In the pristine one: what was changed or deleted.
-    before: BTreeMap<String, bool>,
+    pub(super) before: BTreeMap<String, bool>,
 }
 
 impl Plan {
-    fn of(inside: &Inside<'_>, ignored: Option<&Ignored>) -> Self {
+    pub(super) fn of(inside: &Inside<'_>, ignored: Option<&Ignored>) -> Self {
         let folders: BTreeSet<&str> = inside.keys().flat_map(|path| parents(path)).collect();
         // What was in a folder that was deleted is not listed.
         let is_folder = |path: &str, kind| kind == ChangeType::_2 || folders.contains(path);
@@ -266,50 +266,63 @@ impl Plan {
     }
 }
 
+/// Paths that the engine and the sandbox themselves write.
+pub(super) struct EngineOwn(Vec<String>);
+
+impl Default for EngineOwn {
+    fn default() -> Self {
+        let paths = [
+            "/dev",
+            "/proc",
+            "/sys",
+            "/etc/hosts",
+            "/etc/hostname",
+            "/etc/resolv.conf",
+            "/etc/mtab",
+            "/.dockerenv",
+            "/sbin/docker-init",
+            "/usr/sbin/docker-init",
+            AGENT_DIR,
+            SCRATCH_DIR,
+            SOCKET_PATH,
+        ];
+        Self(paths.map(str::to_owned).into())
+    }
+}
+
+impl EngineOwn {
+    /// Returns whether a path is one of them, or lies below one.
+    pub(super) fn holds(&self, path: &str) -> bool {
+        self.0.iter().any(|own| is_at_or_below(path, own))
+    }
+
+    /// Returns whether one of them is this path, or lies below it.
+    fn lies_in(&self, path: &str) -> bool {
+        self.0.iter().any(|own| is_at_or_below(own, path))
+    }
+}
+
+fn is_at_or_below(path: &str, other: &str) -> bool {
+    let rest = path.strip_prefix(other);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Returns whether a container changed anything of its own accord. What the engine and the
 /// sandbox put there does not count, nor do scratch files and caches.
 fn anything(changes: &[FilesystemChange], spec: &Spec) -> bool {
-    let engine = [
-        "/dev",
-        "/proc",
-        "/sys",
-        "/run",
-        "/etc/hosts",
-        "/etc/hostname",
-    ];
-    let more = [
-        "/etc/resolv.conf",
-        "/etc/mtab",
-        "/.dockerenv",
-        "/sbin/docker-init",
-        "/usr/sbin/docker-init",
-        AGENT_DIR,
-        SCRATCH_DIR,
-    ];
     let placed = spec.placed.iter().map(|placed| placed.at.as_str());
     let writable = spec.writable.iter().map(String::as_str);
     let workdir = spec.workdir.as_deref().unwrap_or("/");
-    let own: Vec<&str> = engine
-        .into_iter()
-        .chain(more)
-        .chain([SOCKET_PATH])
-        .chain(placed.filter(|at| *at != workdir && *at != IN_WORKDIR))
-        .chain(writable)
-        .collect();
-    let lies_in = |path: &str, other: &str| {
-        path == other
-            || path
-                .strip_prefix(other)
-                .is_some_and(|rest| rest.starts_with('/'))
-    };
+    let mut own = EngineOwn::default();
+    own.0.extend(["/run"].map(str::to_owned));
+    let placed = placed.filter(|at| *at != workdir && *at != IN_WORKDIR);
+    own.0.extend(placed.chain(writable).map(str::to_owned));
     let all = changes.iter().map(|change| change.path.as_str());
     let folders: BTreeSet<&str> = all.flat_map(parents).collect();
     changes.iter().any(|change| {
         let path = change.path.as_str();
         let touched = change.kind == ChangeType::_0 && folders.contains(path);
-        let ours = own
-            .iter()
-            .any(|own| lies_in(path, own) || lies_in(own, path));
+        let ours = own.holds(path) || own.lies_in(path);
         !touched && !ours && !is_noise_path(path.trim_start_matches('/'))
     })
 }

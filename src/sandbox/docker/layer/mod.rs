@@ -11,9 +11,11 @@ mod put;
 mod state;
 mod take;
 mod watch;
+mod whole;
 
 pub(super) use difference::difference;
 pub(super) use put::put;
 pub(super) use state::{STATE_LABEL, commit, discard, reap};
 pub(super) use take::{collect, take};
 pub(super) use watch::overflows;
+pub(super) use whole::{changed, gone, lay};

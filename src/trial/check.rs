@@ -1,16 +1,13 @@
 //! Checks a benchmark before a cent is spent on it: doing nothing must fail, the reference
 //! solution must pass, and the verifier must give a reward both times.
 
-use super::answer::{Answer, take_answer};
-use super::judge::{Judgement, judge, run_script, with_executable};
-use super::suite::Suite;
-use super::task::{Kind, Task};
-use super::trial::Trial;
-use super::turn::{Played, Player, Turn};
+use super::road::Trial;
+use super::turn::{AgentTurn, Player, TurnEnd};
+use crate::benchmark::{CheckRow, Checked, Delivery, Suite, Task};
 use crate::domain::TaskId;
-use crate::sandbox::{Exit, Limits, Placed, Sandbox, SandboxError, Spec};
+use crate::sandbox::{Exit, Limits, Sandbox, SandboxError};
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt as _, StreamExt as _};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,27 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Time for a reference solution where the task names none for its agent.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
-
-/// What one check of a task gave.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Checked {
-    /// The verifier's reward.
-    Reward(f64),
-    /// The verifier gave none.
-    NoReward(String),
-    /// It was not run, or could not be.
-    NotRun(String),
-}
-
-impl Checked {
-    /// Returns the reward.
-    pub fn reward(&self) -> Option<f64> {
-        match self {
-            Self::Reward(reward) => Some(*reward),
-            Self::NoReward(_) | Self::NotRun(_) => None,
-        }
-    }
-}
 
 /// How much is run.
 #[derive(Clone, Copy, Debug)]
@@ -75,25 +51,6 @@ impl From<&Suite> for NotRun {
             lacking: BTreeMap::new(),
         }
     }
-}
-
-/// How one task fared.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CheckRow {
-    /// The task.
-    pub task: String,
-    /// With nothing done.
-    pub nothing_done: Checked,
-    /// With the reference solution.
-    pub reference: Checked,
-    /// Whether the task can be used to measure anything.
-    pub ok: bool,
-    /// What is wrong, for a reader; empty where all is well.
-    pub detail: String,
-    /// The end of what the verifier printed where something is wrong.
-    pub log: String,
-    /// Wall time.
-    pub seconds: f64,
 }
 
 /// Checks tasks, several at once; rows come to `progress` as they are done, and back in the
@@ -156,22 +113,22 @@ async fn check_task(
         return unrun(task.id.as_str(), why);
     }
     let started = Instant::now();
-    let place = Place {
+    let checker = Checker {
         sandbox,
         task,
         limits: task.limits(Limits::default()),
         cancel,
     };
-    let (mut nothing_done, mut nothing_log) = place.nothing_done().await;
-    let (mut reference, mut reference_log) = place.reference().await;
+    let (mut nothing_done, mut nothing_log) = checker.nothing_done().await;
+    let (mut reference, mut reference_log) = checker.reference().await;
     let mut found = fault(task, &nothing_done, &reference);
     for _ in 1..times {
         if found.is_some() {
             break;
         }
         let before = (nothing_done, reference);
-        (nothing_done, nothing_log) = place.nothing_done().await;
-        (reference, reference_log) = place.reference().await;
+        (nothing_done, nothing_log) = checker.nothing_done().await;
+        (reference, reference_log) = checker.reference().await;
         let fault = fault(task, &nothing_done, &reference);
         found = fault.or_else(|| differs(&before, &nothing_done, &reference));
     }
@@ -216,6 +173,7 @@ fn differs(
     ))
 }
 
+#[derive(Clone, Copy)]
 enum Side {
     Nothing,
     Reference,
@@ -259,155 +217,70 @@ fn fault(task: &Task, nothing: &Checked, reference: &Checked) -> Option<(String,
     }
 }
 
-struct Place<'a> {
+struct Checker<'a> {
     sandbox: &'a dyn Sandbox,
     task: &'a Task,
     limits: Limits,
     cancel: &'a CancellationToken,
 }
 
-impl Place<'_> {
+impl Checker<'_> {
     async fn nothing_done(&self) -> (Checked, String) {
-        if self.task.kind == Kind::Steps {
-            return self.trial("nothing", &Nobody(self)).await;
-        }
-        self.judged(&Answer::nothing(self.task), "nothing").await
+        self.trial(Side::Nothing, None).await
     }
 
-    /// Runs the reference solution as an agent would run, and judges what it left.
+    /// Has the reference solution take an agent's turns.
     async fn reference(&self) -> (Checked, String) {
-        let Some(solution) = &self.task.solution else {
+        if self.task.solution.is_none() {
             let why = "the task has no `solution/solve.sh`: nothing shows that it can be solved";
             return (Checked::NotRun(why.to_owned()), String::new());
-        };
-        if self.task.kind == Kind::Steps {
-            return self.trial("reference", &Solver(self)).await;
         }
-        let spec = self.solve(&with_executable(&solution.0, "solve.sh"));
-        let ended = match self.sandbox.run(spec, self.cancel.clone()).await {
-            Ok(ended) => ended,
-            Err(error) => return (Checked::NotRun(sentence(&error)), String::new()),
-        };
-        let log = tail(&ended.log);
-        if let Some(how) = badly(ended.exit) {
-            return (
-                Checked::NotRun(format!("the reference solution {how}")),
-                log,
-            );
-        }
-        let collected = ended.collected.first().cloned().unwrap_or_default();
-        match take_answer(self.task, &collected, ended.difference.as_ref()) {
-            Ok(answer) if answer.change.is_empty() => {
-                let why = "the reference solution changed nothing that counts as an answer";
-                (Checked::NotRun(why.to_owned()), log)
-            }
-            Ok(answer) => self.judged(&answer, "reference").await,
-            Err(fault) => (Checked::NotRun(fault.to_string()), log),
-        }
+        self.trial(Side::Reference, Some(&Solver(self))).await
     }
 
-    /// Runs a trial of a task as Harbor means it.
-    async fn trial(&self, what: &str, player: &dyn Player) -> (Checked, String) {
-        let job = format!("check-{}-{what}", self.task.id);
+    async fn trial(&self, side: Side, player: Option<&dyn Player>) -> (Checked, String) {
+        let (what, who) = match side {
+            Side::Nothing => ("nothing", "nothing"),
+            Side::Reference => ("reference", "reference solution"),
+        };
         let trial = Trial {
             sandbox: self.sandbox,
             task: self.task,
-            job: &job,
+            job: &format!("check-{}-{what}", self.task.id),
             limits: self.limits,
+            default_timeout: DEFAULT_TIMEOUT,
             cancel: self.cancel,
             judge_nothing: true,
         };
-        let end = match trial.run(player).await {
-            Ok(end) => end,
-            Err(error) => return (Checked::NotRun(sentence(&error)), String::new()),
-        };
+        let end = trial.run(player).await;
+        if let Some(error) = &end.failure {
+            return (Checked::NotRun(sentence(error)), String::new());
+        }
         if let Some(how) = badly(end.exit) {
-            let why = Checked::NotRun(format!("the {} {how}", whose(what)));
-            return (why, tail(&end.log));
+            let why = format!("the {who} {how}");
+            return (Checked::NotRun(why), tail(&end.log));
+        }
+        let is_of_files = self.task.delivery != Delivery::InImage;
+        if player.is_some() && end.did_nothing && is_of_files {
+            let why = "the reference solution changed nothing that counts as an answer";
+            return (Checked::NotRun(why.to_owned()), tail(&end.log));
         }
         let log = tail(&end.verifier_log);
         match (end.fault, end.reward) {
             (Some(why), _) => (Checked::NotRun(why), tail(&end.log)),
             (None, Some(Ok(reward))) => (Checked::Reward(reward), log),
-            (None, Some(Err(why))) => (Checked::NoReward(why), log),
+            (None, Some(Err(error))) => (Checked::NoReward(error.why), log),
             (None, None) => (Checked::NoReward("nothing was judged".to_owned()), log),
         }
-    }
-
-    fn solve(&self, solution: &crate::domain::FileTree) -> Spec {
-        let mut env = self.task.env.clone();
-        env.push(("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned()));
-        env.extend(self.task.solution_env.iter().cloned());
-        let workspace = self.task.workdir.iter().map(|at| Placed {
-            at: at.clone(),
-            files: self.task.workspace.clone(),
-        });
-        let solution = Placed {
-            at: "/solution".to_owned(),
-            files: Arc::new(solution.clone()),
-        };
-        Spec {
-            job: format!("check-{}-solve", self.task.id),
-            image: self.task.image.clone(),
-            agent: None,
-            placed: workspace.chain([solution]).collect(),
-            root: self.task.agent_root(),
-            workdir: self.task.workdir.clone(),
-            writable: Vec::new(),
-            command: run_script("/solution/solve.sh"),
-            env,
-            vital: Vec::new(),
-            socket_dir: None,
-            deadline: self.task.agent_timeout.unwrap_or(DEFAULT_TIMEOUT),
-            collect: match self.task.kind {
-                Kind::Workspace => self.task.workdir.iter().cloned().collect(),
-                Kind::Folder | Kind::Steps => Vec::new(),
-            },
-            limits: self.limits,
-        }
-    }
-
-    async fn judged(&self, answer: &Answer, what: &str) -> (Checked, String) {
-        let job = format!("check-{}-{what}", self.task.id);
-        let cancel = self.cancel.clone();
-        match judge(self.sandbox, self.task, answer, &job, self.limits, cancel).await {
-            Ok(Judgement {
-                reward: Ok(reward),
-                log,
-                ..
-            }) => (Checked::Reward(reward), tail(&log)),
-            Ok(Judgement {
-                reward: Err(why),
-                log,
-                ..
-            }) => (Checked::NoReward(why), tail(&log)),
-            Err(error) => (Checked::NotRun(sentence(&error)), String::new()),
-        }
-    }
-}
-
-/// Does nothing in its turns.
-struct Nobody<'a>(&'a Place<'a>);
-
-impl Player for Nobody<'_> {
-    fn play(&self, turn: Turn) -> BoxFuture<'_, Result<Played, SandboxError>> {
-        let Place {
-            sandbox,
-            limits,
-            cancel,
-            ..
-        } = self.0;
-        let run = sandbox.run(turn.idle(*limits), (*cancel).clone());
-        run.map(|ended| ended.map(Played::of)).boxed()
     }
 }
 
 /// Runs the reference solution in each turn.
-struct Solver<'a>(&'a Place<'a>);
+struct Solver<'a>(&'a Checker<'a>);
 
 impl Player for Solver<'_> {
-    fn play(&self, turn: Turn) -> BoxFuture<'_, Result<Played, SandboxError>> {
-        let Place {
+    fn play(&self, turn: AgentTurn) -> BoxFuture<'_, Result<TurnEnd, SandboxError>> {
+        let Checker {
             sandbox,
             task,
             limits,
@@ -419,17 +292,10 @@ impl Player for Solver<'_> {
                 what: format!("could not solve `{job}`"),
                 source: anyhow::anyhow!("a step has no `solution/solve.sh`"),
             };
-            return std::future::ready(Err(error)).boxed();
+            return Box::pin(std::future::ready(Err(error)));
         };
         let run = sandbox.run(spec, (*cancel).clone());
-        run.map(|ended| ended.map(Played::of)).boxed()
-    }
-}
-
-fn whose(what: &str) -> &str {
-    match what {
-        "reference" => "reference solution",
-        what => what,
+        Box::pin(async move { run.await.map(TurnEnd::from) })
     }
 }
 

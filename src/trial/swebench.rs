@@ -4,17 +4,17 @@
 //! Invariant: the container gets the answer as a patch, the script and what that needs, and
 //! neither the names of the tests that count nor a place where a verdict could be written.
 
-use super::grade::{Grade, GradeFacts, Log, grade};
-use crate::benchmark::judge::{Judgement, VERIFIER_LOGS, run_script, with_executable};
-use crate::benchmark::task::Task;
+use super::judge::{
+    VERIFIER_LOGS, Verified, VerifierEnd, image_root, run_script, single, too_late, with_executable,
+};
+use crate::benchmark::swebench::{Grade, GradeFacts, HISTORY, Log, grade};
+use crate::benchmark::{RewardError, Task};
 use crate::domain::{FileTree, NoReward, Rewards, TreePath};
 use crate::sandbox::{Ended, Exit, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Takes the repository's other history away; the script that agents' containers run, too.
-pub(in crate::benchmark) const HISTORY: &str = include_str!("history.sh");
 /// What is never placed: it says which tests count.
 const KEPT_BACK: &str = "row.json";
 /// Most bytes that tests may print and be graded.
@@ -30,11 +30,25 @@ pub async fn judge_patch(
     job: &str,
     limits: Limits,
     cancel: CancellationToken,
-) -> Result<Judgement, SandboxError> {
+) -> Result<VerifierEnd, SandboxError> {
+    let verified = verify(sandbox, task, facts, patch, job, limits, cancel).await?;
+    Ok(single(verified, task))
+}
+
+/// Runs the tests on a patch and grades what they print.
+pub(super) async fn verify(
+    sandbox: &dyn Sandbox,
+    task: &Task,
+    facts: &GradeFacts,
+    patch: &[u8],
+    job: &str,
+    limits: Limits,
+    cancel: CancellationToken,
+) -> Result<Verified, SandboxError> {
     let ended = sandbox.run(spec(task, patch, job, limits), cancel).await?;
-    Ok(Judgement {
-        reward: reward(facts, &ended, task.verifier_timeout),
-        rewards: Rewards::new(),
+    let reward = reward(facts, &ended, task.verifier_timeout);
+    Ok(Verified {
+        rewards: reward.map(|reward| Rewards::from([("reward".to_owned(), reward)])),
         log: ended.log,
         took: ended.took,
     })
@@ -42,7 +56,7 @@ pub async fn judge_patch(
 
 fn spec(task: &Task, patch: &[u8], job: &str, limits: Limits) -> Spec {
     let mut files = FileTree::new();
-    for (path, file) in with_executable(&task.tests.0, "test.sh").iter() {
+    for (path, file) in with_executable(task.tests.reveal(), "test.sh").iter() {
         if path.as_str() != KEPT_BACK {
             files.insert(path.clone(), file.bytes.clone(), file.executable);
         }
@@ -66,7 +80,7 @@ fn spec(task: &Task, patch: &[u8], job: &str, limits: Limits) -> Spec {
         }],
         root: Root::Image(ImageRoot {
             user: task.verifier_user.clone(),
-            ..task.image_root(task.verifier_network)
+            ..image_root(task, task.verifier_network)
         }),
         workdir: task.workdir.clone(),
         writable: vec![VERIFIER_LOGS.to_owned()],
@@ -84,13 +98,13 @@ fn spec(task: &Task, patch: &[u8], job: &str, limits: Limits) -> Spec {
 }
 
 /// Returns 1 for resolved and 0 for not; no reward where the log holds no result.
-fn reward(facts: &GradeFacts, ended: &Ended, timeout: Duration) -> Result<f64, String> {
+fn reward(facts: &GradeFacts, ended: &Ended, timeout: Duration) -> Result<f64, RewardError> {
     if ended.exit == Exit::TimedOut {
-        let seconds = timeout.as_secs_f64();
-        return Err(format!("the tests {} {seconds} s", NoReward::TIMED_OUT));
+        return Err(too_late("the tests", timeout));
     }
     if ended.log_total > ended.log.len() as u64 {
-        return Err(format!("the tests printed more than {MOST_LOG} bytes"));
+        let why = format!("the tests printed more than {MOST_LOG} bytes");
+        return Err(RewardError::new(NoReward::TooMuchOutput, why));
     }
     let log = Log::read(&ended.log);
     match grade(facts, &log) {
@@ -99,11 +113,12 @@ fn reward(facts: &GradeFacts, ended: &Ended, timeout: Duration) -> Result<f64, S
             if let Some(infra) = infra {
                 why = format!("{why} (`{}`)", infra.reason);
             }
-            Err(match ended.exit {
+            let why = match ended.exit {
                 Exit::OutOfMemory => format!("{why}; it ran out of memory"),
                 Exit::OutOfDisk => format!("{why}; it wrote more than it may"),
                 Exit::Code(_) | Exit::TimedOut => why,
-            })
+            };
+            Err(RewardError::new(NoReward::NoResult, why))
         }
     }
 }

@@ -1,13 +1,12 @@
-//! Judges an answer in a sandbox that no agent has been in.
+//! Asks a verifier about an answer, in a sandbox that no agent has been in, or after the last
+//! process of the agent is dead; what it says is read from outside.
 
 use super::answer::Answer;
-use super::patch::patch;
-use super::reward::{self, Reward};
 use super::swebench;
-use super::task::{Grader, Kind, Task};
+use crate::benchmark::{Delivery, Grader, Reward, RewardError, Task, beside, patch, read_reward};
 use crate::domain::{FileEntry, FileTree, NoReward, Rewards, TreePath};
 use crate::sandbox::{
-    Ended, Exit, IN_WORKDIR, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec,
+    Ended, Exit, IN_WORKDIR, ImageRoot, Limits, Network, Placed, Root, Sandbox, SandboxError, Spec,
 };
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -30,11 +29,11 @@ pub(super) fn run_script(path: &str) -> Vec<String> {
     vec!["/bin/sh".to_owned(), "-c".to_owned(), command]
 }
 
-/// What a verifier said.
+/// What a verifier said of one answer.
 #[derive(Clone, Debug)]
-pub struct Judgement {
+pub struct VerifierEnd {
     /// The reward, or why there is none.
-    pub reward: Result<f64, String>,
+    pub reward: Result<f64, RewardError>,
     /// All that it gave, where that is not only a `reward`; else empty.
     pub rewards: Rewards,
     /// What the verifier printed.
@@ -43,8 +42,35 @@ pub struct Judgement {
     pub took: Duration,
 }
 
-/// Judges an answer, as the task's grader does. A verifier: lays it over a fresh workspace, or over a fresh copy of the image's
-/// folder, places the hidden tests, runs the verifier and reads its reward from outside.
+/// What a verifier gave in one step.
+#[derive(Clone, Debug)]
+pub(super) struct Verified {
+    /// The rewards by name, one of which counts; or why there are none.
+    pub(super) rewards: Result<Rewards, RewardError>,
+    /// What the verifier printed.
+    pub(super) log: Vec<u8>,
+    /// Wall time of the verifier's sandbox.
+    pub(super) took: Duration,
+}
+
+impl Verified {
+    /// Reads what the sandbox of a verifier left.
+    pub(super) fn of(ended: Ended, timeout: Duration, key: Option<&str>) -> Self {
+        Self::sealed(ended, timeout, key, None)
+    }
+
+    fn sealed(ended: Ended, timeout: Duration, key: Option<&str>, seal: Option<&str>) -> Self {
+        // That it has one that counts belongs to its being usable.
+        let reward = read(&ended, timeout, seal);
+        Self {
+            rewards: reward.and_then(|reward| reward.value(key).map(|_| reward.values)),
+            log: ended.log,
+            took: ended.took,
+        }
+    }
+}
+
+/// Judges an answer that consists of files, as the task's grader does.
 pub async fn judge(
     sandbox: &dyn Sandbox,
     task: &Task,
@@ -52,10 +78,39 @@ pub async fn judge(
     job: &str,
     limits: Limits,
     cancel: CancellationToken,
-) -> Result<Judgement, SandboxError> {
+) -> Result<VerifierEnd, SandboxError> {
+    let verified = verify(sandbox, task, answer, job, limits, cancel).await?;
+    Ok(single(verified, task))
+}
+
+/// Returns the number that counts, with what was given beside it.
+pub(super) fn single(verified: Verified, task: &Task) -> VerifierEnd {
+    let key = task.reward_key.as_deref();
+    let (reward, rewards) = match verified.rewards {
+        Ok(rewards) => (crate::benchmark::single(&rewards, key), beside(rewards)),
+        Err(why) => (Err(why), Rewards::new()),
+    };
+    VerifierEnd {
+        reward,
+        rewards,
+        log: verified.log,
+        took: verified.took,
+    }
+}
+
+/// Asks the verifier about an answer that consists of files. It is laid over a fresh workspace,
+/// or over a fresh copy of the image's folder; then come the hidden tests.
+pub(super) async fn verify(
+    sandbox: &dyn Sandbox,
+    task: &Task,
+    answer: &Answer,
+    job: &str,
+    limits: Limits,
+    cancel: CancellationToken,
+) -> Result<Verified, SandboxError> {
     if let Grader::Swebench(facts) = &task.grader {
         let patch = patch(&answer.before, &answer.change);
-        return swebench::judge_patch(sandbox, task, facts, &patch, job, limits, cancel).await;
+        return swebench::verify(sandbox, task, facts, &patch, job, limits, cancel).await;
     }
     let seal = seal(task).map_err(|source| SandboxError::Failed {
         what: "could not make a seal for the verifier".to_owned(),
@@ -63,20 +118,13 @@ pub async fn judge(
     })?;
     let spec = spec(task, answer, job, limits, seal.as_deref());
     let ended = sandbox.run(spec, cancel).await?;
-    let reward = read(&ended, task.verifier_timeout, seal.as_deref());
-    let (reward, rewards) = match reward {
-        Ok(reward) => (
-            reward.value(task.reward_key.as_deref()),
-            reward::beside(reward.values),
-        ),
-        Err(why) => (Err(why), Rewards::new()),
-    };
-    Ok(Judgement {
-        reward,
-        rewards,
-        log: ended.log,
-        took: ended.took,
-    })
+    let key = task.reward_key.as_deref();
+    Ok(Verified::sealed(
+        ended,
+        task.verifier_timeout,
+        key,
+        seal.as_deref(),
+    ))
 }
 
 /// Returns a fresh secret for a task that seals its reward: the answer runs under the same
@@ -95,7 +143,7 @@ fn seal(task: &Task) -> std::io::Result<Option<String>> {
 }
 
 fn spec(task: &Task, answer: &Answer, job: &str, limits: Limits, seal: Option<&str>) -> Spec {
-    let mut tests = with_executable(&task.tests.0, "test.sh");
+    let mut tests = with_executable(task.tests.reveal(), "test.sh");
     if let (Some(seal), Ok(path)) = (seal, TreePath::new("seal")) {
         tests.insert(path, seal.as_bytes(), false);
     }
@@ -105,15 +153,15 @@ fn spec(task: &Task, answer: &Answer, job: &str, limits: Limits, seal: Option<&s
         at: "/tests".to_owned(),
         files: Arc::new(tests),
     };
-    let (at, root, files) = match task.kind {
-        Kind::Workspace => (task.workdir.clone(), Root::Sealed, answer.after()),
-        Kind::Folder | Kind::Steps => {
+    let (at, root, files) = match task.delivery {
+        Delivery::Workspace => (task.workdir.clone(), Root::Sealed, answer.after()),
+        Delivery::Folder | Delivery::InImage => {
             let deleted = answer.change.deleted.iter();
             let removed = deleted.zip(answer.folder.iter().cycle());
             let root = ImageRoot {
                 user: task.verifier_user.clone(),
                 removed: removed.map(|(path, at)| format!("{at}/{path}")).collect(),
-                ..task.image_root(task.verifier_network)
+                ..image_root(task, task.verifier_network)
             };
             let at = Some(IN_WORKDIR.to_owned());
             (at, Root::Image(root), answer.change.written.clone())
@@ -161,49 +209,56 @@ pub(super) fn vital() -> Vec<String> {
     ["seal", "reward.json", "reward.txt"].map(path).into()
 }
 
-/// Returns what a verifier gave, by name.
-pub(super) fn rewards(
-    ended: &Ended,
-    timeout: Duration,
-    key: Option<&str>,
-) -> Result<Rewards, String> {
-    let reward = read(ended, timeout, None)?;
-    // That it has one that counts belongs to its being usable.
-    reward.value(key)?;
-    Ok(reward.values)
+/// Returns how a run uses a task's image.
+pub(super) fn image_root(task: &Task, network: Network) -> ImageRoot {
+    ImageRoot {
+        health: task.health.clone(),
+        network,
+        file_rights: task.file_rights,
+        setup: task.build_timeout,
+        ..ImageRoot::default()
+    }
 }
 
-fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<Reward, String> {
+fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<Reward, RewardError> {
     if ended.exit == Exit::TimedOut {
-        let seconds = timeout.as_secs_f64();
-        return Err(format!("the verifier {} {seconds} s", NoReward::TIMED_OUT));
+        return Err(too_late("the verifier", timeout));
     }
     // Like one whose time was over, it was ended before it had said its last word.
     if ended.exit == Exit::OutOfDisk {
-        return Err("the verifier wrote more than it may".to_owned());
+        let why = "the verifier wrote more than it may";
+        return Err(RewardError::new(NoReward::TooMuchOutput, why));
     }
     let Some(logs) = ended.collected.first() else {
-        return Err(format!("`{VERIFIER_LOGS}` could not be read"));
+        let why = format!("`{VERIFIER_LOGS}` could not be read");
+        return Err(RewardError::new(NoReward::Missing, why));
     };
-    let reward = reward::read(&logs.files);
+    let reward = read_reward(&logs.files);
     if let (Ok(reward), Some(seal)) = (&reward, seal) {
         let left = logs.files.get("seal").map(|file| file.bytes.trim_ascii());
         if left != Some(code(seal.as_bytes(), &reward.text).as_bytes()) {
-            return Err(
-                "the reward is not sealed: something else than the verifier left it".to_owned(),
-            );
+            let why = "the reward is not sealed: something else than the verifier left it";
+            return Err(RewardError::new(NoReward::Unsealed, why));
         }
     }
-    reward.map_err(|why| {
-        if ended.exit == Exit::OutOfMemory {
-            return format!("{why}; it ran out of memory");
-        }
-        match logs.refused.first() {
-            Some(refused) => format!("{why}; {refused}"),
-            None if logs.truncated => format!("{why}; not all of what it left was read"),
-            None => why,
-        }
+    reward.map_err(|error| {
+        error.map(|why| {
+            if ended.exit == Exit::OutOfMemory {
+                return format!("{why}; it ran out of memory");
+            }
+            match logs.refused.first() {
+                Some(refused) => format!("{why}; {refused}"),
+                None if logs.truncated => format!("{why}; not all of what it left was read"),
+                None => why,
+            }
+        })
     })
+}
+
+/// Returns that somebody did not end in time.
+pub(super) fn too_late(who: &str, timeout: Duration) -> RewardError {
+    let why = format!("{who} did not end within {} s", timeout.as_secs_f64());
+    RewardError::new(NoReward::TimedOut, why)
 }
 
 /// Returns HMAC-SHA256 (RFC 2104) in hexadecimal digits; the key is shorter than a block.

@@ -3,10 +3,9 @@
 //! Invariant: what comes out touches only paths that the task counts, and holds regular files
 //! of a bounded size. Everything else is as the task delivered it when the answer is judged.
 
-use super::glob;
-use super::task::Task;
+use crate::benchmark::{Task, name_matches};
 use crate::domain::{Change, FileTree, TreePath};
-use crate::sandbox::{Collected, Difference};
+use crate::sandbox::{Collected, Difference, RootLayer, Taken};
 use std::sync::Arc;
 
 /// Most bytes of an answer.
@@ -93,9 +92,27 @@ impl Answer {
     }
 }
 
+/// An answer as it is kept, to be judged again.
+#[derive(Clone, Debug)]
+pub enum KeptAnswer {
+    /// Files of a workspace, or of a folder of the image.
+    Files(Answer),
+    /// What was left in an image's own file system, step by step.
+    Steps(Vec<KeptStep>),
+}
+
+/// What one step left for its verifier.
+#[derive(Clone, Debug, Default)]
+pub struct KeptStep {
+    /// What was changed since the step before, for a verifier that judges where the agent was.
+    pub layers: Vec<RootLayer>,
+    /// The artifacts, for a verifier with a sandbox of its own.
+    pub artifacts: Vec<Taken>,
+}
+
 /// Returns what an agent changed, restricted to what the task counts as its answer.
 /// `difference` is what an image's own root gives in place of a workspace.
-pub fn take_answer(
+pub(super) fn take_answer(
     task: &Task,
     collected: &Collected,
     difference: Option<&Difference>,
@@ -148,13 +165,13 @@ fn counts(task: &Task, path: &TreePath) -> bool {
         || task
             .answer
             .iter()
-            .any(|pattern| glob::matches(pattern, path.as_str()))
+            .any(|pattern| name_matches(pattern, path.as_str()))
 }
 
 fn is_noise(path: &TreePath) -> bool {
     NOISE
         .iter()
-        .any(|pattern| glob::matches(pattern, path.as_str()))
+        .any(|pattern| name_matches(pattern, path.as_str()))
 }
 
 /// Restoring what does not count can bring back a file below one that the agent wrote.
@@ -176,8 +193,7 @@ fn in_the_way(files: &FileTree) -> Result<(), AnswerFault> {
 #[cfg(test)]
 mod tests {
     use super::{AnswerFault, MOST_FILES, change as take_answer};
-    use crate::benchmark::fixture;
-    use crate::benchmark::task::Task;
+    use crate::benchmark::{Task, fixture};
     use crate::domain::{FileTree, TreePath};
     use crate::sandbox::Collected;
 
