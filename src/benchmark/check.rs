@@ -2,7 +2,7 @@
 //! solution must pass, and the verifier must give a reward both times.
 
 use super::answer::{Answer, take_answer};
-use super::judge::{Judgement, judge, run_script, with_executable};
+use super::judge::{VerifierEnd, judge, run_script, with_executable};
 use super::suite::Suite;
 use super::task::{Kind, Task};
 use super::trial::Trial;
@@ -329,7 +329,7 @@ impl Place<'_> {
         match (end.fault, end.reward) {
             (Some(why), _) => (Checked::NotRun(why), tail(&end.log)),
             (None, Some(Ok(reward))) => (Checked::Reward(reward), log),
-            (None, Some(Err(why))) => (Checked::NoReward(why), log),
+            (None, Some(Err(fault))) => (Checked::NoReward(fault.why), log),
             (None, None) => (Checked::NoReward("nothing was judged".to_owned()), log),
         }
     }
@@ -371,16 +371,16 @@ impl Place<'_> {
         let job = format!("check-{}-{what}", self.task.id);
         let cancel = self.cancel.clone();
         match judge(self.sandbox, self.task, answer, &job, self.limits, cancel).await {
-            Ok(Judgement {
+            Ok(VerifierEnd {
                 reward: Ok(reward),
                 log,
                 ..
             }) => (Checked::Reward(reward), tail(&log)),
-            Ok(Judgement {
-                reward: Err(why),
+            Ok(VerifierEnd {
+                reward: Err(fault),
                 log,
                 ..
-            }) => (Checked::NoReward(why), tail(&log)),
+            }) => (Checked::NoReward(fault.why), tail(&log)),
             Err(error) => (Checked::NotRun(sentence(&error)), String::new()),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::patch::patch;
-use super::reward::{self, Reward};
+use super::reward::{self, Reward, RewardFault};
 use super::swebench;
 use super::task::{Grader, Kind, Task};
 use crate::domain::{FileEntry, FileTree, NoReward, Rewards, TreePath};
@@ -32,9 +32,9 @@ pub(super) fn run_script(path: &str) -> Vec<String> {
 
 /// What a verifier said.
 #[derive(Clone, Debug)]
-pub struct Judgement {
+pub struct VerifierEnd {
     /// The reward, or why there is none.
-    pub reward: Result<f64, String>,
+    pub reward: Result<f64, RewardFault>,
     /// All that it gave, where that is not only a `reward`; else empty.
     pub rewards: Rewards,
     /// What the verifier printed.
@@ -52,7 +52,7 @@ pub async fn judge(
     job: &str,
     limits: Limits,
     cancel: CancellationToken,
-) -> Result<Judgement, SandboxError> {
+) -> Result<VerifierEnd, SandboxError> {
     if let Grader::Swebench(facts) = &task.grader {
         let patch = patch(&answer.before, &answer.change);
         return swebench::judge_patch(sandbox, task, facts, &patch, job, limits, cancel).await;
@@ -71,7 +71,7 @@ pub async fn judge(
         ),
         Err(why) => (Err(why), Rewards::new()),
     };
-    Ok(Judgement {
+    Ok(VerifierEnd {
         reward,
         rewards,
         log: ended.log,
@@ -166,44 +166,47 @@ pub(super) fn rewards(
     ended: &Ended,
     timeout: Duration,
     key: Option<&str>,
-) -> Result<Rewards, String> {
+) -> Result<Rewards, RewardFault> {
     let reward = read(ended, timeout, None)?;
     // That it has one that counts belongs to its being usable.
     reward.value(key)?;
     Ok(reward.values)
 }
 
-fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<Reward, String> {
+fn read(ended: &Ended, timeout: Duration, seal: Option<&str>) -> Result<Reward, RewardFault> {
     if ended.exit == Exit::TimedOut {
         let seconds = timeout.as_secs_f64();
-        return Err(format!("the verifier {} {seconds} s", NoReward::TIMED_OUT));
+        let why = format!("the verifier did not end within {seconds} s");
+        return Err(RewardFault::new(NoReward::TimedOut, why));
     }
     // Like one whose time was over, it was ended before it had said its last word.
     if ended.exit == Exit::OutOfDisk {
-        return Err("the verifier wrote more than it may".to_owned());
+        let why = "the verifier wrote more than it may";
+        return Err(RewardFault::new(NoReward::TooMuchOutput, why));
     }
     let Some(logs) = ended.collected.first() else {
-        return Err(format!("`{VERIFIER_LOGS}` could not be read"));
+        let why = format!("`{VERIFIER_LOGS}` could not be read");
+        return Err(RewardFault::new(NoReward::Missing, why));
     };
     let reward = reward::read(&logs.files);
     if let (Ok(reward), Some(seal)) = (&reward, seal) {
         let left = logs.files.get("seal").map(|file| file.bytes.trim_ascii());
         if left != Some(code(seal.as_bytes(), &reward.text).as_bytes()) {
-            return Err(
-                "the reward is not sealed: something else than the verifier left it".to_owned(),
-            );
+            let why = "the reward is not sealed: something else than the verifier left it";
+            return Err(RewardFault::new(NoReward::Unsealed, why));
         }
     }
-    reward.map_err(|why| {
+    let explained = |why: &str| {
         if ended.exit == Exit::OutOfMemory {
             return format!("{why}; it ran out of memory");
         }
         match logs.refused.first() {
             Some(refused) => format!("{why}; {refused}"),
             None if logs.truncated => format!("{why}; not all of what it left was read"),
-            None => why,
+            None => why.to_owned(),
         }
-    })
+    };
+    reward.map_err(|fault| fault.saying(explained))
 }
 
 /// Returns HMAC-SHA256 (RFC 2104) in hexadecimal digits; the key is shorter than a block.

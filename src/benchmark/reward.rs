@@ -5,10 +5,40 @@
 
 use crate::domain::{FileTree, NoReward, Rewards};
 use serde_json::Value;
+use std::fmt;
 use std::sync::Arc;
 
 /// Most bytes of a reward file that are read; a number needs few.
 const MOST_BYTES: usize = 64 << 10;
+
+/// Why there is no reward.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RewardFault {
+    /// Which of the ways of having none.
+    pub kind: NoReward,
+    /// The same as a sentence for a reader.
+    pub why: String,
+}
+
+impl RewardFault {
+    /// Returns one with its sentence.
+    pub fn new(kind: NoReward, why: impl Into<String>) -> Self {
+        let why = why.into();
+        Self { kind, why }
+    }
+
+    /// Returns it with another sentence.
+    pub(super) fn saying(self, say: impl FnOnce(&str) -> String) -> Self {
+        let why = say(&self.why);
+        Self { why, ..self }
+    }
+}
+
+impl fmt::Display for RewardFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
 
 /// What a verifier gave.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +50,8 @@ pub(super) struct Reward {
 }
 
 /// Reads the reward from the files that the verifier left in `/logs/verifier`.
-pub(super) fn read(files: &FileTree) -> Result<Reward, String> {
+pub(super) fn read(files: &FileTree) -> Result<Reward, RewardFault> {
+    let unreadable = |why: String| RewardFault::new(NoReward::Unreadable, why);
     for (name, parse) in [
         (
             "reward.json",
@@ -32,43 +63,50 @@ pub(super) fn read(files: &FileTree) -> Result<Reward, String> {
             continue;
         };
         if file.bytes.is_empty() {
-            return Err(format!("{} `{name}`", NoReward::EMPTY));
+            let why = format!("the verifier left an empty `{name}`");
+            return Err(RewardFault::new(NoReward::Empty, why));
         }
         if file.bytes.len() > MOST_BYTES {
-            return Err(format!(
-                "{} `{name}` is larger than {MOST_BYTES} bytes",
-                NoReward::UNREADABLE
-            ));
+            return Err(unreadable(format!(
+                "the verifier's `{name}` is larger than {MOST_BYTES} bytes"
+            )));
         }
         let text = std::str::from_utf8(&file.bytes)
-            .map_err(|_| format!("{} `{name}` is not UTF-8", NoReward::UNREADABLE))?;
+            .map_err(|_| unreadable(format!("the verifier's `{name}` is not UTF-8")))?;
         let values =
-            parse(text).map_err(|why| format!("{} `{name}` {why}", NoReward::UNREADABLE))?;
+            parse(text).map_err(|why| unreadable(format!("the verifier's `{name}` {why}")))?;
         return Ok(Reward {
             values,
             text: file.bytes.clone(),
         });
     }
-    Err("the verifier left no reward: neither `reward.json` nor `reward.txt`".to_owned())
+    Err(RewardFault::new(
+        NoReward::Missing,
+        "the verifier left no reward: neither `reward.json` nor `reward.txt`",
+    ))
 }
 
 impl Reward {
     /// Returns the number that counts.
-    pub(super) fn value(&self, key: Option<&str>) -> Result<f64, String> {
-        single(&self.values, key).map_err(|why| format!("{} reward {why}", NoReward::UNREADABLE))
+    pub(super) fn value(&self, key: Option<&str>) -> Result<f64, RewardFault> {
+        single(&self.values, key)
     }
 }
 
 /// Returns the number that counts: the one of the name that the task gives, else the one called
 /// `reward`, else the least, so that much of one makes up for nothing of another.
-pub(super) fn single(rewards: &Rewards, key: Option<&str>) -> Result<f64, String> {
+pub(super) fn single(rewards: &Rewards, key: Option<&str>) -> Result<f64, RewardFault> {
+    let unreadable = |what: String| {
+        let why = format!("the verifier's reward holds no {what}");
+        RewardFault::new(NoReward::Unreadable, why)
+    };
     if let Some(key) = key {
         let found = rewards.get(key).copied();
-        return found.ok_or_else(|| format!("holds no `{key}`, which `reward_key` names"));
+        return found.ok_or_else(|| unreadable(format!("`{key}`, which `reward_key` names")));
     }
     let least = || rewards.values().copied().reduce(f64::min);
     let found = rewards.get("reward").copied().or_else(least);
-    found.ok_or_else(|| "holds no number".to_owned())
+    found.ok_or_else(|| unreadable("number".to_owned()))
 }
 
 /// Returns what is worth keeping beside the number that counts: nothing where it is all.
@@ -139,9 +177,10 @@ fn excerpt(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::RewardFault;
     use crate::domain::{FileTree, NoReward, TreePath};
 
-    fn read(files: &FileTree) -> Result<f64, String> {
+    fn read(files: &FileTree) -> Result<f64, RewardFault> {
         super::read(files)?.value(None)
     }
 
@@ -264,17 +303,14 @@ mod tests {
                  column 1",
             ),
         ] {
-            assert_eq!(read(&logs(files)), Err(why.to_owned()), "{files:?}");
-            // What the sentence says is found again where it is exported.
-            let kind = NoReward::of(&format!("step `a`: {why}"));
-            assert_eq!(kind, NoReward::of(why));
             let last = files.first().map(|(name, text)| (*name, text.is_empty()));
             let expected = match last {
                 None | Some(("rewards.json", _)) => NoReward::Missing,
                 Some((_, true)) => NoReward::Empty,
                 Some((_, false)) => NoReward::Unreadable,
             };
-            assert_eq!(kind, expected, "{why}");
+            let expected = RewardFault::new(expected, why);
+            assert_eq!(read(&logs(files)), Err(expected), "{files:?}");
         }
     }
 
@@ -286,7 +322,10 @@ mod tests {
         assert_eq!(read.value(None), Ok(0.0));
         assert_eq!(
             read.value(Some("speed")),
-            Err("the verifier's reward holds no `speed`, which `reward_key` names".to_owned())
+            Err(RewardFault::new(
+                NoReward::Unreadable,
+                "the verifier's reward holds no `speed`, which `reward_key` names"
+            ))
         );
     }
 
@@ -303,17 +342,18 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_text() {
+        let unreadable = |why| Err(RewardFault::new(NoReward::Unreadable, why));
         let mut tree = FileTree::new();
         let path = TreePath::new("reward.txt").expect("a good path");
         tree.insert(path.clone(), &[0xff, 0x31][..], false);
         assert_eq!(
             read(&tree),
-            Err("the verifier's `reward.txt` is not UTF-8".to_owned())
+            unreadable("the verifier's `reward.txt` is not UTF-8")
         );
         tree.insert(path, vec![b'1'; 100_000], false);
         assert_eq!(
             read(&tree),
-            Err("the verifier's `reward.txt` is larger than 65536 bytes".to_owned())
+            unreadable("the verifier's `reward.txt` is larger than 65536 bytes")
         );
     }
 }

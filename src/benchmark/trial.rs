@@ -6,12 +6,12 @@
 //! anything that a verifier has been in, so no hidden test is ever there.
 
 use super::judge::{VERIFIER_LOGS, run_script, vital, with_executable};
-use super::reward;
+use super::reward::{self, RewardFault};
 use super::step::{Fresh, Step, Verifier};
 use super::task::{Hidden, Task};
 use super::total::{below_gate, total};
 use super::turn::{Played, Player, Turn};
-use crate::domain::{FileTree, NoReward, Rewards, TreePath};
+use crate::domain::{FileTree, Rewards, TreePath};
 use crate::sandbox::{
     Ended, Exit, Found, ImageRoot, Keep, Limits, Placed, Root, Sandbox, SandboxError, Spec, State,
     Taken,
@@ -31,7 +31,7 @@ const MOST_LOG: usize = 4 << 20;
 #[derive(Clone, Debug)]
 pub struct TrialEnd {
     /// The reward, or why there is none. None: nothing was done, so there was nothing to judge.
-    pub reward: Option<Result<f64, String>>,
+    pub reward: Option<Result<f64, RewardFault>>,
     /// All that the verifiers gave, where that is not only a `reward`; else empty.
     pub rewards: Rewards,
     /// How the turns ended: the first that did not end well, or the last.
@@ -124,8 +124,8 @@ impl Trial<'_> {
             match super::judge::rewards(&ended, step.verifier.timeout, key) {
                 Ok(rewards) => given.push(rewards),
                 // A step without a reward leaves nothing that could be said of the whole.
-                Err(why) => {
-                    end.reward = Some(Err(in_step(step, &why)));
+                Err(fault) => {
+                    end.reward = Some(Err(fault.saying(|why| in_step(step, why))));
                     return Ok(end);
                 }
             }
@@ -136,7 +136,7 @@ impl Trial<'_> {
         }
         let rewards = total(&given, self.task.steps.strategy);
         let reward = reward::single(&rewards, self.task.reward_key.as_deref());
-        end.reward = Some(reward.map_err(|why| format!("{} reward {why}", NoReward::UNREADABLE)));
+        end.reward = Some(reward);
         end.rewards = reward::beside(rewards);
         Ok(end)
     }

@@ -1,6 +1,6 @@
 //! One try at self-modification: how it was decided, and how it ended.
 
-use super::{BlobId, Entry, Proposal, RunId, VariantId};
+use super::{BlobId, Cause, Entry, Proposal, RunId, VariantId};
 use std::fmt;
 
 /// Why this parent and this entry: recorded before the work starts, never drawn again.
@@ -76,7 +76,7 @@ pub enum Failure {
     /// that passed the gates: it says nothing about parent or child.
     OutOfBudget,
     /// Sandbox, engine or provider failed more often than is retried.
-    Infrastructure,
+    Infrastructure(Cause),
 }
 
 impl Failure {
@@ -86,17 +86,26 @@ impl Failure {
             Self::NoProposal => "no_proposal".to_owned(),
             Self::Gate(gate) => format!("gate:{}", gate.name()),
             Self::OutOfBudget => "out_of_budget".to_owned(),
-            Self::Infrastructure => "infrastructure".to_owned(),
+            Self::Infrastructure(_) => "infrastructure".to_owned(),
         }
     }
 
-    /// Reads what [`Self::encode`] wrote.
-    pub fn decode(text: &str) -> Option<Self> {
-        match text {
-            "no_proposal" => Some(Self::NoProposal),
-            "out_of_budget" => Some(Self::OutOfBudget),
-            "infrastructure" => Some(Self::Infrastructure),
-            other => Gate::from_name(other.strip_prefix("gate:")?).map(Self::Gate),
+    /// Returns what failed, where it was not the attempt's own doing.
+    pub fn cause(self) -> Option<Cause> {
+        match self {
+            Self::Infrastructure(cause) => Some(cause),
+            Self::NoProposal | Self::Gate(_) | Self::OutOfBudget => None,
+        }
+    }
+
+    /// Reads what [`Self::encode`] wrote, with its [cause](Self::cause).
+    pub fn decode(text: &str, cause: Option<Cause>) -> Option<Self> {
+        match (text, cause) {
+            ("infrastructure", Some(cause)) => Some(Self::Infrastructure(cause)),
+            (_, Some(_)) => None,
+            ("no_proposal", None) => Some(Self::NoProposal),
+            ("out_of_budget", None) => Some(Self::OutOfBudget),
+            (other, None) => Gate::from_name(other.strip_prefix("gate:")?).map(Self::Gate),
         }
     }
 }
@@ -111,7 +120,7 @@ impl fmt::Display for Failure {
             Self::Gate(Gate::Starts) => "does not start",
             Self::Gate(Gate::Edits) => "cannot do a trivial edit",
             Self::OutOfBudget => "ran out of its allowance",
-            Self::Infrastructure => "infrastructure failed",
+            Self::Infrastructure(_) => "infrastructure failed",
         })
     }
 }

@@ -1,10 +1,6 @@
 //! One run of one variant on one task, and its outcome.
 
-use super::{BlobId, Outcome, RunId, TaskId, VariantId};
-use std::collections::BTreeMap;
-
-/// Numbers by name, as a verifier gives them.
-pub type Rewards = BTreeMap<String, f64>;
+use super::{BlobId, CallSubject, Cause, Judgement, Outcome, RunId, TaskId, VariantId};
 
 /// Identity of an evaluation: at most one settled result exists for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,17 +42,7 @@ pub struct Evaluation {
     /// Why.
     pub purpose: Purpose,
     /// How it ended.
-    pub outcome: Outcome,
-    /// Whether it counts as 1 in a score (a time-out or budget outcome can).
-    pub passed: bool,
-    /// The verifier's reward.
-    pub reward: Option<f64>,
-    /// All that the verifier gave, where that is not only a `reward`; else empty.
-    pub rewards: Rewards,
-    /// One sentence for a reader, such as the verifier's error.
-    pub detail: String,
-    /// Digest of the task as it was.
-    pub task_digest: String,
+    pub judgement: Judgement,
     /// Id of the image that the task ran in (`sha256:…`); none: it ran without one.
     pub image: Option<String>,
     /// What the agent printed.
@@ -83,9 +69,11 @@ pub struct Evaluation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The evaluation, or the attempt.
-    pub subject: super::CallSubject,
+    pub subject: CallSubject,
     /// What happened.
     pub outcome: Outcome,
+    /// Whose doing it is.
+    pub cause: Cause,
     /// For a reader.
     pub detail: String,
     /// The process.
@@ -101,18 +89,8 @@ pub struct Fault {
 pub struct Regrade {
     /// The evaluation whose answer it is.
     pub key: EvaluationKey,
-    /// How it would have ended with this verifier.
-    pub outcome: Outcome,
-    /// Whether it would count as 1.
-    pub passed: bool,
-    /// The verifier's reward.
-    pub reward: Option<f64>,
-    /// All that the verifier gave, where that is not only a `reward`; else empty.
-    pub rewards: Rewards,
-    /// One sentence for a reader.
-    pub detail: String,
-    /// Digest of the task as it was by then.
-    pub task_digest: String,
+    /// How it would have ended with this verifier, and the task as it was by then.
+    pub judgement: Judgement,
     /// What the verifier printed.
     pub verifier_log: Option<BlobId>,
     /// Verifier sandbox, from creation to removal, in milliseconds.

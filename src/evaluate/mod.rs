@@ -11,11 +11,13 @@ mod steps;
 pub use regrade::{RegradeEnd, RegradeJob, regrade};
 
 use crate::agent::{AgentEnd, AgentJob, Manifest, Place, run_agent};
-use crate::benchmark::{Answer, Grader, Judgement, Kind, Task, judge, patch, take_answer};
-use crate::domain::{EvaluationKey, FileTree, Outcome, Purpose, Rewards, Role, Timing};
+use crate::benchmark::{Answer, Grader, Kind, Task, VerifierEnd, judge, patch, take_answer};
+use crate::domain::{
+    Cause, EvaluationKey, FileTree, Judgement, Outcome, Purpose, Rewards, Role, Timing,
+};
 use crate::model::Metered;
 use crate::sandbox::{AgentSource, Limits, Sandbox, SandboxError};
-use outcome::{Facts, Verdict, decide};
+use outcome::{Facts, decide};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -41,21 +43,11 @@ pub struct EvaluateJob {
 #[derive(Clone, Debug)]
 pub struct EvaluateEnd {
     /// How it ended.
-    pub outcome: Outcome,
-    /// Whether it counts as 1.
-    pub passed: bool,
-    /// The verifier's reward.
-    pub reward: Option<f64>,
-    /// All that the verifier gave, where that is not only a `reward`; else empty.
-    pub rewards: Rewards,
-    /// One sentence for a reader.
-    pub detail: String,
+    pub judgement: Judgement,
     /// What the agent printed.
     pub agent_log: Vec<u8>,
     /// What the verifier printed.
     pub verifier_log: Vec<u8>,
-    /// Digest of the task as it was.
-    pub task_digest: String,
     /// Id of the image that it ran in.
     pub image: Option<String>,
     /// The files before and after, if the agent changed any.
@@ -73,14 +65,9 @@ pub struct EvaluateEnd {
 
 impl EvaluateEnd {
     /// Returns an end without anything from an agent.
-    pub fn without_answer(outcome: Outcome, detail: String) -> Self {
+    pub fn without_answer(judgement: Judgement) -> Self {
         Self {
-            outcome,
-            passed: false,
-            reward: None,
-            rewards: Rewards::new(),
-            detail,
-            task_digest: String::new(),
+            judgement,
             image: None,
             agent_log: Vec::new(),
             verifier_log: Vec::new(),
@@ -94,24 +81,24 @@ impl EvaluateEnd {
 
     /// Returns the end of an evaluation whose image cannot be had.
     pub fn without_image(task: &Task, why: String) -> Self {
-        Self {
+        let judgement = Judgement {
             task_digest: task.digest.clone(),
+            ..Judgement::sandbox_error(why)
+        };
+        Self {
             is_lasting: true,
-            ..Self::without_answer(Outcome::InfraError, why)
+            ..Self::without_answer(judgement)
         }
     }
 }
 
 impl EvaluateEnd {
     /// Takes over what was decided. Without a reward, there are none beside it.
-    fn settle(&mut self, verdict: Verdict) {
-        if verdict.reward.is_none() {
-            self.rewards.clear();
+    fn settle(&mut self, judgement: Judgement, rewards: Rewards) {
+        self.judgement = judgement;
+        if self.judgement.reward.is_some() {
+            self.judgement.rewards = rewards;
         }
-        self.outcome = verdict.outcome;
-        self.passed = verdict.passed;
-        self.reward = verdict.reward;
-        self.detail = verdict.detail;
     }
 }
 
@@ -122,16 +109,13 @@ pub async fn evaluate(
     metered: Arc<Metered>,
     cancel: CancellationToken,
 ) -> EvaluateEnd {
-    let end = run(place, job, metered, cancel).await;
+    let mut end = run(place, job, metered, cancel).await;
+    end.judgement.task_digest.clone_from(&job.task.digest);
     let image = match &job.task.image {
         Some(image) => place.sandbox.image_id(image).await,
         None => None,
     };
-    EvaluateEnd {
-        task_digest: job.task.digest.clone(),
-        image,
-        ..end
-    }
+    EvaluateEnd { image, ..end }
 }
 
 async fn run(
@@ -142,7 +126,10 @@ async fn run(
 ) -> EvaluateEnd {
     let manifest = match Manifest::read(&job.agent.files) {
         Ok(manifest) => manifest,
-        Err(error) => return EvaluateEnd::without_answer(Outcome::AgentError, error.to_string()),
+        Err(error) => {
+            let judgement = Judgement::agent_error(error.to_string());
+            return EvaluateEnd::without_answer(judgement);
+        }
     };
     let name = job_name(&job.key);
     if job.task.kind == Kind::Steps {
@@ -174,11 +161,11 @@ async fn run(
         Ok(agent) => agent,
         Err(error) => return failed(&error),
     };
-    let mut end = EvaluateEnd::without_answer(Outcome::Empty, String::new());
+    let mut end = EvaluateEnd::without_answer(Judgement::of(Outcome::Empty));
     end.agent_log.clone_from(&agent.log);
     end.timing.agent_ms = millis(agent.took);
     let answer = take_answer(&job.task, &agent.workspace, agent.difference.as_ref());
-    let judgement = match &answer {
+    let verified = match &answer {
         Ok(answer) if !answer.change.is_empty() => {
             end.change = Some((answer.before.clone(), answer.after()));
             end.patch = match job.task.grader {
@@ -202,13 +189,13 @@ async fn run(
         }
         Ok(_) | Err(_) => None,
     };
-    let (judgement, broken) = judgement.unzip();
+    let (verified, broken) = verified.unzip();
     let fault = answer.as_ref().err().map(ToString::to_string);
     finish(
         end,
         &agent,
         fault.or(broken.flatten()),
-        judgement,
+        verified,
         job,
         &metered,
     )
@@ -233,37 +220,38 @@ async fn judge_answer(
     name: &str,
     limits: Limits,
     cancel: &CancellationToken,
-) -> Result<(Judgement, Option<String>), SandboxError> {
+) -> Result<(VerifierEnd, Option<String>), SandboxError> {
     let run = async |answer: &Answer, name: String| {
         judge(sandbox, task, answer, &name, limits, cancel.clone()).await
     };
-    let judgement = run(answer, format!("{name}-v")).await?;
-    let Err(why) = &judgement.reward else {
-        return Ok((judgement, None));
+    let verified = run(answer, format!("{name}-v")).await?;
+    let Err(why) = &verified.reward else {
+        return Ok((verified, None));
     };
     let untouched = run(&Answer::nothing(task), format!("{name}-c")).await?;
     let broken = format!("the answer keeps the verifier from giving a reward: {why}");
     let broken = untouched.reward.is_ok().then_some(broken);
-    Ok((judgement, broken))
+    Ok((verified, broken))
 }
 
 fn finish(
     mut end: EvaluateEnd,
     agent: &AgentEnd,
     answer_fault: Option<String>,
-    judgement: Option<Judgement>,
+    verified: Option<VerifierEnd>,
     job: &EvaluateJob,
     metered: &Metered,
 ) -> EvaluateEnd {
-    if let Some(judgement) = &judgement {
-        end.verifier_log.clone_from(&judgement.log);
-        end.rewards.clone_from(&judgement.rewards);
-        end.timing.verifier_ms = millis(judgement.took);
+    let mut rewards = Rewards::new();
+    if let Some(verified) = &verified {
+        end.verifier_log.clone_from(&verified.log);
+        rewards.clone_from(&verified.rewards);
+        end.timing.verifier_ms = millis(verified.took);
     }
-    let verdict = decide(&Facts {
+    let judgement = decide(&Facts {
         exit: agent.exit,
         answer_fault,
-        verifier: judgement.map(|judgement| judgement.reward),
+        verifier: verified.map(|verified| verified.reward),
         pass_mark: job.task.pass_mark,
         out_of_budget: metered.is_out_of_budget(),
         cut_by_run: metered.is_cut_by_run(),
@@ -271,19 +259,21 @@ fn finish(
             .provider_failure()
             .or_else(|| agent.starved(metered, deadline(job))),
     });
-    end.settle(verdict);
+    end.settle(judgement, rewards);
     end
 }
 
 fn failed(error: &SandboxError) -> EvaluateEnd {
     match error {
         SandboxError::Cancelled => {
-            EvaluateEnd::without_answer(Outcome::Cancelled, "stopped".to_owned())
+            let (outcome, cause) = (Outcome::Cancelled, Cause::Cancelled);
+            EvaluateEnd::without_answer(Judgement::without_reward(outcome, cause, "stopped"))
         }
         SandboxError::Unavailable { .. }
         | SandboxError::NoImage { .. }
         | SandboxError::Failed { .. } => {
-            EvaluateEnd::without_answer(Outcome::InfraError, crate::sandbox::describe(error))
+            let why = crate::sandbox::describe(error);
+            EvaluateEnd::without_answer(Judgement::sandbox_error(why))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From what was observed to an outcome: a pure table.
 
-use crate::domain::{Cause, Outcome};
+use crate::benchmark::RewardFault;
+use crate::domain::{Cause, Judgement, Outcome};
 use crate::sandbox::Exit;
 
 /// What was observed of one evaluation.
@@ -11,7 +12,7 @@ pub(super) struct Facts {
     /// Why its answer cannot be used.
     pub answer_fault: Option<String>,
     /// What the verifier said; none: there was nothing to verify.
-    pub verifier: Option<Result<f64, String>>,
+    pub verifier: Option<Result<f64, RewardFault>>,
     /// Reward from which on the task counts as resolved.
     pub pass_mark: f64,
     /// Whether the job's allowance ran out.
@@ -22,25 +23,16 @@ pub(super) struct Facts {
     pub provider_failed: Option<String>,
 }
 
-/// The outcome, and what goes with it.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Verdict {
-    pub outcome: Outcome,
-    pub passed: bool,
-    pub reward: Option<f64>,
-    pub detail: String,
-}
-
 /// Decides. Whose doing it is comes first: an agent that the run's budget cut short was not
 /// measured; a failed provider is nobody's measurement, unless
 /// what the agent had done by then passes; an unusable answer is the agent's; then time and
 /// budget, whose answers still count as a pass if they pass; then the reward.
-pub(super) fn decide(facts: &Facts) -> Verdict {
-    let verdict = |outcome, passed, reward, detail: String| Verdict {
-        outcome,
+pub(super) fn decide(facts: &Facts) -> Judgement {
+    let verdict = |outcome, passed, reward, detail: String| Judgement {
         passed,
         reward,
         detail,
+        ..Judgement::of(outcome)
     };
     let passed = matches!(&facts.verifier, Some(Ok(reward)) if *reward >= facts.pass_mark);
     let reward = facts
@@ -49,23 +41,22 @@ pub(super) fn decide(facts: &Facts) -> Verdict {
         .and_then(|reward| reward.as_ref().ok().copied());
     if facts.cut_by_run {
         let detail = "the run's budget ran out while the agent worked".to_owned();
-        return verdict(Outcome::Cancelled, false, None, detail);
+        return Judgement::without_reward(Outcome::Cancelled, Cause::RunExhaustedBudget, detail);
     }
     if let Some(what) = &facts.provider_failed
         && !passed
     {
-        return verdict(
-            Outcome::InfraError,
-            false,
+        let (outcome, cause) = (Outcome::InfraError, Cause::ModelProviderFailed);
+        return Judgement {
             reward,
-            format!("{}{what}", Cause::PROVIDER),
-        );
+            ..Judgement::without_reward(outcome, cause, format!("model provider: {what}"))
+        };
     }
     if let Some(fault) = &facts.answer_fault {
-        return verdict(Outcome::AgentError, false, None, fault.clone());
+        return Judgement::agent_error(fault);
     }
-    if let Some(Err(what)) = &facts.verifier {
-        return verdict(Outcome::VerifierError, false, None, what.clone());
+    if let Some(Err(fault)) = &facts.verifier {
+        return Judgement::verifier_error(fault.kind, &fault.why);
     }
     match facts.exit {
         Exit::TimedOut => {
@@ -109,7 +100,8 @@ pub(super) fn decide(facts: &Facts) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::{Facts, decide};
-    use crate::domain::Outcome;
+    use crate::benchmark::RewardFault;
+    use crate::domain::{Cause, NoReward, Outcome};
     use crate::sandbox::Exit;
 
     fn facts() -> Facts {
@@ -129,7 +121,7 @@ mod tests {
     fn follows_the_table() {
         let ok = || Some(Ok(1.0));
         let low = || Some(Ok(0.5));
-        let broken = || Some(Err("no reward".to_owned()));
+        let broken = || Some(Err(RewardFault::new(NoReward::Empty, "no reward")));
         let cases = [
             (facts(), Outcome::Empty, false),
             (
@@ -281,12 +273,44 @@ mod tests {
             ),
         ];
         for (given, outcome, passed) in cases {
-            let verdict = decide(&given);
+            let judgement = decide(&given);
             assert_eq!(
-                (verdict.outcome, verdict.passed),
+                (judgement.outcome, judgement.passed),
                 (outcome, passed),
                 "{given:?}"
             );
+            assert!(Cause::fits(judgement.cause, outcome), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn causes_are_told_apart_as_data() {
+        let why = RewardFault::new(NoReward::TimedOut, "model provider: nobody");
+        let cases = [
+            (
+                Facts {
+                    provider_failed: Some("x".to_owned()),
+                    ..facts()
+                },
+                Cause::ModelProviderFailed,
+            ),
+            (
+                Facts {
+                    cut_by_run: true,
+                    ..facts()
+                },
+                Cause::RunExhaustedBudget,
+            ),
+            (
+                Facts {
+                    verifier: Some(Err(why)),
+                    ..facts()
+                },
+                Cause::VerifierFailed(NoReward::TimedOut),
+            ),
+        ];
+        for (given, cause) in cases {
+            assert_eq!(decide(&given).cause, Some(cause), "{given:?}");
         }
     }
 }

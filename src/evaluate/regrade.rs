@@ -3,10 +3,9 @@
 //! Invariant: only the reward is new. What the agent did stays as it was observed: one that
 //! ran out of time did so whatever a verifier says.
 
-use super::outcome::Verdict;
 use super::{failed, judge_answer, millis};
-use crate::benchmark::{Answer, Judgement, Task};
-use crate::domain::{Evaluation, Outcome, Rewards};
+use crate::benchmark::{Answer, RewardFault, Task, VerifierEnd};
+use crate::domain::{Evaluation, Judgement, NoReward, Outcome};
 use crate::sandbox::{Limits, Sandbox};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -28,35 +27,20 @@ pub struct RegradeJob {
 #[derive(Clone, Debug)]
 pub struct RegradeEnd {
     /// How.
-    pub outcome: Outcome,
-    /// Whether it would count as 1.
-    pub passed: bool,
-    /// The verifier's reward.
-    pub reward: Option<f64>,
-    /// All that the verifier gave, where that is not only a `reward`; else empty.
-    pub rewards: Rewards,
-    /// One sentence for a reader.
-    pub detail: String,
+    pub judgement: Judgement,
     /// What the verifier printed.
     pub verifier_log: Vec<u8>,
     /// Its sandbox, from creation to removal, in milliseconds.
     pub verifier_ms: u64,
-    /// Digest of the task as it is now.
-    pub task_digest: String,
 }
 
 impl RegradeEnd {
-    /// Returns the end of one that gave no judgement.
-    pub fn failed(outcome: Outcome, detail: String) -> Self {
+    /// Returns the end of one for which no verifier ran.
+    pub fn unverified(judgement: Judgement) -> Self {
         Self {
-            outcome,
-            passed: false,
-            reward: None,
-            rewards: Rewards::new(),
-            detail,
+            judgement,
             verifier_log: Vec::new(),
             verifier_ms: 0,
-            task_digest: String::new(),
         }
     }
 }
@@ -68,62 +52,57 @@ pub async fn regrade(
     cancel: CancellationToken,
 ) -> RegradeEnd {
     let Some(answer) = &job.answer else {
-        return RegradeEnd {
+        let first = &job.first.judgement;
+        return RegradeEnd::unverified(Judgement {
+            cause: first.cause,
+            detail: first.detail.clone(),
             task_digest: job.task.digest.clone(),
-            ..RegradeEnd::failed(job.first.outcome, job.first.detail.clone())
-        };
+            passed: false,
+            ..Judgement::of(first.outcome)
+        });
     };
     let answer = match Answer::from_bytes(&job.task, answer) {
         Ok(answer) => answer,
         Err(error) => {
             let detail = format!("the kept answer cannot be read: {error}");
-            return RegradeEnd::failed(Outcome::VerifierError, detail);
+            let judgement = Judgement::verifier_error(NoReward::NoAnswer, detail);
+            return RegradeEnd::unverified(judgement);
         }
     };
     let name = format!("r{}", super::job_name(&job.first.key));
     let limits = job.task.limits(job.limits);
     match judge_answer(sandbox, &job.task, &answer, &name, limits, &cancel).await {
-        Ok((judgement, broken)) => {
-            let Judgement {
+        Ok((verified, broken)) => {
+            let VerifierEnd {
                 reward,
                 rewards,
                 log,
                 took,
-            } = judgement;
-            let verdict = decide(job, reward, broken);
+            } = verified;
+            let judgement = decide(job, reward, broken);
             RegradeEnd {
-                outcome: verdict.outcome,
-                passed: verdict.passed,
-                rewards: verdict.reward.map(|_| rewards).unwrap_or_default(),
-                reward: verdict.reward,
-                detail: verdict.detail,
+                judgement: Judgement {
+                    rewards: judgement.reward.map(|_| rewards).unwrap_or_default(),
+                    task_digest: job.task.digest.clone(),
+                    ..judgement
+                },
                 verifier_log: log,
                 verifier_ms: millis(took),
-                task_digest: job.task.digest.clone(),
             }
         }
-        Err(error) => {
-            let end = failed(&error);
-            RegradeEnd::failed(end.outcome, end.detail)
-        }
+        Err(error) => RegradeEnd::unverified(failed(&error).judgement),
     }
 }
 
 /// Decides from what was observed of the agent then and what its verifier says now. Where the
 /// verifier had given no reward, the reward alone decides.
-fn decide(job: &RegradeJob, reward: Result<f64, String>, broken: Option<String>) -> Verdict {
-    let verdict = |outcome, passed, reward, detail| Verdict {
-        outcome,
-        passed,
-        reward,
-        detail,
-    };
+fn decide(job: &RegradeJob, reward: Result<f64, RewardFault>, broken: Option<String>) -> Judgement {
     if let Some(detail) = broken {
-        return verdict(Outcome::AgentError, false, None, detail);
+        return Judgement::agent_error(detail);
     }
     let value = match reward {
         Ok(value) => value,
-        Err(detail) => return verdict(Outcome::VerifierError, false, None, detail),
+        Err(fault) => return Judgement::verifier_error(fault.kind, fault.why),
     };
     let passed = value >= job.task.pass_mark;
     let by_reward = if passed {
@@ -131,10 +110,10 @@ fn decide(job: &RegradeJob, reward: Result<f64, String>, broken: Option<String>)
     } else {
         Outcome::Unresolved
     };
-    let first = job.first.outcome;
-    let (outcome, passed) = match first {
-        Outcome::Timeout | Outcome::Budget => (first, passed),
-        Outcome::AgentError if job.first.reward.is_some() => (first, false),
+    let first = &job.first.judgement;
+    let (outcome, passed) = match first.outcome {
+        Outcome::Timeout | Outcome::Budget => (first.outcome, passed),
+        Outcome::AgentError if first.reward.is_some() => (first.outcome, false),
         Outcome::Resolved
         | Outcome::Unresolved
         | Outcome::Empty
@@ -143,5 +122,9 @@ fn decide(job: &RegradeJob, reward: Result<f64, String>, broken: Option<String>)
         | Outcome::InfraError
         | Outcome::Cancelled => (by_reward, passed),
     };
-    verdict(outcome, passed, Some(value), String::new())
+    Judgement {
+        passed,
+        reward: Some(value),
+        ..Judgement::of(outcome)
+    }
 }

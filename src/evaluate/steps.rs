@@ -4,7 +4,7 @@ use super::outcome::{Facts, decide};
 use super::{EvaluateEnd, EvaluateJob, failed, millis};
 use crate::agent::{AgentJob, Manifest, Place, run_agent};
 use crate::benchmark::{Played, Player, Trial, TrialEnd, Turn};
-use crate::domain::{Outcome, Role};
+use crate::domain::{Judgement, Outcome, Role};
 use crate::model::Metered;
 use crate::sandbox::{Root, SandboxError};
 use futures_util::FutureExt as _;
@@ -119,14 +119,13 @@ fn finish(
     metered: &Metered,
 ) -> EvaluateEnd {
     let (before, after) = end.change;
-    let mut ended = EvaluateEnd::without_answer(Outcome::Empty, String::new());
+    let mut ended = EvaluateEnd::without_answer(Judgement::of(Outcome::Empty));
     ended.agent_log = end.log;
     ended.verifier_log = end.verifier_log;
-    ended.rewards = end.rewards;
     ended.timing.agent_ms = millis(end.took);
     ended.timing.verifier_ms = millis(end.verifier_took);
     ended.change = (before != after).then(|| (Arc::new(before), after));
-    let verdict = decide(&Facts {
+    let judgement = decide(&Facts {
         exit: end.exit,
         answer_fault: end.fault.or(broken),
         verifier: end.reward,
@@ -135,6 +134,6 @@ fn finish(
         cut_by_run: metered.is_cut_by_run(),
         provider_failed: metered.provider_failure(),
     });
-    ended.settle(verdict);
+    ended.settle(judgement, end.rewards);
     ended
 }

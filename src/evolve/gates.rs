@@ -3,7 +3,7 @@
 use super::improve::Workshop;
 use crate::agent::{AgentEnd, AgentJob, Manifest, run_agent};
 use crate::archive::check_files;
-use crate::domain::{Failure, FileTree, Gate, Role};
+use crate::domain::{Cause, Failure, FileTree, Gate, Role};
 use crate::model::Metered;
 use crate::sandbox::{AgentSource, Collected, Exit, Root, SandboxError};
 use std::sync::Arc;
@@ -24,10 +24,23 @@ pub(super) enum GateEnd {
     Child(FileTree),
     /// No child, with details for a reader.
     Failed(Failure, String),
-    /// Sandbox, engine or provider failed.
-    Infra(String),
+    /// Sandbox, engine or provider failed, with details for a reader.
+    Infra(Cause, String),
     /// Stopped by us.
     Cancelled,
+}
+
+impl GateEnd {
+    /// Returns the end of one whose sandbox failed.
+    pub(super) fn sandbox(error: &SandboxError) -> Self {
+        Self::Infra(Cause::SandboxFailed, crate::sandbox::describe(error))
+    }
+
+    /// Returns the end of one whose model's provider failed.
+    pub(super) fn provider(what: &str) -> Self {
+        let detail = format!("model provider: {what}");
+        Self::Infra(Cause::ModelProviderFailed, detail)
+    }
 }
 
 /// Gates 1 and 2, which need no sandbox: something changed, and it is a usable source tree.
@@ -91,10 +104,7 @@ pub(super) async fn try_out(
             (end.log, verdict)
         }
         Err(SandboxError::Cancelled) => (Vec::new(), Some(GateEnd::Cancelled)),
-        Err(error) => (
-            Vec::new(),
-            Some(GateEnd::Infra(crate::sandbox::describe(&error))),
-        ),
+        Err(error) => (Vec::new(), Some(GateEnd::sandbox(&error))),
     }
 }
 
@@ -112,7 +122,7 @@ fn judge(end: &AgentEnd, metered: &Metered) -> Option<GateEnd> {
     }
     let starved = || end.starved(metered, TRIVIAL_DEADLINE);
     if let Some(what) = metered.provider_failure().or_else(starved) {
-        return Some(GateEnd::Infra(format!("model provider: {what}")));
+        return Some(GateEnd::provider(&what));
     }
     // Who was not let ask has not shown what it can do.
     if let Some(what) = metered.out_of_budget() {

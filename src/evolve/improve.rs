@@ -4,7 +4,7 @@ use super::budget::no_diagnosis;
 use super::event::{Event, ImproveEnd};
 use super::gates::{GateEnd, inspect, try_out};
 use crate::agent::{AgentJob, Manifest, Place, run_agent};
-use crate::domain::{Failure, FileTree, Proposal, Role, VariantId};
+use crate::domain::{Cause, Failure, FileTree, Proposal, Role, VariantId};
 use crate::model::{CallError, Denied, Metered, ModelError, Scope};
 use crate::propose::{CONVENTIONS, Evidence, ProposeError, diagnose, instruction};
 use crate::sandbox::{AgentSource, Limits, Root, SandboxError};
@@ -74,7 +74,10 @@ pub(super) async fn improve(
     let name = format!("a{}", job.attempt.0);
     let manifest = match Manifest::read(&job.parent.files) {
         Ok(manifest) => manifest,
-        Err(error) => return ImproveEnd::early(GateEnd::Infra(error.to_string())),
+        Err(error) => {
+            let end = GateEnd::Infra(Cause::SandboxFailed, error.to_string());
+            return ImproveEnd::early(end);
+        }
     };
     let agent_job = AgentJob {
         job: name.clone(),
@@ -96,7 +99,7 @@ pub(super) async fn improve(
         Ok(agent) => agent,
         Err(SandboxError::Cancelled) => return ImproveEnd::early(GateEnd::Cancelled),
         Err(error) => {
-            return ImproveEnd::early(GateEnd::Infra(crate::sandbox::describe(&error)));
+            return ImproveEnd::early(GateEnd::sandbox(&error));
         }
     };
     let starved = agent.starved(&models.modify, workshop.modify_timeout);
@@ -111,7 +114,7 @@ pub(super) async fn improve(
         return end;
     }
     if let Some(what) = models.modify.provider_failure() {
-        end.result = GateEnd::Infra(format!("model provider: {what}"));
+        end.result = GateEnd::provider(&what);
         return end;
     }
     let child: FileTree = match inspect(&job.parent.files, &agent.workspace) {
@@ -119,7 +122,7 @@ pub(super) async fn improve(
         Err(result) => {
             let cut = models.modify.out_of_budget();
             end.result = match (starved, cut) {
-                (Some(what), _) => GateEnd::Infra(what),
+                (Some(what), _) => GateEnd::provider(&what),
                 (None, Some(what)) => without_child(result, &what),
                 (None, None) => result,
             };
@@ -207,7 +210,7 @@ fn why_not(error: ProposeError) -> (GateEnd, Vec<u8>) {
                     ModelError::Busy { .. }
                     | ModelError::Failed { .. }
                     | ModelError::Unusable { .. },
-                ) => GateEnd::Infra(format!("model provider: {said}")),
+                ) => GateEnd::provider(&said),
                 CallError::Denied(Denied::Budget {
                     scope: Scope::Job | Scope::Attempt,
                     ..

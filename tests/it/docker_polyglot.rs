@@ -1,7 +1,7 @@
 //! The Polyglot exercises on a real engine. Without one these tests fail: `tests/bring docker`.
 
 use dgm::benchmark::polyglot::{Language, Mode, import};
-use dgm::benchmark::{Answer, CheckRow, Judgement, Suite, check, judge};
+use dgm::benchmark::{Answer, CheckRow, Suite, VerifierEnd, check, judge};
 use dgm::domain::{Change, FileTree, TreePath};
 use dgm::sandbox::Limits;
 use dgm::sandbox::docker::{DockerSandbox, Engine, image};
@@ -44,7 +44,7 @@ impl World {
         check(&self.sandbox, &self.suite, &tasks, 2, &cancel, |_| {}).await
     }
 
-    async fn judge(&self, task: &str, file: &str, text: &str) -> Judgement {
+    async fn judge(&self, task: &str, file: &str, text: &str) -> VerifierEnd {
         let wanted = [task.to_owned()];
         let task = self.suite.select(&wanted).expect("it is there").remove(0);
         let mut change = Change::default();

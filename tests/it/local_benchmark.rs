@@ -81,6 +81,7 @@ impl World {
             .await
             .expect("bubblewrap is installed and works")
             .reward
+            .map_err(|fault| fault.why)
     }
 }
 

@@ -5,7 +5,8 @@
 //! neither the names of the tests that count nor a place where a verdict could be written.
 
 use super::grade::{Grade, GradeFacts, Log, grade};
-use crate::benchmark::judge::{Judgement, VERIFIER_LOGS, run_script, with_executable};
+use crate::benchmark::judge::{VERIFIER_LOGS, VerifierEnd, run_script, with_executable};
+use crate::benchmark::reward::RewardFault;
 use crate::benchmark::task::Task;
 use crate::domain::{FileTree, NoReward, Rewards, TreePath};
 use crate::sandbox::{Ended, Exit, ImageRoot, Limits, Placed, Root, Sandbox, SandboxError, Spec};
@@ -30,9 +31,9 @@ pub async fn judge_patch(
     job: &str,
     limits: Limits,
     cancel: CancellationToken,
-) -> Result<Judgement, SandboxError> {
+) -> Result<VerifierEnd, SandboxError> {
     let ended = sandbox.run(spec(task, patch, job, limits), cancel).await?;
-    Ok(Judgement {
+    Ok(VerifierEnd {
         reward: reward(facts, &ended, task.verifier_timeout),
         rewards: Rewards::new(),
         log: ended.log,
@@ -84,13 +85,15 @@ fn spec(task: &Task, patch: &[u8], job: &str, limits: Limits) -> Spec {
 }
 
 /// Returns 1 for resolved and 0 for not; no reward where the log holds no result.
-fn reward(facts: &GradeFacts, ended: &Ended, timeout: Duration) -> Result<f64, String> {
+fn reward(facts: &GradeFacts, ended: &Ended, timeout: Duration) -> Result<f64, RewardFault> {
     if ended.exit == Exit::TimedOut {
         let seconds = timeout.as_secs_f64();
-        return Err(format!("the tests {} {seconds} s", NoReward::TIMED_OUT));
+        let why = format!("the tests did not end within {seconds} s");
+        return Err(RewardFault::new(NoReward::TimedOut, why));
     }
     if ended.log_total > ended.log.len() as u64 {
-        return Err(format!("the tests printed more than {MOST_LOG} bytes"));
+        let why = format!("the tests printed more than {MOST_LOG} bytes");
+        return Err(RewardFault::new(NoReward::TooMuchOutput, why));
     }
     let log = Log::read(&ended.log);
     match grade(facts, &log) {
@@ -99,11 +102,12 @@ fn reward(facts: &GradeFacts, ended: &Ended, timeout: Duration) -> Result<f64, S
             if let Some(infra) = infra {
                 why = format!("{why} (`{}`)", infra.reason);
             }
-            Err(match ended.exit {
+            let why = match ended.exit {
                 Exit::OutOfMemory => format!("{why}; it ran out of memory"),
                 Exit::OutOfDisk => format!("{why}; it wrote more than it may"),
                 Exit::Code(_) | Exit::TimedOut => why,
-            })
+            };
+            Err(RewardFault::new(NoReward::NoResult, why))
         }
     }
 }
