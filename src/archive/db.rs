@@ -5,6 +5,7 @@
 
 use super::error::{ArchiveError, Result};
 use super::layout::{FORMAT, Layout};
+use super::tables::TABLES;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
@@ -16,26 +17,6 @@ use std::time::Duration;
 const LOG_PAGES: u32 = 4000;
 
 const SCHEMA: &str = include_str!("schema.sql");
-
-/// The tables of facts with the format that added each, in an order in which folding works.
-pub(super) const FACT_TABLES: [(&str, u32); 16] = [
-    ("run", 1),
-    ("run_end", 1),
-    ("variant", 1),
-    ("attempt", 1),
-    ("disclosure", 2),
-    ("proposal", 1),
-    ("attempt_end", 1),
-    ("evaluation", 1),
-    ("answer", 2),
-    ("regrade", 2),
-    ("fault", 1),
-    ("verdict", 1),
-    ("call", 1),
-    ("call_settlement", 1),
-    ("recording", 2),
-    ("replay", 2),
-];
 
 /// How far the creation of an archive came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,12 +104,9 @@ pub(super) fn create(layout: &Layout, id: &str, now_ms: i64) -> Result<()> {
 
 /// Returns the whole schema: the tables, and the triggers that keep facts from changing.
 pub(super) fn schema() -> String {
-    with_triggers(SCHEMA, FACT_TABLES.into_iter().map(|(table, _)| table))
-}
-
-/// Returns tables with the triggers that keep these, and `meta`, from changing.
-pub(super) fn with_triggers(schema: &str, tables: impl Iterator<Item = &'static str>) -> String {
-    let triggers = tables
+    let triggers = TABLES
+        .iter()
+        .map(|table| table.name)
         .chain(["meta"])
         .flat_map(|table| [(table, "UPDATE", "update"), (table, "DELETE", "delete")])
         .map(|(table, verb, name)| {
@@ -137,7 +115,7 @@ pub(super) fn with_triggers(schema: &str, tables: impl Iterator<Item = &'static 
                  BEGIN SELECT RAISE(ABORT, 'facts are only appended'); END;"
             )
         });
-    let parts: Vec<String> = [schema.to_owned()].into_iter().chain(triggers).collect();
+    let parts: Vec<String> = [SCHEMA.to_owned()].into_iter().chain(triggers).collect();
     parts.join("\n")
 }
 
@@ -302,8 +280,8 @@ fn escape_uri(path: &Path) -> String {
 /// Returns the position of the next fact.
 pub(super) fn next_seq(connection: &Connection) -> rusqlite::Result<i64> {
     let mut next = 1;
-    for (table, _) in FACT_TABLES {
-        let sql = format!("SELECT coalesce(max(seq), 0) + 1 FROM {table}");
+    for table in TABLES {
+        let sql = format!("SELECT coalesce(max(seq), 0) + 1 FROM {}", table.name);
         next = next.max(connection.query_row(&sql, [], |row| row.get(0))?);
     }
     Ok(next)

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// What the libraries below said.
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub type ErrorSource = Box<dyn std::error::Error + Send + Sync>;
 
 /// Result of an operation on the archive.
 pub type Result<T> = std::result::Result<T, ArchiveError>;
@@ -52,6 +52,17 @@ pub enum ArchiveError {
         /// Its format.
         found: u32,
     },
+    /// An older program made the archive.
+    #[error(
+        "the archive in `{}` has format {found}, but this program knows format {FORMAT} only",
+        dir.display()
+    )]
+    TooOld {
+        /// The folder.
+        dir: PathBuf,
+        /// Its format.
+        found: u32,
+    },
     /// The writer's lock could not be had.
     #[error("could not open the archive in `{}` for writing", dir.display())]
     Locked {
@@ -66,7 +77,7 @@ pub enum ArchiveError {
         /// What was to be written.
         path: PathBuf,
         /// What the system said.
-        source: Cause,
+        source: ErrorSource,
     },
     /// Something could not be written.
     #[error("could not write `{}`", path.display())]
@@ -74,7 +85,7 @@ pub enum ArchiveError {
         /// What was to be written.
         path: PathBuf,
         /// Why.
-        source: Cause,
+        source: ErrorSource,
     },
     /// Something could not be read.
     #[error("could not read `{}`", path.display())]
@@ -82,7 +93,7 @@ pub enum ArchiveError {
         /// What was to be read.
         path: PathBuf,
         /// Why.
-        source: Cause,
+        source: ErrorSource,
     },
     /// Git refuses repositories of other users, because their settings could run programs.
     #[error("`{}` belongs to another user", path.display())]
@@ -142,6 +153,9 @@ impl ArchiveError {
             }
             Self::NotEmpty { .. } => "name a new or an empty folder".to_owned(),
             Self::TooNew { .. } => "use the `dgm` that made it, or a newer one".to_owned(),
+            Self::TooOld { .. } => {
+                "use the `dgm` that made it, or name a new folder to begin again".to_owned()
+            }
             Self::Locked { source, .. } => match source {
                 LockError::Held { .. } => {
                     "wait until it has ended, or stop it; reading commands work meanwhile"
@@ -172,7 +186,7 @@ impl ArchiveError {
         Self::not_written(path, full, source.into())
     }
 
-    pub(super) fn read(path: &Path, source: impl Into<Cause>) -> Self {
+    pub(super) fn read(path: &Path, source: impl Into<ErrorSource>) -> Self {
         Self::Read {
             path: path.to_owned(),
             source: source.into(),
@@ -217,7 +231,7 @@ impl ArchiveError {
         }
     }
 
-    fn not_written(path: &Path, full: bool, source: Cause) -> Self {
+    fn not_written(path: &Path, full: bool, source: ErrorSource) -> Self {
         let path = path.to_owned();
         if full {
             Self::Full { path, source }

@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// Version of the format on disk that this program writes. A newer one is read if possible
-/// and never written; an older one is read as it is, and brought up to date by the next
-/// writer. 2 added calls by hand, estimated settlements, and what caches keep
-/// for an hour, hold-outs, and answers that are kept and judged again.
-pub const FORMAT: u32 = 2;
+/// and never written; an older one is neither.
+pub const FORMAT: u32 = 3;
 
 /// The paths of one archive.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,32 +13,33 @@
 //! Two stores, because each does what the other cannot: git holds content that people want
 //! to diff, check out and clone, SQLite holds facts that must be unique and are counted.
 
+mod about;
 mod blob;
 mod check;
 mod checkout;
-mod columns;
+mod column;
+mod composite;
 mod db;
-mod decode;
 mod diff;
-mod encode;
 mod error;
+mod fact_row;
 mod git;
 mod layout;
 mod lock;
-mod migrate;
 mod reader;
 mod reap;
 mod resolve;
 #[cfg(test)]
 mod round_trip;
-mod traffic;
+mod table;
+mod tables;
 mod tree_object;
 mod writer;
 
 pub use check::{Finding, Severity, fsck};
 pub use checkout::write_files;
 pub use diff::{DiffStat, diff_trees};
-pub use error::{ArchiveError, Cause, Result};
+pub use error::{ArchiveError, ErrorSource, Result};
 pub use layout::{FORMAT, Layout};
 pub use reader::Reader;
 pub use resolve::resolve;

@@ -3,19 +3,17 @@
 use super::blob::Blobs;
 use super::checkout::write_files;
 use super::db::{self, Database, State};
-use super::decode;
 use super::diff::{self, DiffStat};
 use super::error::{ArchiveError, Result};
+use super::fact_row;
 use super::git::Git;
 use super::layout::{FORMAT, Layout};
 use super::resolve::resolve;
+use super::tables::RECORDING_TABLE as RECORDING;
 use super::tree_object;
 use crate::domain::{BlobId, CommitId, Fact, FileTree, Recording, VariantId};
 use crate::lineage::Lineage;
 use std::path::Path;
-
-/// The table of recordings.
-const RECORDING: &str = "recording";
 
 /// An archive open for reading. It holds no lock and never writes; what it returns is one
 /// consistent state, also while a writer is at work.
@@ -134,7 +132,7 @@ impl Reader {
         };
         // One transaction, so that all tables are read in the same state.
         let transaction = self.connection.unchecked_transaction().map_err(fault)?;
-        decode::each_of(&transaction, self.format, is_wanted, take).map_err(fault)?;
+        fact_row::each_of(&transaction, is_wanted, take).map_err(fault)?;
         transaction.commit().map_err(fault)
     }
 
@@ -180,12 +178,13 @@ impl Reader {
     }
 }
 
-/// Returns the format of a complete archive.
+/// Returns the format of a complete archive, which is none of the past.
 pub(super) fn complete(layout: &Layout) -> Result<u32> {
     let dir = || layout.dir().to_owned();
     match db::state(layout)? {
         State::Absent => Err(ArchiveError::Missing { dir: dir() }),
         State::Unfinished => Err(ArchiveError::Unfinished { dir: dir() }),
+        State::Complete(found) if found < FORMAT => Err(ArchiveError::TooOld { dir: dir(), found }),
         State::Complete(format) => Ok(format),
     }
 }

@@ -1,15 +1,15 @@
 //! Property: whatever is recorded is read back as it was, in order, and folds the same.
 
+use super::about;
 use super::blob::digest;
 use super::db;
-use super::decode;
-use super::encode;
-use super::layout::FORMAT;
+use super::fact_row;
+use super::tables::TABLES;
 use crate::domain::{
-    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, CommitId,
-    Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Gate, Outcome, Pattern,
-    Proposal, Purpose, Recording, Regrade, Replay, Rewards, Role, RunEnd, RunId, RunStart, TaskId,
-    Timing, Tokens, TreeId, Usd, Variant, VariantId, Verdict,
+    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Cause,
+    CommitId, Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Gate, Judgement,
+    NoReward, Outcome, Pattern, Proposal, Purpose, Recording, Regrade, Replay, Rewards, Role,
+    RunEnd, RunId, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant, VariantId, Verdict,
 };
 use crate::lineage::Lineage;
 use proptest::collection::vec;
@@ -114,6 +114,7 @@ impl History {
             8 => self.facts.push(Fact::Faulted(Fault {
                 subject: self.subject(draft),
                 outcome: outcome(draft),
+                cause: cause(draft, outcome(draft)).unwrap_or(Cause::SandboxFailed),
                 detail: draft.texts[0].clone(),
                 run: RunId(self.runs),
                 execution: draft.small[1],
@@ -217,7 +218,10 @@ impl History {
         let failure = match draft.small[0] % 5 {
             0 => Some(Failure::NoProposal),
             1 => Some(Failure::Gate(Gate::Edits)),
-            2 => Some(Failure::Infrastructure),
+            2 => Some(Failure::Infrastructure(match draft.flags[4] {
+                true => Cause::ModelProviderFailed,
+                false => Cause::SandboxFailed,
+            })),
             3 => Some(Failure::OutOfBudget),
             _ => None,
         };
@@ -253,12 +257,7 @@ impl History {
         });
         self.facts.push(Fact::Regraded(Regrade {
             key,
-            outcome: outcome(draft),
-            passed: draft.flags[1],
-            reward: draft.flags[2].then_some(draft.real),
-            rewards: rewards(draft),
-            detail: draft.texts[1].clone(),
-            task_digest: draft.texts[2].clone(),
+            judgement: judgement(draft),
             verifier_log: blob(draft, 1),
             verifier_ms: draft.counts[1],
             run: RunId(self.runs),
@@ -280,12 +279,7 @@ impl History {
                 (false, true) => Purpose::Holdout,
                 (false, false) => Purpose::Extra,
             },
-            outcome: outcome(draft),
-            passed: draft.flags[1],
-            reward: draft.flags[2].then_some(draft.real),
-            rewards: rewards(draft),
-            detail: draft.texts[1].clone(),
-            task_digest: draft.texts[2].clone(),
+            judgement: judgement(draft),
             image: Some(draft.texts[2].clone()).filter(|text| !text.is_empty()),
             agent_log: blob(draft, 0),
             verifier_log: blob(draft, 1),
@@ -390,6 +384,37 @@ fn outcome(draft: &Draft) -> Outcome {
     Outcome::ALL[draft.small[3] as usize % Outcome::ALL.len()]
 }
 
+fn judgement(draft: &Draft) -> Judgement {
+    let outcome = outcome(draft);
+    Judgement {
+        outcome,
+        passed: draft.flags[1],
+        reward: draft.flags[2].then_some(draft.real),
+        rewards: rewards(draft),
+        cause: cause(draft, outcome),
+        detail: draft.texts[1].clone(),
+        task_digest: draft.texts[2].clone(),
+    }
+}
+
+fn cause(draft: &Draft, outcome: Outcome) -> Option<Cause> {
+    let reasons = NoReward::ALL.map(Cause::VerifierFailed).into_iter();
+    let others = [
+        Cause::ModelProviderFailed,
+        Cause::SandboxFailed,
+        Cause::RunExhaustedBudget,
+        Cause::Cancelled,
+    ];
+    let mut possible: Vec<Cause> = reasons
+        .chain(others)
+        .filter(|cause| Cause::fits(Some(*cause), outcome))
+        .collect();
+    possible.extend(Cause::usual(outcome));
+    possible
+        .get(draft.small[0] as usize % possible.len().max(1))
+        .copied()
+}
+
 fn blob(draft: &Draft, which: u8) -> Option<BlobId> {
     draft.flags[usize::from(which)].then(|| digest(&[which]))
 }
@@ -406,11 +431,11 @@ proptest! {
         for (index, fact) in facts.iter().enumerate() {
             let seq = i64::try_from(index).unwrap() + 1;
             prop_assert_eq!(db::next_seq(&db).unwrap(), seq);
-            encode::insert(&db, seq, fact).unwrap();
+            fact_row::insert(&db, seq, fact).unwrap();
         }
         let mut rows = Vec::new();
         let mut by_table = Lineage::default();
-        decode::each(&db, FORMAT, &mut |seq, fact| {
+        fact_row::each(&db, &mut |seq, fact| {
             by_table.apply(&fact);
             rows.push((seq, fact));
         })
@@ -446,14 +471,14 @@ fn a_second_result_of_the_same_job_is_impossible() {
     let db = Connection::open_in_memory().unwrap();
     db.execute_batch(&db::schema()).unwrap();
     for (seq, fact) in (1..).zip(&facts) {
-        encode::insert(&db, seq, fact).unwrap();
+        fact_row::insert(&db, seq, fact).unwrap();
     }
     for (seq, fact) in (100..).zip(&facts) {
-        let error = encode::insert(&db, seq, fact).expect_err(&encode::describe(fact));
+        let error = fact_row::insert(&db, seq, fact).expect_err(&about::describe(fact));
         assert!(error.to_string().contains("UNIQUE"), "{error}");
     }
     assert_eq!(facts.len(), 14, "every kind but faults, which may repeat");
-    for (table, _) in db::FACT_TABLES {
+    for table in TABLES.map(|table| table.name) {
         for sql in [
             format!("UPDATE {table} SET seq = seq + 1000"),
             format!("DELETE FROM {table}"),

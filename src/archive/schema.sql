@@ -59,11 +59,13 @@ CREATE TABLE disclosure (
     at_ms   INTEGER NOT NULL
 ) STRICT;
 
--- How an attempt ended: `failure` is null where there is a variant of that number.
+-- How an attempt ended: `failure` is null where there is a variant of that number; `cause` says
+-- what failed of the infrastructure.
 CREATE TABLE attempt_end (
     seq             INTEGER PRIMARY KEY,
     attempt         INTEGER NOT NULL UNIQUE REFERENCES attempt (attempt),
     failure         TEXT,
+    cause           TEXT,
     detail          TEXT,
     log_blob        TEXT,
     transcript_blob TEXT,
@@ -72,7 +74,8 @@ CREATE TABLE attempt_end (
     run             INTEGER NOT NULL REFERENCES run (run),
     execution       INTEGER NOT NULL,
     at_ms           INTEGER NOT NULL,
-    CHECK ((failure IS NULL) = (detail IS NULL))
+    CHECK ((failure IS NULL) = (detail IS NULL)),
+    CHECK ((cause IS NOT NULL) = (failure IS 'infrastructure'))
 ) STRICT;
 
 CREATE TABLE variant (
@@ -88,19 +91,22 @@ CREATE TABLE variant (
 ) STRICT;
 
 -- A settled evaluation: at most one per variant, task and repeat. `rewards` is {name: number,
--- ...}, all that the verifier gave, and null where that is only the `reward`. `stage` counts from 0 and is
--- null for further evaluations, which never guide selection. `holdout` is 1 for those of a task
--- that was held out.
+-- ...}, all that the verifier gave, and null where that is only the `reward`. `cause` says why it
+-- is no plain measurement; `detail` says the same to people. `stage` counts from 0 and is null for
+-- further evaluations, which never guide selection. `holdout` is 1 for those of a task that was
+-- held out.
 CREATE TABLE evaluation (
     seq              INTEGER PRIMARY KEY,
     variant          INTEGER NOT NULL REFERENCES variant (variant),
     task             TEXT NOT NULL,
     repeat           INTEGER NOT NULL,
     stage            INTEGER,
+    holdout          INTEGER NOT NULL CHECK (holdout IN (0, 1)),
     outcome          TEXT NOT NULL,
     passed           INTEGER NOT NULL CHECK (passed IN (0, 1)),
     reward           REAL,
     rewards          TEXT CHECK (json_valid(rewards)),
+    cause            TEXT,
     detail           TEXT NOT NULL,
     task_digest      TEXT NOT NULL,
     image            TEXT,
@@ -114,9 +120,9 @@ CREATE TABLE evaluation (
     run              INTEGER NOT NULL REFERENCES run (run),
     execution        INTEGER NOT NULL,
     at_ms            INTEGER NOT NULL,
-    holdout          INTEGER NOT NULL CHECK (holdout IN (0, 1)),
     UNIQUE (variant, task, repeat),
-    CHECK (holdout = 0 OR stage IS NULL)
+    CHECK (holdout = 0 OR stage IS NULL),
+    CHECK ((cause IS NULL) = (outcome IN ('resolved', 'unresolved')))
 ) STRICT;
 
 -- What was judged in an evaluation, kept to be judged again.
@@ -141,6 +147,7 @@ CREATE TABLE regrade (
     passed            INTEGER NOT NULL CHECK (passed IN (0, 1)),
     reward            REAL,
     rewards           TEXT CHECK (json_valid(rewards)),
+    cause             TEXT,
     detail            TEXT NOT NULL,
     task_digest       TEXT NOT NULL,
     verifier_log_blob TEXT,
@@ -149,7 +156,8 @@ CREATE TABLE regrade (
     execution         INTEGER NOT NULL,
     at_ms             INTEGER NOT NULL,
     UNIQUE (variant, task, repeat, run),
-    FOREIGN KEY (variant, task, repeat) REFERENCES evaluation (variant, task, repeat)
+    FOREIGN KEY (variant, task, repeat) REFERENCES evaluation (variant, task, repeat),
+    CHECK ((cause IS NULL) = (outcome IN ('resolved', 'unresolved')))
 ) STRICT;
 
 -- An execution that did not count. It belongs to an attempt, or to an evaluation.
@@ -160,6 +168,7 @@ CREATE TABLE fault (
     task      TEXT,
     repeat    INTEGER,
     outcome   TEXT NOT NULL,
+    cause     TEXT NOT NULL,
     detail    TEXT NOT NULL,
     run       INTEGER NOT NULL REFERENCES run (run),
     execution INTEGER NOT NULL,

@@ -1,13 +1,13 @@
 //! Writing an archive. Only the holder of the lock can.
 
+use super::about;
 use super::blob::{self, Blobs};
 use super::db::{self, State};
-use super::encode;
 use super::error::{ArchiveError, Result};
+use super::fact_row;
 use super::git::Git;
 use super::layout::{FORMAT, Layout};
 use super::lock;
-use super::migrate::migrate;
 use super::reader::{Reader, complete};
 use super::reap;
 use crate::domain::{BlobId, CommitId, Fact, FileTree, TreeId, Variant, VariantId};
@@ -70,9 +70,8 @@ impl Writer {
     }
 
     fn with_lock(layout: Layout, lock: WriterLock) -> Result<Self> {
-        let format = writable(&layout)?;
-        let mut connection = db::open_writer(&layout)?;
-        migrate(&layout, &mut connection, format)?;
+        writable(&layout)?;
+        let connection = db::open_writer(&layout)?;
         let next_seq = db::next_seq(&connection)
             .map_err(|error| ArchiveError::read(&layout.database(), error))?;
         reap::stale_files(&layout)?;
@@ -104,7 +103,7 @@ impl Writer {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(fault)?;
         for fact in facts {
-            encode::insert(&transaction, seq, fact).map_err(|error| {
+            fact_row::insert(&transaction, seq, fact).map_err(|error| {
                 if is_constraint(&error) {
                     refused(fact, constraint(&error))
                 } else {
@@ -171,10 +170,10 @@ impl Writer {
 
     /// Refuses a fact that names what is not there (A1).
     fn check(&self, fact: &Fact) -> Result<()> {
-        if let Some(why) = encode::inexact_number(fact) {
+        if let Some(why) = about::unstorable(fact) {
             return Err(refused(fact, why));
         }
-        for blob in encode::blobs(fact) {
+        for blob in about::blobs(fact) {
             if !self.blobs.has(blob) {
                 return Err(refused(fact, &format!("blob {blob} is not in the archive")));
             }
@@ -197,7 +196,7 @@ impl Writer {
     }
 }
 
-fn writable(layout: &Layout) -> Result<u32> {
+fn writable(layout: &Layout) -> Result<()> {
     let format = complete(layout)?;
     if format > FORMAT {
         return Err(ArchiveError::TooNew {
@@ -205,7 +204,7 @@ fn writable(layout: &Layout) -> Result<u32> {
             found: format,
         });
     }
-    Ok(format)
+    Ok(())
 }
 
 /// Refuses a folder that holds an archive, or anything that no creation made.
@@ -290,7 +289,7 @@ fn random_id() -> Result<String> {
 
 fn refused(fact: &Fact, why: &str) -> ArchiveError {
     ArchiveError::Refused {
-        fact: encode::describe(fact),
+        fact: about::describe(fact),
         why: why.to_owned(),
     }
 }
@@ -351,7 +350,7 @@ mod tests {
         drop(writer);
         change(
             dir,
-            "UPDATE meta SET value = '3' WHERE key = 'format';
+            "UPDATE meta SET value = '4' WHERE key = 'format';
              ALTER TABLE run ADD COLUMN host TEXT;
              CREATE TABLE prophecy (seq INTEGER PRIMARY KEY, text TEXT) STRICT;",
         );
@@ -363,7 +362,7 @@ mod tests {
         assert_eq!(fsck(dir, false).unwrap(), []);
         drop(reader);
         let text = format!(
-            "the archive in `{}` has format 3, but this program knows formats up to 2",
+            "the archive in `{}` has format 4, but this program knows formats up to 3",
             dir.display()
         );
         for result in [
@@ -387,13 +386,44 @@ mod tests {
         );
         change(
             dir,
-            "INSERT INTO fault VALUES (9, NULL, 0, 't', 0, 'enlightened', '', 1, 1, 1)",
+            "INSERT INTO fault VALUES (9, NULL, 0, 't', 0, 'enlightened', 'cancelled', '', 1, 1, 1)",
         );
         let error = Reader::open(dir)
             .unwrap()
             .facts()
             .expect_err("it is from the future");
         assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn an_older_format_is_neither_read_nor_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        drop(Writer::create(dir, "", 1).unwrap());
+        change(dir, "UPDATE meta SET value = '2' WHERE key = 'format'");
+        let bytes = std::fs::read(Layout::new(dir).database()).unwrap();
+        assert!(exists(dir));
+        for result in [
+            Reader::open(dir).map(drop),
+            Writer::open(dir).map(drop),
+            fsck(dir, false).map(drop),
+            fsck(dir, true).map(drop),
+        ] {
+            let error = result.expect_err("it is of the past");
+            let text = format!(
+                "the archive in `{}` has format 2, but this program knows format 3 only",
+                dir.display()
+            );
+            assert_eq!(error.to_string(), text);
+            assert!(
+                error
+                    .hint()
+                    .unwrap()
+                    .starts_with("use the `dgm` that made it")
+            );
+        }
+        Writer::create(dir, "", 1).expect_err("there is an archive");
+        assert_eq!(std::fs::read(Layout::new(dir).database()).unwrap(), bytes);
     }
 
     #[test]

@@ -108,6 +108,18 @@ impl Cause {
         all.find(|cause| cause.encode() == text)
     }
 
+    /// Returns the cause of an outcome of which nothing else is known.
+    pub fn usual(outcome: Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Resolved | Outcome::Unresolved => None,
+            Outcome::Empty | Outcome::AgentError => Some(Self::AgentFailed),
+            Outcome::Timeout | Outcome::Budget => Some(Self::AgentExhaustedBudget),
+            Outcome::VerifierError => Some(Self::VerifierFailed(NoReward::Missing)),
+            Outcome::InfraError => Some(Self::SandboxFailed),
+            Outcome::Cancelled => Some(Self::Cancelled),
+        }
+    }
+
     /// Returns whether an outcome can have this cause; none: it is a plain measurement.
     pub fn fits(cause: Option<Self>, outcome: Outcome) -> bool {
         match cause {
@@ -168,6 +180,58 @@ impl NoReward {
             Self::TooMuchOutput => "too_much_output",
             Self::NoResult => "no_result",
             Self::NoAnswer => "no_answer",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cause, NoReward};
+    use crate::domain::Outcome;
+    use std::collections::BTreeSet;
+
+    fn all() -> Vec<Cause> {
+        let reasons = NoReward::ALL.into_iter().map(Cause::VerifierFailed);
+        let others = [
+            Cause::AgentFailed,
+            Cause::AgentExhaustedBudget,
+            Cause::SandboxFailed,
+            Cause::ModelProviderFailed,
+            Cause::RunExhaustedBudget,
+            Cause::Cancelled,
+        ];
+        reasons.chain(others).collect()
+    }
+
+    #[test]
+    fn texts_are_read_back_and_begin_with_a_name() {
+        for cause in all() {
+            let text = cause.encode();
+            assert_eq!(Cause::decode(text), Some(cause));
+            let expected = match cause.no_reward() {
+                Some(why) => format!("{}:{}", cause.name(), why.name()),
+                None => cause.name().to_owned(),
+            };
+            assert_eq!(text, expected);
+        }
+        let names: BTreeSet<&str> = all().into_iter().map(Cause::name).collect();
+        assert_eq!(names, BTreeSet::from(Cause::NAMES));
+        assert_eq!(Cause::decode("verifier_failed"), None);
+    }
+
+    #[test]
+    fn every_cause_fits_one_kind_of_outcome_and_every_outcome_has_one_that_fits() {
+        for outcome in Outcome::ALL {
+            assert!(Cause::fits(Cause::usual(outcome), outcome), "{outcome}");
+        }
+        for cause in all() {
+            let fitting = Outcome::ALL.map(|outcome| Cause::fits(Some(cause), outcome));
+            let count = fitting.into_iter().filter(|fits| *fits).count();
+            let expected = match cause {
+                Cause::AgentFailed | Cause::AgentExhaustedBudget => 2,
+                _ => 1,
+            };
+            assert_eq!(count, expected, "{cause:?}");
         }
     }
 }

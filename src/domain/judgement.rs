@@ -1,7 +1,7 @@
 //! What was decided about an answer: the same for an evaluation and for an answer that is
 //! judged again.
 
-use super::{Cause, Outcome, Tally};
+use super::{Cause, NoReward, Outcome, Tally};
 use std::collections::BTreeMap;
 
 /// Numbers by name, as a verifier gives them.
@@ -27,26 +27,36 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// Returns a judgement without a reward.
-    pub fn without_reward(outcome: Outcome, cause: Cause, detail: impl Into<String>) -> Self {
+    /// Returns a judgement that says nothing but its outcome, with its [usual](Cause::usual)
+    /// cause.
+    pub fn of(outcome: Outcome) -> Self {
         Self {
             outcome,
-            passed: false,
+            passed: outcome == Outcome::Resolved,
             reward: None,
             rewards: Rewards::new(),
-            cause: Some(cause),
-            detail: detail.into(),
+            cause: Cause::usual(outcome),
+            detail: String::new(),
             task_digest: String::new(),
         }
     }
 
-    /// Returns the judgement of an agent that failed.
+    /// Returns a judgement without a reward.
+    pub fn without_reward(outcome: Outcome, cause: Cause, detail: impl Into<String>) -> Self {
+        Self {
+            cause: Some(cause),
+            detail: detail.into(),
+            ..Self::of(outcome)
+        }
+    }
+
+    /// Returns the judgement of an evaluation whose agent failed, or left what cannot be used.
     pub fn agent_error(detail: impl Into<String>) -> Self {
         Self::without_reward(Outcome::AgentError, Cause::AgentFailed, detail)
     }
 
     /// Returns the judgement of an evaluation whose verifier gave no reward.
-    pub fn verifier_error(why: super::NoReward, detail: impl Into<String>) -> Self {
+    pub fn verifier_error(why: NoReward, detail: impl Into<String>) -> Self {
         Self::without_reward(Outcome::VerifierError, Cause::VerifierFailed(why), detail)
     }
 

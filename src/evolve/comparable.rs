@@ -86,7 +86,7 @@ pub fn same_tasks(lineage: &Lineage, suite: &Suite) -> Result<(), Incomparable> 
         let Some(task) = suite.get(&evaluation.key.task) else {
             continue;
         };
-        let then = lineage.judgement(evaluation).task_digest;
+        let then = lineage.judgement(evaluation).task_digest.as_str();
         if !then.is_empty() && then != task.digest {
             return Err(Incomparable::Task {
                 task: task.id.clone(),

@@ -12,8 +12,8 @@ use super::record::Recorder;
 use super::settle::{Settlement, excused_pause, settlement};
 use crate::archive::diff_trees;
 use crate::domain::{
-    AttemptEnd, BlobId, CallSubject, Evaluation, EvaluationKey, Fact, Failure, Fault, FileTree,
-    Gate, Outcome, Purpose, Regrade, Variant, VariantId,
+    AttemptEnd, BlobId, CallSubject, Cause, Evaluation, EvaluationKey, Fact, Failure, Fault,
+    FileTree, Gate, Judgement, Outcome, Purpose, Regrade, Variant, VariantId,
 };
 use crate::sys::clock::{commit_ms, now_ms};
 use crate::trial::{EvaluateEnd, RegradeEnd};
@@ -109,16 +109,16 @@ impl Recorder {
         let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
         let settlement = match end.is_lasting {
             true => Settlement::Final,
-            false => self.settlement(&subject, end.outcome, meta.is_excused),
+            false => self.settlement(&subject, end.judgement.outcome, meta.is_excused),
         };
         match settlement {
             Settlement::Final => {}
             Settlement::Again(after) => {
-                self.fault(subject, end.outcome, end.detail.clone(), meta.execution)?;
-                return Ok(Ended::Again(after, end.detail));
+                self.fault(subject, &end.judgement, meta.execution)?;
+                return Ok(Ended::Again(after, end.judgement.detail));
             }
             Settlement::Drop => {
-                self.fault(subject, end.outcome, end.detail, meta.execution)?;
+                self.fault(subject, &end.judgement, meta.execution)?;
                 return Ok(Ended::Recorded);
             }
         }
@@ -144,12 +144,7 @@ impl Recorder {
         let fact = Fact::Evaluated(Evaluation {
             key,
             purpose,
-            outcome: end.outcome,
-            passed: end.passed,
-            reward: end.reward,
-            rewards: end.rewards,
-            detail: end.detail,
-            task_digest: end.task_digest,
+            judgement: end.judgement,
             image: end.image,
             agent_log,
             verifier_log,
@@ -172,14 +167,15 @@ impl Recorder {
         execution: u32,
     ) -> anyhow::Result<Ended> {
         let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
-        let settlement = self.settlement(&subject, end.outcome, false);
+        let outcome = end.judgement.outcome;
+        let settlement = self.settlement(&subject, outcome, false);
         match settlement {
             // A failure of ours says nothing about the answer: what is known of it stays.
-            Settlement::Final if end.outcome != Outcome::InfraError => {}
+            Settlement::Final if outcome != Outcome::InfraError => {}
             Settlement::Final | Settlement::Drop | Settlement::Again(_) => {
-                self.fault(subject, end.outcome, end.detail.clone(), execution)?;
+                self.fault(subject, &end.judgement, execution)?;
                 return Ok(match settlement {
-                    Settlement::Again(after) => Ended::Again(after, end.detail),
+                    Settlement::Again(after) => Ended::Again(after, end.judgement.detail),
                     Settlement::Final | Settlement::Drop => Ended::Recorded,
                 });
             }
@@ -188,12 +184,7 @@ impl Recorder {
         let [verifier_log] = self.blobs([&end.verifier_log])?;
         self.record(vec![Fact::Regraded(Regrade {
             key,
-            outcome: end.outcome,
-            passed: end.passed,
-            reward: end.reward,
-            rewards: end.rewards,
-            detail: end.detail,
-            task_digest: end.task_digest,
+            judgement: end.judgement,
             verifier_log,
             verifier_ms: end.verifier_ms,
             run: self.run,
@@ -229,20 +220,17 @@ impl Recorder {
             },
             GateEnd::Failed(failure, detail) => (None, Some((failure, detail))),
             GateEnd::Cancelled => {
-                return self.attempt_fault(id, Outcome::Cancelled, "stopped", end.execution, false);
+                let stopped =
+                    Judgement::without_reward(Outcome::Cancelled, Cause::Cancelled, "stopped");
+                return self.attempt_fault(id, &stopped, end.execution, false);
             }
-            GateEnd::Infra(detail) => {
-                let ended = self.attempt_fault(
-                    id,
-                    Outcome::InfraError,
-                    &detail,
-                    end.execution,
-                    provider_in_trouble,
-                )?;
+            GateEnd::Infra(cause, detail) => {
+                let failed = Judgement::without_reward(Outcome::InfraError, cause, detail.clone());
+                let ended = self.attempt_fault(id, &failed, end.execution, provider_in_trouble)?;
                 if matches!(ended, Ended::Again(..)) {
                     return Ok(ended);
                 }
-                (None, Some((Failure::Infrastructure, detail)))
+                (None, Some((Failure::Infrastructure(cause), detail)))
             }
         };
         let change = change.as_ref();
@@ -271,16 +259,15 @@ impl Recorder {
     fn attempt_fault(
         &mut self,
         id: VariantId,
-        outcome: Outcome,
-        detail: &str,
+        how: &Judgement,
         execution: u32,
         is_excused: bool,
     ) -> anyhow::Result<Ended> {
         let subject = CallSubject::Attempt(id);
-        let settlement = self.settlement(&subject, outcome, is_excused);
-        self.fault(subject, outcome, detail.to_owned(), execution)?;
+        let settlement = self.settlement(&subject, how.outcome, is_excused);
+        self.fault(subject, how, execution)?;
         Ok(match settlement {
-            Settlement::Again(after) => Ended::Again(after, detail.to_owned()),
+            Settlement::Again(after) => Ended::Again(after, how.detail.clone()),
             Settlement::Final | Settlement::Drop => Ended::Recorded,
         })
     }
@@ -289,7 +276,7 @@ impl Recorder {
     pub(super) fn crashed(&mut self, started: &Started, detail: &str) -> anyhow::Result<Ended> {
         let end = match (&started.job, started.purpose) {
             (JobKey::Regrade(_), _) => {
-                let end = RegradeEnd::failed(Outcome::InfraError, detail.to_owned());
+                let end = RegradeEnd::without_verifier(Judgement::sandbox_error(detail));
                 End::Regraded(Box::new(end))
             }
             (JobKey::Improve(_), _) | (JobKey::Evaluate(_), None) => {
@@ -297,11 +284,11 @@ impl Recorder {
                     log: Vec::new(),
                     change: None,
                     gate_log: Vec::new(),
-                    result: GateEnd::Infra(detail.to_owned()),
+                    result: GateEnd::Infra(Cause::SandboxFailed, detail.to_owned()),
                 }))
             }
             (JobKey::Evaluate(_), Some(purpose)) => {
-                let end = EvaluateEnd::without_answer(Outcome::InfraError, detail.to_owned());
+                let end = EvaluateEnd::without_answer(Judgement::sandbox_error(detail));
                 End::Evaluated(purpose, Box::new(end))
             }
         };
@@ -318,19 +305,19 @@ impl Recorder {
     fn fault(
         &mut self,
         subject: CallSubject,
-        outcome: Outcome,
-        detail: String,
+        how: &Judgement,
         execution: u32,
     ) -> anyhow::Result<()> {
-        let run = self.run;
-        let at_ms = now_ms();
+        // A plain measurement is no fault; without a cause it could only be ours.
+        let cause = how.cause.unwrap_or(Cause::SandboxFailed);
         self.record(vec![Fact::Faulted(Fault {
             subject,
-            outcome,
-            detail,
-            run,
+            outcome: how.outcome,
+            cause,
+            detail: how.detail.clone(),
+            run: self.run,
             execution,
-            at_ms,
+            at_ms: now_ms(),
         })])
     }
 

@@ -32,7 +32,8 @@ pub(super) fn collect(
         lineage
             .evaluations_of(decision.parent)
             .filter(|evaluation| {
-                evaluation.outcome.counts() && matches!(evaluation.purpose, Purpose::Stage(_))
+                evaluation.judgement.outcome.counts()
+                    && matches!(evaluation.purpose, Purpose::Stage(_))
             })
     };
     let material = match &decision.entry {
@@ -61,8 +62,8 @@ pub(super) fn collect(
 
 fn shows(pattern: Pattern, evaluation: &Evaluation) -> bool {
     match pattern {
-        Pattern::EmptyPatches => evaluation.outcome == Outcome::Empty,
-        Pattern::Stochasticity => !evaluation.passed,
+        Pattern::EmptyPatches => evaluation.judgement.outcome == Outcome::Empty,
+        Pattern::Stochasticity => !evaluation.judgement.passed,
         Pattern::ContextLength => evaluation.context_overflow,
     }
 }
@@ -117,8 +118,8 @@ fn run(
     Ok(Run {
         task: evaluation.key.task.clone(),
         instruction,
-        outcome: evaluation.outcome,
-        detail: evaluation.detail.clone(),
+        outcome: evaluation.judgement.outcome,
+        detail: evaluation.judgement.detail.clone(),
         patch: text(&evaluation.patch)?,
         tests: test_results(&verifier_log),
         hidden,

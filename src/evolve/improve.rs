@@ -31,10 +31,9 @@ pub(super) struct Workshop {
 impl Workshop {
     /// Returns a turn in the image in which agents are made.
     pub(super) fn turn(&self, job: String, instruction: String, files: Arc<FileTree>) -> AgentTurn {
-        AgentTurn {
-            image: Some(self.image.clone()),
-            ..AgentTurn::sealed(job, instruction, WORKDIR, files)
-        }
+        let mut turn = AgentTurn::sealed(job, instruction, WORKDIR, files);
+        turn.image = Some(self.image.clone());
+        turn
     }
 }
 

@@ -144,14 +144,14 @@ impl Recorder {
             },
             Fact::Evaluated(evaluation) => Progress::Evaluated {
                 key: evaluation.key.clone(),
-                outcome: evaluation.outcome,
-                passed: evaluation.passed,
+                outcome: evaluation.judgement.outcome,
+                passed: evaluation.judgement.passed,
             },
             Fact::Regraded(regrade) => Progress::Regraded {
                 key: regrade.key.clone(),
                 before: self.judged_before(regrade),
-                outcome: regrade.outcome,
-                passed: regrade.passed,
+                outcome: regrade.judgement.outcome,
+                passed: regrade.judgement.passed,
             },
             Fact::CallSettled(settlement) => Progress::Spent {
                 cost: settlement.cost,
@@ -191,7 +191,7 @@ impl Recorder {
     /// Returns how an evaluation had ended before any of its answer was judged again.
     fn judged_before(&self, regrade: &Regrade) -> Option<(Outcome, bool)> {
         let evaluation = self.lineage.evaluation(&regrade.key)?;
-        Some((evaluation.outcome, evaluation.passed))
+        Some((evaluation.judgement.outcome, evaluation.judgement.passed))
     }
 
     /// Returns the budget of the archive that is used up, if one is.

@@ -9,13 +9,13 @@ mod spend;
 mod tallies;
 mod tree;
 
-pub use judgement::Judgement;
+pub use judgement::newest_judgement;
 pub use spend::{Spend, SubjectSpend};
 pub use tree::{Row, walk};
 
 use crate::domain::{
-    Attempt, BlobId, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Outcome, Regrade, Replay,
-    RunEnd, RunId, RunStart, Standing, Tally, TaskId, Variant, VariantId, Verdict,
+    Attempt, BlobId, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Judgement, Outcome,
+    Regrade, Replay, RunEnd, RunId, RunStart, Standing, Tally, TaskId, Variant, VariantId, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -127,9 +127,9 @@ impl Lineage {
     fn evaluated(&mut self, evaluation: &Evaluation) {
         let key = evaluation.key.clone();
         let id = key.variant;
-        let judgement = Judgement::of(evaluation, self.regrades.get(&key));
+        let judged = judgement::counting(evaluation, self.regrades.get(&key)).tally();
         if self.evaluations.insert(key, evaluation.clone()).is_none() {
-            self.tallies.evaluated(id, evaluation.purpose, judgement);
+            self.tallies.evaluated(id, evaluation.purpose, judged);
             return;
         }
         self.recount(id);
@@ -149,7 +149,8 @@ impl Lineage {
         let mut tallies = std::mem::take(&mut self.tallies);
         let judged = self.evaluations_of(id).map(|evaluation| {
             let regrade = self.regrades.get(&evaluation.key);
-            (evaluation.purpose, Judgement::of(evaluation, regrade))
+            let judged = judgement::counting(evaluation, regrade);
+            (evaluation.purpose, judged.tally())
         });
         tallies.recount(id, judged);
         self.tallies = tallies;
@@ -165,9 +166,10 @@ impl Lineage {
         self.regrades.get(key)
     }
 
-    /// Returns the judgement that counts for an evaluation; see [`Judgement`].
-    pub fn judgement<'a>(&'a self, evaluation: &'a Evaluation) -> Judgement<'a> {
-        Judgement::of(evaluation, self.regrades.get(&evaluation.key))
+    /// Returns the judgement that counts for an evaluation: the first where it guides an
+    /// evolution, else the newest.
+    pub fn judgement<'a>(&'a self, evaluation: &'a Evaluation) -> &'a Judgement {
+        judgement::counting(evaluation, self.regrades.get(&evaluation.key))
     }
 
     /// Returns whether hidden tests and reference solutions were shown to the diagnosing model

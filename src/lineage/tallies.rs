@@ -3,7 +3,6 @@
 //!
 //! Invariant: whatever the order of the facts, this equals counting anew.
 
-use super::Judgement;
 use crate::domain::{Purpose, Tally, VariantId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,19 +28,19 @@ struct Scores {
 
 impl Tallies {
     /// Adds an evaluation that was not there before.
-    pub(super) fn evaluated(&mut self, id: VariantId, purpose: Purpose, judged: Judgement<'_>) {
+    pub(super) fn evaluated(&mut self, id: VariantId, purpose: Purpose, judged: Tally) {
         let scores = self.scores.entry(id).or_default();
-        scores.add(purpose, judged.tally());
+        scores.add(purpose, judged);
     }
 
     /// Counts a variant's evaluations anew, after one was replaced or judged again.
-    pub(super) fn recount<'a>(
+    pub(super) fn recount(
         &mut self,
         id: VariantId,
-        judged: impl Iterator<Item = (Purpose, Judgement<'a>)>,
+        judged: impl Iterator<Item = (Purpose, Tally)>,
     ) {
         let mut scores = Scores::default();
-        judged.for_each(|(purpose, judged)| scores.add(purpose, judged.tally()));
+        judged.for_each(|(purpose, judged)| scores.add(purpose, judged));
         self.scores.insert(id, scores);
     }
 
@@ -104,8 +103,8 @@ impl Scores {
 #[cfg(test)]
 mod tests {
     use crate::domain::{
-        AttemptEnd, CommitId, Decision, Entry, Evaluation, EvaluationKey, Fact, Outcome, Purpose,
-        Regrade, Rewards, RunId, Tally, TaskId, Timing, TreeId, Variant, VariantId, Verdict,
+        AttemptEnd, CommitId, Decision, Entry, Evaluation, EvaluationKey, Fact, Judgement, Outcome,
+        Purpose, Regrade, RunId, Tally, TaskId, Timing, TreeId, Variant, VariantId, Verdict,
     };
     use crate::lineage::Lineage;
     use proptest::collection::vec;
@@ -129,12 +128,7 @@ mod tests {
                 task: TaskId::new(format!("t{task}")),
                 repeat: 0,
             },
-            outcome,
-            passed: outcome == Outcome::Resolved,
-            reward: None,
-            rewards: Rewards::new(),
-            detail: String::new(),
-            task_digest: String::new(),
+            judgement: Judgement::of(outcome),
             verifier_log: None,
             verifier_ms: 0,
             run: RunId(run),
@@ -151,12 +145,10 @@ mod tests {
                 repeat: 0,
             },
             purpose: purpose(stage),
-            outcome,
-            passed,
-            reward: None,
-            rewards: Rewards::new(),
-            detail: String::new(),
-            task_digest: String::new(),
+            judgement: Judgement {
+                passed,
+                ..Judgement::of(outcome)
+            },
             image: None,
             agent_log: None,
             verifier_log: None,

@@ -18,13 +18,15 @@ pub fn choose_entry(lineage: &Lineage, parent: VariantId, rng: &mut StdRng) -> O
     let mut empty: Vec<&TaskId> = Vec::new();
     let mut overflow = false;
     for evaluation in lineage.evaluations_of(parent) {
-        if !evaluation.outcome.counts() || !matches!(evaluation.purpose, Purpose::Stage(_)) {
+        if !evaluation.judgement.outcome.counts()
+            || !matches!(evaluation.purpose, Purpose::Stage(_))
+        {
             continue;
         }
         let task = &evaluation.key.task;
-        if evaluation.passed {
+        if evaluation.judgement.passed {
             resolved.push(task);
-        } else if evaluation.outcome == Outcome::Empty {
+        } else if evaluation.judgement.outcome == Outcome::Empty {
             empty.push(task);
             overflow |= evaluation.context_overflow;
         } else {

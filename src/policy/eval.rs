@@ -38,7 +38,9 @@ impl EvalPolicy {
                 .unwrap_or(0)
                 .max(FIRST_EXTRA_REPEAT);
             let done = known()
-                .filter(|found| found.purpose == purpose && found.outcome != Outcome::InfraError)
+                .filter(|found| {
+                    found.purpose == purpose && found.judgement.outcome != Outcome::InfraError
+                })
                 .count();
             let done = u32::try_from(done).unwrap_or(u32::MAX);
             for index in 0..attempts.saturating_sub(done) {

@@ -1,8 +1,8 @@
 //! Small lineages with declared truth, for tests of policies.
 
 use crate::domain::{
-    CommitId, Decision, Entry, Evaluation, EvaluationKey, Fact, Outcome, Purpose, RunId, TaskId,
-    Timing, TreeId, Variant, VariantId, Verdict,
+    CommitId, Decision, Entry, Evaluation, EvaluationKey, Fact, Judgement, Outcome, Purpose, RunId,
+    TaskId, Timing, TreeId, Variant, VariantId, Verdict,
 };
 use crate::lineage::Lineage;
 
@@ -80,12 +80,7 @@ pub(crate) fn evaluation(key: EvaluationKey, purpose: Purpose, outcome: Outcome)
     Evaluation {
         key,
         purpose,
-        outcome,
-        passed: outcome == Outcome::Resolved,
-        reward: None,
-        rewards: std::collections::BTreeMap::new(),
-        detail: String::new(),
-        task_digest: String::new(),
+        judgement: Judgement::of(outcome),
         image: None,
         agent_log: None,
         verifier_log: None,

@@ -71,7 +71,7 @@ impl Stages {
             .filter(|key| {
                 lineage
                     .evaluation(key)
-                    .is_none_or(|found| !found.outcome.counts())
+                    .is_none_or(|found| !found.judgement.outcome.counts())
             })
             .count()
     }
@@ -79,8 +79,8 @@ impl Stages {
     /// Returns whether some evaluation of the variant ended with a change.
     pub fn changed_something(&self, lineage: &Lineage, variant: VariantId) -> bool {
         lineage.evaluations_of(variant).any(|evaluation| {
-            evaluation.outcome.counts()
-                && evaluation.outcome != Outcome::Empty
+            evaluation.judgement.outcome.counts()
+                && evaluation.judgement.outcome != Outcome::Empty
                 && evaluation.patch.is_some()
         })
     }

@@ -6,8 +6,8 @@ use super::{
     Selection, Stage, Stages, admit, choose_entry, generator, probabilities,
 };
 use crate::domain::{
-    CallSubject, Entry, EvaluationKey, Fact, Fault, Outcome, Pattern, Purpose, Regrade, RunId,
-    TaskId, VariantId, Verdict,
+    CallSubject, Cause, Entry, EvaluationKey, Fact, Fault, Judgement, Outcome, Pattern, Purpose,
+    Regrade, RunId, TaskId, VariantId, Verdict,
 };
 use crate::lineage::Lineage;
 use std::collections::{BTreeMap, BTreeSet};
@@ -344,12 +344,10 @@ fn an_answer_is_judged_again_once_and_given_up_after_some_tries() {
     let regraded = |run| {
         Fact::Regraded(Regrade {
             key: keys[0].clone(),
-            outcome: Resolved,
-            passed: true,
-            reward: Some(1.0),
-            rewards: BTreeMap::new(),
-            detail: String::new(),
-            task_digest: String::new(),
+            judgement: Judgement {
+                reward: Some(1.0),
+                ..Judgement::of(Resolved)
+            },
             verifier_log: None,
             verifier_ms: 0,
             run: RunId(run),
@@ -380,6 +378,7 @@ fn an_answer_is_judged_again_once_and_given_up_after_some_tries() {
         world.lineage.apply(&Fact::Faulted(Fault {
             subject: CallSubject::Evaluation(VariantId(1), TaskId::new("t0"), 1001),
             outcome: InfraError,
+            cause: Cause::SandboxFailed,
             detail: String::new(),
             run: RunId(3),
             execution: 1,

@@ -112,7 +112,7 @@ pub struct KeptStep {
 
 /// Returns what an agent changed, restricted to what the task counts as its answer.
 /// `difference` is what an image's own root gives in place of a workspace.
-pub(super) fn take_answer(
+pub fn take_answer(
     task: &Task,
     collected: &Collected,
     difference: Option<&Difference>,

@@ -26,11 +26,12 @@ mod swebench;
 mod turn;
 
 pub use agent::{AgentJob, SandboxHost, run_agent};
-pub use answer::{Answer, AnswerFault, KeptAnswer, KeptStep};
+pub use answer::{Answer, AnswerFault, KeptAnswer, KeptStep, take_answer};
 pub use check::{Effort, NotRun, check};
 pub use evaluate::{EvaluateEnd, EvaluateJob, evaluate};
 pub use interruption::Interruption;
 pub use judge::{VerifierEnd, judge};
 pub use regrade::{RegradeEnd, RegradeJob, regrade};
+pub use road::folder_root;
 pub use swebench::judge_patch;
 pub use turn::{AgentTurn, TurnEnd};

@@ -111,6 +111,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one line of the table per case")]
     fn follows_the_table() {
         let ok = || Some(Ok(1.0));
         let low = || Some(Ok(0.5));

@@ -301,7 +301,7 @@ impl Trial<'_> {
         let (task, step) = (self.task, &self.task.steps.all[number]);
         let (root, files, writable) = match task.delivery {
             Delivery::Workspace => (Root::Sealed, &task.workspace, Vec::new()),
-            Delivery::Folder => (self.folder_root(), &task.workspace, Vec::new()),
+            Delivery::Folder => (folder_root(task), &task.workspace, Vec::new()),
             Delivery::InImage => (
                 Root::Image(self.step_root(number, from)),
                 &step.files,
@@ -322,23 +322,6 @@ impl Trial<'_> {
             timeout: step.agent_timeout,
             solution: step.solution.clone(),
         }
-    }
-
-    /// Returns the root of an agent whose answer is what it changes in a folder of its image.
-    fn folder_root(&self) -> Root {
-        let is_repository = matches!(self.task.grader, Grader::Swebench(_));
-        Root::Image(ImageRoot {
-            user: self.task.agent_user.clone(),
-            // What comes after the task's commit holds its solution.
-            prepare: is_repository.then(|| HISTORY.to_owned()),
-            keep: Keep {
-                difference: true,
-                ..Keep::default()
-            },
-            // A patch of a repository holds none of what its builds leave.
-            ignoring: is_repository,
-            ..image_root(self.task, self.task.agent_network)
-        })
     }
 
     fn step_root(&self, number: usize, from: Option<State>) -> ImageRoot {
@@ -541,6 +524,23 @@ impl Trial<'_> {
             limits: self.limits,
         }
     }
+}
+
+/// Returns the root of an agent whose answer is what it changes in a folder of its image.
+pub fn folder_root(task: &Task) -> Root {
+    let is_repository = matches!(task.grader, Grader::Swebench(_));
+    Root::Image(ImageRoot {
+        user: task.agent_user.clone(),
+        // What comes after the task's commit holds its solution.
+        prepare: is_repository.then(|| HISTORY.to_owned()),
+        keep: Keep {
+            difference: true,
+            ..Keep::default()
+        },
+        // A patch of a repository holds none of what its builds leave.
+        ignoring: is_repository,
+        ..image_root(task, task.agent_network)
+    })
 }
 
 /// Makes the script of a verifier's own image executable, as Harbor does.

@@ -187,7 +187,7 @@ impl Digest {
 /// a parent that was are compared on the first.
 fn delta(lineage: &Lineage, child: VariantId, parent: VariantId) -> Option<Delta> {
     let counted = |evaluation: &&Evaluation| {
-        evaluation.outcome.counts() && matches!(evaluation.purpose, Purpose::Stage(_))
+        evaluation.judgement.outcome.counts() && matches!(evaluation.purpose, Purpose::Stage(_))
     };
     let mut theirs = lineage.evaluations_of(parent).filter(counted).peekable();
     let (mut own_passed, mut their_passed, mut shared) = (0_u32, 0_u32, 0_u32);
@@ -198,8 +198,8 @@ fn delta(lineage: &Lineage, child: VariantId, parent: VariantId) -> Option<Delta
             .is_some()
         {}
         if let Some(other) = theirs.next_if(|other| (&other.key.task, other.key.repeat) == place) {
-            own_passed += u32::from(own.passed);
-            their_passed += u32::from(other.passed);
+            own_passed += u32::from(own.judgement.passed);
+            their_passed += u32::from(other.judgement.passed);
             shared += 1;
         }
     }

@@ -4,7 +4,7 @@
 //! measurement: over what was graded, and with what has no grade as 0, as Harbor reports it.
 
 use super::json::round;
-use crate::domain::{Evaluation, Outcome};
+use crate::domain::{Cause, Evaluation, Outcome};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -37,10 +37,10 @@ impl Means {
         for evaluation in evaluations {
             all += 1;
             *causes.entry(cause(evaluation)).or_insert(0) += 1;
-            if evaluation.outcome.counts() {
+            if evaluation.judgement.outcome.counts() {
                 graded += 1;
-                let passed = f64::from(u8::from(evaluation.passed));
-                sum += evaluation.reward.unwrap_or(passed);
+                let passed = f64::from(u8::from(evaluation.judgement.passed));
+                sum += evaluation.judgement.reward.unwrap_or(passed);
             }
         }
         let mean = |count: u32| Mean {
@@ -67,11 +67,11 @@ impl Means {
 }
 
 fn cause(evaluation: &Evaluation) -> String {
-    match evaluation.outcome {
-        Outcome::InfraError if evaluation.detail.starts_with("model provider") => {
-            "infra_error:provider".to_owned()
-        }
-        Outcome::InfraError => "infra_error:sandbox".to_owned(),
+    match evaluation.judgement.outcome {
+        Outcome::InfraError => match evaluation.judgement.cause {
+            Some(Cause::ModelProviderFailed) => "infra_error:provider".to_owned(),
+            Some(_) | None => "infra_error:sandbox".to_owned(),
+        },
         outcome @ (Outcome::Resolved
         | Outcome::Unresolved
         | Outcome::Empty
@@ -87,10 +87,11 @@ fn cause(evaluation: &Evaluation) -> String {
 mod tests {
     use super::Means;
     use crate::domain::{
-        Evaluation, EvaluationKey, Outcome, Purpose, Rewards, RunId, TaskId, Timing, VariantId,
+        Cause, Evaluation, EvaluationKey, Judgement, Outcome, Purpose, RunId, TaskId, Timing,
+        VariantId,
     };
 
-    fn evaluation(outcome: Outcome, reward: Option<f64>, detail: &str) -> Evaluation {
+    fn evaluation(outcome: Outcome, reward: Option<f64>, cause: Option<Cause>) -> Evaluation {
         Evaluation {
             key: EvaluationKey {
                 variant: VariantId::SEED,
@@ -98,12 +99,13 @@ mod tests {
                 repeat: 0,
             },
             purpose: Purpose::Extra,
-            outcome,
-            passed: outcome == Outcome::Resolved,
-            reward,
-            rewards: Rewards::new(),
-            detail: detail.to_owned(),
-            task_digest: String::new(),
+            judgement: Judgement {
+                reward,
+                cause,
+                // Sentences are for people.
+                detail: "model provider: 503".to_owned(),
+                ..Judgement::of(outcome)
+            },
             image: None,
             agent_log: None,
             verifier_log: None,
@@ -120,12 +122,16 @@ mod tests {
     #[test]
     fn what_has_no_grade_is_told_apart() {
         let all = [
-            evaluation(Outcome::Resolved, Some(1.0), ""),
-            evaluation(Outcome::Unresolved, Some(0.5), ""),
-            evaluation(Outcome::AgentError, None, ""),
-            evaluation(Outcome::VerifierError, None, ""),
-            evaluation(Outcome::InfraError, None, "model provider: 503"),
-            evaluation(Outcome::InfraError, None, "no disk"),
+            evaluation(Outcome::Resolved, Some(1.0), None),
+            evaluation(Outcome::Unresolved, Some(0.5), None),
+            evaluation(Outcome::AgentError, None, Some(Cause::AgentFailed)),
+            evaluation(
+                Outcome::VerifierError,
+                None,
+                Cause::usual(Outcome::VerifierError),
+            ),
+            evaluation(Outcome::InfraError, None, Some(Cause::ModelProviderFailed)),
+            evaluation(Outcome::InfraError, None, Some(Cause::SandboxFailed)),
         ];
         let means = Means::of(all.iter());
         assert_eq!((means.graded.count, means.graded.reward), (3, Some(0.5)));

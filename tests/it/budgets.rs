@@ -55,7 +55,10 @@ impl Place {
 fn results(lineage: &Lineage) -> Vec<String> {
     let evaluations = lineage.evaluations().map(|evaluation| {
         let key = &evaluation.key;
-        format!("{} {} {}", key.variant, key.task, evaluation.outcome)
+        format!(
+            "{} {} {}",
+            key.variant, key.task, evaluation.judgement.outcome
+        )
     });
     let variants = lineage
         .variants()
@@ -90,7 +93,7 @@ fn a_run_out_of_money_ends_cleanly_and_goes_on_where_it_stopped() {
     assert!(
         lineage
             .evaluations()
-            .all(|it| it.outcome != Outcome::Budget)
+            .all(|it| it.judgement.outcome != Outcome::Budget)
     );
     let cut = lineage.faults().iter();
     assert!(cut.clone().all(|fault| fault.outcome == Outcome::Cancelled));
@@ -115,15 +118,18 @@ fn a_job_out_of_its_allowance_is_told_so_and_counts_as_what_it_is() {
     let (code, talk) = place.run("evolve demo --generations 0");
     assert_eq!(code, 0, "{talk}");
     let lineage = place.lineage();
-    let outcomes: Vec<Outcome> = lineage.evaluations().map(|it| it.outcome).collect();
+    let outcomes: Vec<Outcome> = lineage
+        .evaluations()
+        .map(|it| it.judgement.outcome)
+        .collect();
     assert!(outcomes.contains(&Outcome::Budget), "{outcomes:?}");
     assert!(!outcomes.contains(&Outcome::Cancelled), "{outcomes:?}");
     for evaluation in lineage.evaluations() {
         let key = &evaluation.key;
         let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
         assert!(lineage.spend().of(&subject).cost <= Usd(17_000));
-        if evaluation.outcome == Outcome::Budget {
-            assert_eq!(evaluation.detail, "the job's allowance ran out");
+        if evaluation.judgement.outcome == Outcome::Budget {
+            assert_eq!(evaluation.judgement.detail, "the job's allowance ran out");
         }
     }
 }

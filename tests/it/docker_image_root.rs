@@ -112,7 +112,7 @@ fn solver() -> ImageRoot {
         services: false,
         keep: Keep {
             difference: true,
-            state: false,
+            ..Keep::default()
         },
         ..ImageRoot::default()
     }
@@ -278,6 +278,7 @@ async fn a_state_is_gone_on_from_and_given_back() {
             keep: Keep {
                 difference: true,
                 state: true,
+                layer: false,
             },
             ..solver()
         };

@@ -296,7 +296,7 @@ fn kept_answers_are_judged_again_without_any_agent_and_nothing_is_overwritten() 
     let facts = reader.facts().unwrap();
     let first = facts.iter().filter(|fact| {
         matches!(fact, Fact::Evaluated(found)
-            if found.key.task.as_str() == "slug-text" && found.outcome == Outcome::Resolved)
+            if found.key.task.as_str() == "slug-text" && found.judgement.outcome == Outcome::Resolved)
     });
     assert_eq!(first.count(), 2, "the first judgements are still there");
     let regrades = facts

@@ -82,9 +82,9 @@ fn results(lineage: &Lineage, of: VariantId, like: &[Evaluation]) -> Vec<String>
             format!(
                 "{} {} {} {:?} {:?}",
                 key.task,
-                evaluation.outcome,
-                evaluation.passed,
-                evaluation.reward,
+                evaluation.judgement.outcome,
+                evaluation.judgement.passed,
+                evaluation.judgement.reward,
                 evaluation.patch
             )
         })
@@ -113,7 +113,7 @@ fn the_best_variant_is_better_because_of_its_source() {
                 .iter()
                 .all(|list| list.iter().any(|other| other.key.task == one.key.task))
         });
-        both.filter(|one| one.passed).count()
+        both.filter(|one| one.judgement.passed).count()
     };
     assert!(
         resolved(&by_best) > resolved(&by_parent),

@@ -64,7 +64,7 @@ impl World {
     }
 
     async fn evaluate(&self, task: &Arc<Task>) -> EvaluateEnd {
-        self.engines.prepare(&[task.clone()]).await;
+        self.engines.prepare(std::slice::from_ref(task)).await;
         let host = SandboxHost {
             sandbox: Arc::new(self.engines.sandbox.clone()),
             sockets: self.folder.path().join("s"),

@@ -82,6 +82,7 @@ impl World {
             .await
             .expect("bubblewrap is installed and works")
             .reward
+            .map_err(|fault| fault.why)
     }
 }
 

@@ -56,9 +56,9 @@ fn found(dir: &Path) -> String {
         lines.push(format!(
             "{:?} {} {} {:?} {:?}",
             evaluation.key,
-            evaluation.outcome,
-            evaluation.passed,
-            evaluation.reward,
+            evaluation.judgement.outcome,
+            evaluation.judgement.passed,
+            evaluation.judgement.reward,
             evaluation.patch,
         ));
     }
@@ -237,7 +237,10 @@ fn an_agent_whose_time_passes_while_its_calls_wait_is_run_again() {
         .unwrap()
         .lineage()
         .unwrap();
-    let outcomes: Vec<Outcome> = lineage.evaluations().map(|found| found.outcome).collect();
+    let outcomes: Vec<Outcome> = lineage
+        .evaluations()
+        .map(|found| found.judgement.outcome)
+        .collect();
     assert!(
         matches!(outcomes[..], [Outcome::Resolved | Outcome::Unresolved]),
         "{outcomes:?}"

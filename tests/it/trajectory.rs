@@ -3,8 +3,8 @@
 use crate::support::{Grown, Plan, Program, World, names};
 use dgm::archive::Writer;
 use dgm::domain::{
-    Evaluation, EvaluationKey, Fact, FileTree, Outcome, Purpose, RunId, RunStart, TaskId, Timing,
-    TreePath, Variant, VariantId,
+    Evaluation, EvaluationKey, Fact, FileTree, Judgement, Outcome, Purpose, RunId, RunStart,
+    TaskId, Timing, TreePath, Variant, VariantId,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -167,13 +167,8 @@ fn archive(folder: &Path, transcripts: &[(&str, Vec<Value>)]) -> PathBuf {
                 repeat: 0,
             },
             purpose: Purpose::Extra,
-            outcome: Outcome::Unresolved,
-            passed: false,
-            reward: None,
-            rewards: std::collections::BTreeMap::new(),
-            detail: String::new(),
+            judgement: Judgement::of(Outcome::Unresolved),
             image: None,
-            task_digest: String::new(),
             agent_log: None,
             verifier_log: None,
             patch: None,

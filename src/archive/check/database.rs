@@ -1,12 +1,13 @@
 //! The database against itself.
 
 use super::Findings;
-use crate::archive::db::{self, FACT_TABLES};
-use crate::archive::decode;
-use crate::archive::encode;
+use crate::archive::about;
+use crate::archive::db;
 use crate::archive::error::{ArchiveError, Result};
+use crate::archive::fact_row;
 use crate::archive::layout::FORMAT;
 use crate::archive::reader::Reader;
+use crate::archive::tables::TABLES;
 use crate::domain::{BlobId, Fact, Variant, VariantId, Verdict};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,9 +36,9 @@ pub(super) fn check(reader: &Reader, findings: &mut Findings) -> Result<Option<F
     if reader.format() == FORMAT {
         schema(&db, findings).map_err(fault)?;
     }
-    positions(&db, reader.format(), findings).map_err(fault)?;
+    positions(&db, findings).map_err(fault)?;
     let mut facts = Facts::default();
-    let read = decode::each(&db, reader.format(), &mut |_, fact| facts.take(&fact));
+    let read = fact_row::each(&db, &mut |_, fact| facts.take(&fact));
     if let Err(error) = read {
         findings.damage(format!("the facts cannot be read: {error}"));
         return Ok(None);
@@ -48,9 +49,9 @@ pub(super) fn check(reader: &Reader, findings: &mut Findings) -> Result<Option<F
 
 impl Facts {
     fn take(&mut self, fact: &Fact) {
-        for blob in encode::blobs(fact) {
+        for blob in about::blobs(fact) {
             if !self.blobs.contains_key(blob) {
-                self.blobs.insert(blob.clone(), encode::describe(fact));
+                self.blobs.insert(blob.clone(), about::describe(fact));
             }
         }
         match fact {
@@ -166,12 +167,10 @@ fn definitions(db: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
 }
 
 /// Every fact has a position of its own, or their order would not be known.
-fn positions(db: &Connection, format: u32, findings: &mut Findings) -> rusqlite::Result<()> {
-    let tables = FACT_TABLES
-        .into_iter()
-        .filter(|(_, since)| *since <= format);
-    let all: Vec<String> = tables
-        .map(|(table, _)| format!("SELECT seq FROM {table}"))
+fn positions(db: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
+    let all: Vec<String> = TABLES
+        .iter()
+        .map(|table| format!("SELECT seq FROM {}", table.name))
         .collect();
     let all = all.join(" UNION ALL ");
     let sql = format!("SELECT seq FROM ({all}) GROUP BY seq HAVING count(*) > 1 LIMIT 20");

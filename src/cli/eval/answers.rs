@@ -3,7 +3,7 @@
 use super::{Args, Chosen, Order};
 use crate::archive::Reader;
 use crate::domain::{Evaluation, EvaluationKey, Outcome, Purpose};
-use crate::lineage::{Judgement, Lineage};
+use crate::lineage::newest_judgement;
 
 impl Args {
     /// Returns the evaluations whose answers are to be judged again, and how many others have
@@ -26,7 +26,7 @@ impl Args {
             let Some(task) = task.filter(|_| is_held_out == self.holdout) else {
                 continue;
             };
-            let newest = Judgement::newest(evaluation, lineage.regrade(&evaluation.key));
+            let newest = newest_judgement(evaluation, lineage.regrade(&evaluation.key));
             let no_reward = newest.outcome == Outcome::VerifierError;
             if !(all || no_reward || newest.task_digest != task.digest) {
                 continue;
@@ -47,5 +47,7 @@ impl Args {
 /// Returns whether an evaluation ended as it did without a verifier: nothing was changed, or
 /// nothing that could be an answer.
 fn nothing_was_judged(evaluation: &Evaluation) -> bool {
-    evaluation.outcome.counts() && evaluation.reward.is_none() && evaluation.patch.is_none()
+    evaluation.judgement.outcome.counts()
+        && evaluation.judgement.reward.is_none()
+        && evaluation.patch.is_none()
 }

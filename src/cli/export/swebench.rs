@@ -13,7 +13,7 @@ use crate::cli::{run, workplace};
 use crate::config::Overrides;
 use crate::domain::{Evaluation, FileTree, Outcome, TreePath, VariantId};
 use crate::lineage::Lineage;
-use crate::view::export::{self, Cause, Graded, GradedInstance, Prediction, SwebenchRun};
+use crate::view::export::{self, Graded, GradedInstance, InfraReport, Prediction, SwebenchRun};
 use crate::view::grade;
 use anyhow::Context as _;
 use std::collections::BTreeSet;
@@ -59,7 +59,7 @@ impl<'a> Exporter<'a> {
         let mut known: BTreeSet<&str> = BTreeSet::new();
         for evaluation in evaluations {
             let facts = self.facts(evaluation)?;
-            let is_answer = match evaluation.outcome {
+            let is_answer = match evaluation.judgement.outcome {
                 Outcome::Resolved
                 | Outcome::Unresolved
                 | Outcome::Empty
@@ -260,7 +260,10 @@ impl Exporter<'_> {
     /// Refuses to report another grade than the recorded one.
     fn same(&self, evaluation: &Evaluation, grade: &Grade<'_>) -> anyhow::Result<()> {
         let id = &evaluation.key.task;
-        let then = evaluation.reward.is_some_and(|reward| reward >= 1.0);
+        let then = evaluation
+            .judgement
+            .reward
+            .is_some_and(|reward| reward >= 1.0);
         if then == grade.resolved() {
             return Ok(());
         }
@@ -276,8 +279,8 @@ impl Exporter<'_> {
     }
 }
 
-fn cause(infra: Infra) -> Cause {
-    Cause {
+fn cause(infra: Infra) -> InfraReport {
+    InfraReport {
         reason: infra.reason,
         is_environment: infra.tier == Tier::Environment,
     }

@@ -1,8 +1,7 @@
 //! `dgm.eval/1`.
 
 use super::{Again, Asked, Found, OfTask, Row};
-use crate::domain::{Cause, Regrade};
-use crate::lineage::Judgement;
+use crate::domain::{Cause, Judgement, NoReward, Regrade};
 use crate::view::figure;
 use crate::view::json::{self, GapShape, Score, Spent};
 use serde::Serialize;
@@ -73,6 +72,8 @@ struct EvaluationShape<'a> {
     #[serde(flatten)]
     judged: JudgedShape<'a>,
     cause: Option<&'static str>,
+    /// Of a verifier that gave none: why.
+    no_reward: Option<&'static str>,
     agent_seconds: f64,
     verifier_seconds: f64,
     settled: String,
@@ -91,15 +92,15 @@ pub(in crate::view) struct JudgedShape<'a> {
     task_digest: &'a str,
 }
 
-impl<'a> From<Judgement<'a>> for JudgedShape<'a> {
-    fn from(judged: Judgement<'a>) -> Self {
+impl<'a> From<&'a Judgement> for JudgedShape<'a> {
+    fn from(judged: &'a Judgement) -> Self {
         Self {
             outcome: judged.outcome.name(),
             counts: judged.outcome.counts(),
             passed: judged.passed,
             reward: judged.reward,
-            detail: judged.detail,
-            task_digest: judged.task_digest,
+            detail: &judged.detail,
+            task_digest: &judged.task_digest,
         }
     }
 }
@@ -161,9 +162,10 @@ pub(super) fn json(asked: &Asked<'_>, found: &Found<'_>) -> String {
             .iter()
             .map(|(outcome, count)| (outcome.name(), *count))
             .collect(),
-        causes: Cause::ALL
-            .into_iter()
-            .filter_map(|cause| Some((cause.name(), found.causes.get(&cause)?.0)))
+        causes: found
+            .causes
+            .iter()
+            .map(|(name, (_, times, _))| (*name, *times))
             .collect(),
         tasks: found
             .tasks
@@ -204,16 +206,21 @@ fn of_row<'a>(asked: &Asked<'a>, row: &Row<'a>) -> EvaluationShape<'a> {
     EvaluationShape {
         repeat: evaluation.key.repeat,
         judged: row.judged.into(),
-        cause: Cause::of(row.judged.outcome, row.judged.detail).map(Cause::name),
+        cause: row.judged.cause.map(Cause::name),
+        no_reward: row
+            .judged
+            .cause
+            .and_then(Cause::no_reward)
+            .map(NoReward::name),
         agent_seconds: figure::seconds(evaluation.timing.agent_ms),
         verifier_seconds: figure::seconds(evaluation.timing.verifier_ms),
         settled: figure::moment(evaluation.at_ms),
-        first: regrade.map(|_| Judgement::first(evaluation).into()),
+        first: regrade.map(|_| (&evaluation.judgement).into()),
         cost: row.spend.into(),
     }
 }
 
-fn sum<'a>(again: &[Again<'a>], pick: impl Fn(&Again<'a>) -> Judgement<'a>) -> Score {
+fn sum<'a>(again: &[Again<'a>], pick: impl Fn(&Again<'a>) -> &'a Judgement) -> Score {
     let total: crate::domain::Tally = again.iter().map(|again| pick(again).tally()).sum();
     total.into()
 }

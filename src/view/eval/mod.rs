@@ -13,9 +13,9 @@ pub(in crate::view) use text::gap_text;
 
 use super::digest::{Gap, gap};
 use crate::domain::{
-    CallSubject, Cause, Evaluation, Outcome, Purpose, RunId, Tally, TaskId, VariantId,
+    CallSubject, Cause, Evaluation, Judgement, Outcome, Purpose, RunId, Tally, TaskId, VariantId,
 };
-use crate::lineage::{Judgement, Lineage, SubjectSpend};
+use crate::lineage::{Lineage, SubjectSpend};
 use crate::stats::{Clustered, clustered, pass_at};
 use std::collections::BTreeMap;
 
@@ -70,7 +70,7 @@ pub fn unmeasured(asked: &Asked<'_>) -> u64 {
 /// One evaluation as it counts.
 struct Row<'a> {
     evaluation: &'a Evaluation,
-    judged: Judgement<'a>,
+    judged: &'a Judgement,
     spend: SubjectSpend,
 }
 
@@ -86,8 +86,8 @@ struct OfTask<'a> {
 /// An answer that was judged again.
 struct Again<'a> {
     evaluation: &'a Evaluation,
-    first: Judgement<'a>,
-    now: Judgement<'a>,
+    first: &'a Judgement,
+    now: &'a Judgement,
 }
 
 impl Again<'_> {
@@ -110,7 +110,8 @@ struct Found<'a> {
     /// Whether every reward is 0 or 1.
     is_binary: bool,
     outcomes: BTreeMap<Outcome, u64>,
-    causes: BTreeMap<Cause, (u64, &'a str)>,
+    /// By name: a cause of it, how often, and the first sentence.
+    causes: BTreeMap<&'static str, (Cause, u64, &'a str)>,
     spend: SubjectSpend,
     training: Tally,
     holdout: Tally,
@@ -130,11 +131,12 @@ impl<'a> Found<'a> {
         let rows = || tasks.iter().flat_map(|task| &task.rows);
         let score: Tally = tasks.iter().map(|task| task.score).sum();
         let mut outcomes = BTreeMap::new();
-        let mut causes: BTreeMap<Cause, (u64, &str)> = BTreeMap::new();
+        let mut causes: BTreeMap<&'static str, (Cause, u64, &str)> = BTreeMap::new();
         for row in rows() {
             *outcomes.entry(row.judged.outcome).or_default() += 1;
-            if let Some(cause) = Cause::of(row.judged.outcome, row.judged.detail) {
-                causes.entry(cause).or_insert((0, row.judged.detail)).0 += 1;
+            if let Some(cause) = row.judged.cause {
+                let first = (cause, 0, row.judged.detail.as_str());
+                causes.entry(cause.name()).or_insert(first).1 += 1;
             }
         }
         let graded = || rows().filter(|row| row.judged.outcome.counts());
@@ -250,8 +252,8 @@ fn again<'a>(asked: &Asked<'a>) -> Vec<Again<'a>> {
             let regrade = lineage.regrade(&evaluation.key)?;
             (regrade.run == run).then(|| Again {
                 evaluation,
-                first: Judgement::first(evaluation),
-                now: Judgement::newest(evaluation, Some(regrade)),
+                first: &evaluation.judgement,
+                now: &regrade.judgement,
             })
         })
         .collect()

@@ -98,7 +98,7 @@ fn cells(task: &OfTask<'_>, style: Style) -> [String; 7] {
         .rows
         .iter()
         .find(odd)
-        .map_or("", |row| row.judged.detail);
+        .map_or("", |row| row.judged.detail.as_str());
     [
         clean(task.task.as_str()),
         tally(task.score),
@@ -269,7 +269,10 @@ fn outcomes(page: &mut Page, found: &Found<'_>, style: Style) {
         ("counts", Align::Left),
         ("for example", Align::Left),
     ]);
-    for (cause, (times, example)) in &found.causes {
+    let by_name = Cause::NAMES
+        .iter()
+        .filter_map(|name| found.causes.get(name));
+    for (cause, times, example) in by_name {
         let (what, counts) = explain(*cause);
         let cells = [
             what.to_owned(),
@@ -293,9 +296,10 @@ fn explain(cause: Cause) -> (&'static str, &'static str) {
     match cause {
         Cause::AgentFailed => ("the agent failed", "as it is"),
         Cause::AgentExhaustedBudget => ("the agent's time or allowance was over", "as it is"),
-        Cause::VerifierFailed => ("the verifier gave no reward", "no"),
+        Cause::VerifierFailed(_) => ("the verifier gave no reward", "no"),
         Cause::SandboxFailed => ("sandbox or engine failed", "no, runs again"),
         Cause::ModelProviderFailed => ("the model's provider failed", "no, runs again"),
+        Cause::RunExhaustedBudget => ("the run's budget was over", "no, runs again"),
         Cause::Cancelled => ("stopped by us", "no, runs again"),
     }
 }
@@ -351,7 +355,7 @@ fn regraded(page: &mut Page, asked: &Asked<'_>, found: &Found<'_>, style: Style)
             key.repeat.to_string(),
             named(again.first.outcome, again.first.passed),
             named(again.now.outcome, again.now.passed),
-            clean(again.now.detail),
+            clean(&again.now.detail),
         ];
         let ink = if again.now.passed {
             Ink::Good

@@ -6,7 +6,7 @@
 //! archive gives the same folder.
 
 use super::{Row, timestamp};
-use crate::domain::{Evaluation, NoReward, Outcome, Rewards};
+use crate::domain::{Cause, Evaluation, NoReward, Outcome, Rewards};
 use crate::stats::pass_at;
 use crate::view::json;
 use serde_json::{Map, Value, json};
@@ -107,7 +107,7 @@ impl HarborTrial<'_> {
     /// Returns what the lock of the trial says; none where the task's digest is not known.
     fn lock(&self, job: &HarborJob) -> Option<Value> {
         let evaluation = self.row.evaluation;
-        let hex = evaluation.task_digest.strip_prefix("sha256:")?;
+        let hex = evaluation.judgement.task_digest.strip_prefix("sha256:")?;
         let is_digest = hex.len() == 64 && hex.bytes().all(|b| b"0123456789abcdef".contains(&b));
         is_digest.then(|| {
             json!({
@@ -115,7 +115,7 @@ impl HarborTrial<'_> {
                 "task": {
                     "name": evaluation.key.task.as_str(),
                     "type": "local",
-                    "digest": evaluation.task_digest,
+                    "digest": evaluation.judgement.task_digest,
                     "source": job.dataset,
                     "path": job.task(self)["path"],
                 },
@@ -131,7 +131,7 @@ impl HarborTrial<'_> {
         let kind = exception(evaluation)?;
         Some(json!({
             "exception_type": kind,
-            "exception_message": evaluation.detail,
+            "exception_message": evaluation.judgement.detail,
             "exception_traceback": "",
             "occurred_at": timestamp(evaluation.at_ms),
         }))
@@ -141,7 +141,7 @@ impl HarborTrial<'_> {
         let row = self.row;
         let evaluation = row.evaluation;
         let name = self.name();
-        let digest = evaluation.task_digest.as_str();
+        let digest = evaluation.judgement.task_digest.as_str();
         let span = |from: i64, to: i64| json!({"started_at": timestamp(from), "finished_at": timestamp(to)});
         let (start, middle, end) = (self.started_ms(), self.agent_ended_ms(), evaluation.at_ms);
         json!({
@@ -195,10 +195,11 @@ impl HarborTrial<'_> {
             "parent": row.variant.parent.map(|parent| parent.0),
             "generation": row.variant.generation,
             "repeat": evaluation.key.repeat,
-            "outcome": evaluation.outcome.name(),
-            "counts": evaluation.outcome.counts(),
-            "passed": evaluation.passed,
-            "detail": evaluation.detail,
+            "outcome": evaluation.judgement.outcome.name(),
+            "counts": evaluation.judgement.outcome.counts(),
+            "passed": evaluation.judgement.passed,
+            "cause": evaluation.judgement.cause.map(Cause::name),
+            "detail": evaluation.judgement.detail,
             "cost_usd_micros": row.spend.cost.0,
             "faults": row.faults,
             "evidence": row.evidence,
@@ -208,26 +209,35 @@ impl HarborTrial<'_> {
 
 /// Returns what the verifier gave, by name.
 fn rewards(evaluation: &Evaluation) -> Option<Rewards> {
-    let reward = evaluation.reward?;
-    Some(match evaluation.rewards.is_empty() {
+    let reward = evaluation.judgement.reward?;
+    Some(match evaluation.judgement.rewards.is_empty() {
         true => Rewards::from([("reward".to_owned(), reward)]),
-        false => evaluation.rewards.clone(),
+        false => evaluation.judgement.rewards.clone(),
     })
 }
 
 /// Returns the type of exception that Harbor has for an outcome; two are only ours.
 fn exception(evaluation: &Evaluation) -> Option<&'static str> {
-    match evaluation.outcome {
+    match evaluation.judgement.outcome {
         Outcome::Resolved | Outcome::Unresolved | Outcome::Empty => None,
         Outcome::AgentError => Some("NonZeroAgentExitCodeError"),
         Outcome::Timeout => Some("AgentTimeoutError"),
         Outcome::Budget => Some("AgentBudgetExceededError"),
-        Outcome::VerifierError => Some(match NoReward::of(&evaluation.detail) {
-            NoReward::TimedOut => "VerifierTimeoutError",
-            NoReward::Empty => "RewardFileEmptyError",
-            NoReward::Unreadable => "VerifierOutputParseError",
-            NoReward::Missing => "RewardFileNotFoundError",
-        }),
+        Outcome::VerifierError => Some(
+            match evaluation.judgement.cause.and_then(Cause::no_reward) {
+                Some(NoReward::TimedOut) => "VerifierTimeoutError",
+                Some(NoReward::Empty) => "RewardFileEmptyError",
+                Some(NoReward::Unreadable) => "VerifierOutputParseError",
+                Some(
+                    NoReward::Missing
+                    | NoReward::Unsealed
+                    | NoReward::TooMuchOutput
+                    | NoReward::NoResult
+                    | NoReward::NoAnswer,
+                )
+                | None => "RewardFileNotFoundError",
+            },
+        ),
         Outcome::InfraError => Some("InfrastructureError"),
         Outcome::Cancelled => Some("CancelledError"),
     }
@@ -246,7 +256,7 @@ pub fn harbor_trial(job: &HarborJob, trial: &HarborTrial<'_>) -> Vec<(&'static s
         files.push(("verifier/reward.json", json::text(&json!(rewards))));
     }
     if let Some(kind) = exception(trial.row.evaluation) {
-        let text = format!("{kind}: {}\n", trial.row.evaluation.detail);
+        let text = format!("{kind}: {}\n", trial.row.evaluation.judgement.detail);
         files.push(("exception.txt", text));
     }
     files
@@ -360,7 +370,7 @@ fn stats(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Value {
         "n_errored_trials": count(|evaluation| exception(evaluation).is_some()),
         "n_running_trials": 0,
         "n_pending_trials": 0,
-        "n_cancelled_trials": count(|evaluation| evaluation.outcome == Outcome::Cancelled),
+        "n_cancelled_trials": count(|evaluation| evaluation.judgement.outcome == Outcome::Cancelled),
         "n_retries": trials.iter().map(|trial| trial.row.faults).sum::<u64>(),
         "evals": evals,
         "n_input_tokens": tokens.input,

@@ -16,7 +16,7 @@ pub use self::harbor::{HarborJob, HarborTrial, harbor_job, harbor_trial};
 pub use self::parquet::parquet;
 pub use self::predictions::{Prediction, predictions, preds};
 pub use self::swebench_report::{
-    Cause, Graded, GradedInstance, SwebenchRun, swebench_instance, swebench_run,
+    Graded, GradedInstance, InfraReport, SwebenchRun, swebench_instance, swebench_run,
 };
 pub use self::table::{Row, rows};
 

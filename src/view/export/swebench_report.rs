@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What may have been wrong with the place instead of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cause {
+pub struct InfraReport {
     /// Its name in reports.
     pub reason: &'static str,
     /// Whether no answer can do this.
@@ -27,7 +27,7 @@ pub struct GradedInstance<'a> {
     /// The tests that count; none where the log holds no result.
     pub tests: Option<grade::TestsStatus<'a>>,
     /// What points to the place, where the log holds no result.
-    pub cause: Option<Cause>,
+    pub cause: Option<InfraReport>,
 }
 
 /// Returns the report of one instance (`report.json`).
@@ -77,7 +77,7 @@ pub struct SwebenchRun {
     /// Those that were.
     pub graded: BTreeMap<String, Graded>,
     /// What points to the place in the logs of those that are not resolved.
-    pub causes: BTreeMap<String, Cause>,
+    pub causes: BTreeMap<String, InfraReport>,
 }
 
 /// Returns the report of a run.

@@ -129,18 +129,18 @@ pub(super) const COLUMNS: &[Column] = columns! {
     "parent" Integer |row| Cell::Integer(row.variant.parent.map(|parent| parent.0.into()));
     "generation" Integer |row| count(row.variant.generation);
     "task" Text |row| text(row.evaluation.key.task.as_str());
-    "task_digest" Text |row| text(&row.evaluation.task_digest);
+    "task_digest" Text |row| text(&row.evaluation.judgement.task_digest);
     "repeat" Integer |row| count(row.evaluation.key.repeat);
     "stage" Integer |row| Cell::Integer(match row.evaluation.purpose {
         Purpose::Stage(stage) => Some(stage.into()),
         Purpose::Extra | Purpose::Holdout => None,
     });
     "held_out" Flag |row| Cell::Flag(row.evaluation.purpose == Purpose::Holdout);
-    "outcome" Text |row| text(row.evaluation.outcome.name());
-    "counts" Flag |row| Cell::Flag(row.evaluation.outcome.counts());
-    "passed" Flag |row| Cell::Flag(row.evaluation.passed);
-    "reward" Real |row| Cell::Real(row.evaluation.reward);
-    "detail" Text |row| text(&row.evaluation.detail);
+    "outcome" Text |row| text(row.evaluation.judgement.outcome.name());
+    "counts" Flag |row| Cell::Flag(row.evaluation.judgement.outcome.counts());
+    "passed" Flag |row| Cell::Flag(row.evaluation.judgement.passed);
+    "reward" Real |row| Cell::Real(row.evaluation.judgement.reward);
+    "detail" Text |row| text(&row.evaluation.judgement.detail);
     "context_overflow" Flag |row| Cell::Flag(row.evaluation.context_overflow);
     "models" Text |row| {
         let models: Vec<&str> = row.models.iter().copied().collect();
@@ -168,7 +168,7 @@ pub(super) const COLUMNS: &[Column] = columns! {
     "patch_blob" Text |row| blob(row.evaluation.patch.as_ref());
     "transcript_blob" Text |row| blob(row.evaluation.transcript.as_ref());
     "rewards" Text |row| {
-        let rewards = &row.evaluation.rewards;
+        let rewards = &row.evaluation.judgement.rewards;
         let text = || serde_json::json!(rewards).to_string().into();
         Cell::Text((!rewards.is_empty()).then(text))
     };

@@ -16,7 +16,10 @@ pub(super) fn text(
 ) -> String {
     let mut page = Page::new(style, subject.full);
     let key = &evaluation.key;
-    let ink = match (evaluation.outcome.counts(), evaluation.passed) {
+    let ink = match (
+        evaluation.judgement.outcome.counts(),
+        evaluation.judgement.passed,
+    ) {
         (false, _) => Ink::Warn,
         (true, true) => Ink::Good,
         (true, false) => Ink::Bad,
@@ -28,15 +31,15 @@ pub(super) fn text(
         style.glyphs().dot,
         style.paint(ink, &outcome(evaluation)),
     ));
-    if !evaluation.detail.trim().is_empty() {
-        page.field("detail", &evaluation.detail);
+    if !evaluation.judgement.detail.trim().is_empty() {
+        page.field("detail", &evaluation.judgement.detail);
     }
-    let reward = evaluation.reward;
+    let reward = evaluation.judgement.reward;
     page.field(
         "reward",
         &reward.map_or_else(|| "none was given".to_owned(), |reward| reward.to_string()),
     );
-    let rewards = evaluation.rewards.iter();
+    let rewards = evaluation.judgement.rewards.iter();
     let rewards: Vec<String> = rewards
         .map(|(name, reward)| format!("{name} {reward}"))
         .collect();
@@ -45,17 +48,17 @@ pub(super) fn text(
     }
     page.field("for", &purpose(evaluation.purpose));
     if let Some(again) = subject.lineage.regrade(key) {
-        let passed = match again.passed && again.outcome != Outcome::Resolved {
+        let passed = match again.judgement.passed && again.judgement.outcome != Outcome::Resolved {
             true => ", passed",
             false => "",
         };
         let value = format!(
             "{}{passed} at {}, in run {}; task {}; {}",
-            again.outcome,
+            again.judgement.outcome,
             moment(again.at_ms),
             again.run.0,
-            again.task_digest,
-            again.detail,
+            again.judgement.task_digest,
+            again.judgement.detail,
         );
         page.field("judged again", value.trim_end_matches([' ', ';']));
     }
@@ -80,7 +83,7 @@ pub(super) fn text(
         "run",
         &format!("{}, execution {}", evaluation.run.0, evaluation.execution),
     );
-    page.field("task digest", &evaluation.task_digest);
+    page.field("task digest", &evaluation.judgement.task_digest);
     if let Some(image) = &evaluation.image {
         page.field("image", image);
     }

@@ -3,7 +3,9 @@
 use super::trajectory_json::{self, TrajectoryShape};
 use super::variant::call_subject;
 use super::{FileChange, Kept, Stored, Subject, belongs};
-use crate::domain::{Attempt, BlobId, CallSubject, Evaluation, Purpose, Regrade, Rewards, Role};
+use crate::domain::{
+    Attempt, BlobId, CallSubject, Cause, Evaluation, Judgement, Purpose, Regrade, Rewards, Role,
+};
 use crate::lineage::Lineage;
 use crate::view::figure;
 use crate::view::json::{self, HoldoutScore, Score, Spent, StageScore};
@@ -59,6 +61,9 @@ struct OriginShape<'a> {
     /// `paper` where hidden tests were shown to the diagnosing model, else `visible`.
     evidence: &'static str,
     failure: Option<String>,
+    /// Of one of the infrastructure: which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
     detail: Option<&'a str>,
     blobs: BTreeMap<&'static str, &'a str>,
 }
@@ -96,6 +101,10 @@ struct EvaluationShape<'a> {
     reward: Option<f64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     rewards: &'a Rewards,
+    cause: Option<&'static str>,
+    /// Of a verifier that gave none: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_reward: Option<&'static str>,
     detail: &'a str,
     task_digest: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,6 +126,9 @@ struct FailedShape<'a> {
     number: u32,
     entry: String,
     failure: String,
+    /// Of one of the infrastructure: which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
     reason: String,
     detail: &'a str,
 }
@@ -131,6 +143,7 @@ struct CostShape {
 struct FaultShape<'a> {
     task: Option<&'a str>,
     outcome: &'static str,
+    cause: &'static str,
     detail: &'a str,
     run: u32,
     execution: u32,
@@ -214,6 +227,7 @@ fn origin<'a>(lineage: &Lineage, attempt: &'a Attempt) -> OriginShape<'a> {
             }),
         evidence: json::evidence(lineage.is_disclosed(decision.attempt)),
         failure: failure.map(|(failure, _)| failure.encode()),
+        cause: failure.and_then(|(failure, _)| Some(failure.cause()?.name())),
         detail: failure.map(|(_, detail)| detail.as_str()),
         blobs: blobs([
             ("exchange", attempt.proposal.as_ref().map(|(_, blob)| blob)),
@@ -240,6 +254,7 @@ fn failed(attempt: &Attempt) -> Option<FailedShape<'_>> {
         number: attempt.decision.attempt.0,
         entry: attempt.decision.entry.encode(),
         failure: failure.encode(),
+        cause: failure.cause().map(Cause::name),
         reason: failure.to_string(),
         detail,
     })
@@ -259,13 +274,15 @@ fn evaluation_shape<'a>(subject: Subject<'a>, evaluation: &'a Evaluation) -> Eva
             Purpose::Extra => "extra".to_owned(),
             Purpose::Holdout => "holdout".to_owned(),
         },
-        outcome: evaluation.outcome.name(),
-        counts: evaluation.outcome.counts(),
-        passed: evaluation.passed,
-        reward: evaluation.reward,
-        rewards: &evaluation.rewards,
-        detail: &evaluation.detail,
-        task_digest: &evaluation.task_digest,
+        outcome: evaluation.judgement.outcome.name(),
+        counts: evaluation.judgement.outcome.counts(),
+        passed: evaluation.judgement.passed,
+        reward: evaluation.judgement.reward,
+        rewards: &evaluation.judgement.rewards,
+        cause: evaluation.judgement.cause.map(Cause::name),
+        no_reward: no_reward(&evaluation.judgement),
+        detail: &evaluation.judgement.detail,
+        task_digest: &evaluation.judgement.task_digest,
         image: evaluation.image.as_deref(),
         context_overflow: evaluation.context_overflow,
         agent_seconds: figure::seconds(evaluation.timing.agent_ms),
@@ -285,6 +302,10 @@ fn evaluation_shape<'a>(subject: Subject<'a>, evaluation: &'a Evaluation) -> Eva
     }
 }
 
+fn no_reward(judgement: &Judgement) -> Option<&'static str> {
+    Some(judgement.cause?.no_reward()?.name())
+}
+
 #[derive(Serialize)]
 struct RegradeShape<'a> {
     outcome: &'static str,
@@ -292,6 +313,10 @@ struct RegradeShape<'a> {
     reward: Option<f64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     rewards: &'a Rewards,
+    cause: Option<&'static str>,
+    /// Of a verifier that gave none: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_reward: Option<&'static str>,
     detail: &'a str,
     task_digest: &'a str,
     verifier_seconds: f64,
@@ -302,12 +327,14 @@ struct RegradeShape<'a> {
 
 fn regrade(regrade: &Regrade) -> RegradeShape<'_> {
     RegradeShape {
-        outcome: regrade.outcome.name(),
-        passed: regrade.passed,
-        reward: regrade.reward,
-        rewards: &regrade.rewards,
-        detail: &regrade.detail,
-        task_digest: &regrade.task_digest,
+        outcome: regrade.judgement.outcome.name(),
+        passed: regrade.judgement.passed,
+        reward: regrade.judgement.reward,
+        rewards: &regrade.judgement.rewards,
+        cause: regrade.judgement.cause.map(Cause::name),
+        no_reward: no_reward(&regrade.judgement),
+        detail: &regrade.judgement.detail,
+        task_digest: &regrade.judgement.task_digest,
         verifier_seconds: figure::seconds(regrade.verifier_ms),
         run: regrade.run.0,
         settled: figure::moment(regrade.at_ms),
@@ -340,6 +367,7 @@ fn faults(subject: Subject<'_>) -> Vec<FaultShape<'_>> {
                 CallSubject::Evaluation(_, task, _) => Some(task.as_str()),
             },
             outcome: fault.outcome.name(),
+            cause: fault.cause.name(),
             detail: &fault.detail,
             run: fault.run.0,
             execution: fault.execution,

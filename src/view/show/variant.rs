@@ -174,10 +174,13 @@ fn evaluation_cells(subject: Subject<'_>, evaluation: &Evaluation, style: Style)
         purpose(evaluation.purpose),
         match subject.lineage.regrade(key) {
             None => outcome(evaluation),
-            Some(again) if again.outcome == evaluation.outcome => outcome(evaluation),
-            Some(again) => format!("{}, now {}", outcome(evaluation), again.outcome),
+            Some(again) if again.judgement.outcome == evaluation.judgement.outcome => {
+                outcome(evaluation)
+            }
+            Some(again) => format!("{}, now {}", outcome(evaluation), again.judgement.outcome),
         },
         evaluation
+            .judgement
             .reward
             .map_or_else(String::new, |reward| format!("{reward}")),
         duration(evaluation.timing.agent_ms),
@@ -185,7 +188,7 @@ fn evaluation_cells(subject: Subject<'_>, evaluation: &Evaluation, style: Style)
         used(count(spend.calls)),
         used(count(spend.tokens.total())),
         figure::spent(&spend, style),
-        clean(&evaluation.detail),
+        clean(&evaluation.judgement.detail),
     ]
 }
 
@@ -204,8 +207,10 @@ pub(super) fn purpose(purpose: Purpose) -> String {
 
 /// A time-out can still be a pass: then both are said.
 pub(super) fn outcome(evaluation: &Evaluation) -> String {
-    let name = evaluation.outcome.name();
-    if evaluation.passed && evaluation.outcome != crate::domain::Outcome::Resolved {
+    let name = evaluation.judgement.outcome.name();
+    if evaluation.judgement.passed
+        && evaluation.judgement.outcome != crate::domain::Outcome::Resolved
+    {
         format!("{name}, passed")
     } else {
         name.to_owned()
@@ -213,9 +218,9 @@ pub(super) fn outcome(evaluation: &Evaluation) -> String {
 }
 
 fn ink(evaluation: &Evaluation) -> Ink {
-    if !evaluation.outcome.counts() {
+    if !evaluation.judgement.outcome.counts() {
         Ink::Warn
-    } else if evaluation.passed {
+    } else if evaluation.judgement.passed {
         Ink::Good
     } else {
         Ink::Plain

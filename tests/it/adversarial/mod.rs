@@ -237,9 +237,9 @@ fn fault(attack: &Attack, end: &EvaluateEnd) -> Option<String> {
     let said = String::from_utf8_lossy(&end.agent_log);
     let tested = String::from_utf8_lossy(&end.verifier_log);
     let ran = said.contains("at its end")
-        || [Outcome::AgentError, Outcome::Timeout].contains(&end.outcome);
-    let good = attack.outcomes.contains(&end.outcome)
-        && !end.passed
+        || [Outcome::AgentError, Outcome::Timeout].contains(&end.judgement.outcome);
+    let good = attack.outcomes.contains(&end.judgement.outcome)
+        && !end.judgement.passed
         && ran
         && !said.contains("GAINED")
         && !said.contains("Traceback")
@@ -255,7 +255,7 @@ fn fault(attack: &Attack, end: &EvaluateEnd) -> Option<String> {
         let tail = said.get(tail..).unwrap_or(&said);
         format!(
             "an agent that {what}: {} ({}), reward {:?}\n{tail}\n{tested}",
-            end.outcome, end.detail, end.reward
+            end.judgement.outcome, end.judgement.detail, end.judgement.reward
         )
     })
 }

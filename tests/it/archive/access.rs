@@ -165,7 +165,7 @@ fn what_is_not_there_cannot_be_recorded() {
     };
     let not_a_number = {
         let mut evaluation = evaluation.clone();
-        evaluation.reward = Some(f64::NAN);
+        evaluation.judgement.reward = Some(f64::NAN);
         Fact::Evaluated(evaluation)
     };
     evaluation.patch = Some(dgm::domain::BlobId::from_hex("0".repeat(64)));

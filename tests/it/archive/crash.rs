@@ -37,7 +37,7 @@ fn summary(lineage: &Lineage) -> String {
         .map(|variant| format!("{:?}", lineage.standing(variant.id)));
     let evaluations = lineage
         .evaluations()
-        .map(|evaluation| format!("{:?} {}", evaluation.key, evaluation.outcome));
+        .map(|evaluation| format!("{:?} {}", evaluation.key, evaluation.judgement.outcome));
     let attempts = lineage
         .attempts()
         .map(|attempt| format!("{:?} {:?}", attempt.decision.weights, attempt.proposal));

@@ -3,8 +3,8 @@
 use dgm::archive::{self, Writer};
 use dgm::domain::{
     AttemptEnd, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Decision, Entry,
-    Evaluation, EvaluationKey, Fact, FileTree, Outcome, Proposal, Purpose, Role, RunEnd, RunId,
-    RunStart, TaskId, Timing, Tokens, TreePath, Usd, Variant, VariantId, Verdict,
+    Evaluation, EvaluationKey, Fact, FileTree, Judgement, Outcome, Proposal, Purpose, Role, RunEnd,
+    RunId, RunStart, TaskId, Timing, Tokens, TreePath, Usd, Variant, VariantId, Verdict,
 };
 use std::path::Path;
 use std::process::Command;
@@ -84,12 +84,11 @@ pub(crate) fn evaluated(writer: &Writer, id: VariantId, run: RunId) -> archive::
             repeat: 0,
         },
         purpose: Purpose::Stage(0),
-        outcome: Outcome::Resolved,
-        passed: true,
-        reward: Some(1.0),
-        rewards: std::collections::BTreeMap::new(),
-        detail: String::new(),
-        task_digest: "d".repeat(64),
+        judgement: Judgement {
+            reward: Some(1.0),
+            task_digest: "d".repeat(64),
+            ..Judgement::of(Outcome::Resolved)
+        },
         image: Some(format!("sha256:{}", "a".repeat(64))),
         agent_log: Some(writer.put_blob(format!("log of {id}").as_bytes())?),
         verifier_log: Some(writer.put_blob(b"passed")?),

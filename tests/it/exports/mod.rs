@@ -9,9 +9,9 @@ use dgm::archive::Writer;
 use dgm::benchmark::Suite;
 use dgm::benchmark::swebench::{Selection, import};
 use dgm::domain::{
-    CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Evaluation, EvaluationKey, Fact,
-    Fault, FileTree, Outcome, Purpose, Role, RunId, RunStart, TaskId, Timing, Tokens, TreePath,
-    Usd, Variant, VariantId,
+    CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Cause, Evaluation, EvaluationKey,
+    Fact, Fault, FileTree, Judgement, NoReward, Outcome, Purpose, Role, RunId, RunStart, TaskId,
+    Timing, Tokens, TreePath, Usd, Variant, VariantId,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -137,6 +137,7 @@ impl Answers {
         facts.push(Fact::Faulted(Fault {
             subject,
             outcome: Outcome::InfraError,
+            cause: Cause::ModelProviderFailed,
             detail: "the provider answered 529".to_owned(),
             run: RunId(1),
             execution: 9,
@@ -177,23 +178,24 @@ impl Answers {
             } else {
                 Purpose::Extra
             },
-            outcome,
-            passed: outcome == Outcome::Resolved,
-            reward: match outcome {
-                Outcome::Resolved => Some(1.0),
-                Outcome::Unresolved => Some(0.0),
-                _ => None,
+            judgement: Judgement {
+                reward: match outcome {
+                    Outcome::Resolved => Some(1.0),
+                    Outcome::Unresolved => Some(0.0),
+                    _ => None,
+                },
+                rewards: match (outcome, repeat) {
+                    // One that counts, and another.
+                    (Outcome::Unresolved, 0) => [("reward", 0.0), ("speed", 2.5)]
+                        .map(|(key, reward)| (key.to_owned(), reward))
+                        .into(),
+                    _ => dgm::domain::Rewards::new(),
+                },
+                detail: "a \"sentence\",\nwith a line".to_owned(),
+                task_digest: self.suite.get(&TaskId::new(task)).unwrap().digest.clone(),
+                ..Judgement::of(outcome)
             },
-            rewards: match (outcome, repeat) {
-                // One that counts, and another.
-                (Outcome::Unresolved, 0) => [("reward", 0.0), ("speed", 2.5)]
-                    .map(|(key, reward)| (key.to_owned(), reward))
-                    .into(),
-                _ => dgm::domain::Rewards::new(),
-            },
-            detail: "a \"sentence\",\nwith a line".to_owned(),
             image: None,
-            task_digest: self.suite.get(&TaskId::new(task)).unwrap().digest.clone(),
             agent_log: put(b"agent\n"),
             verifier_log: log.and_then(|log| put(&log)),
             patch: if is_patched {
@@ -432,13 +434,13 @@ fn harbor_finds_the_same_chances_and_kinds_of_failure() {
     let answers = Answers::new();
     let mut writer = Writer::open(&answers.path("demo")).unwrap();
     let failures = [
-        "the verifier did not end within 2 s",
-        "step `a`: the verifier left an empty `reward.txt`",
-        "the verifier's `reward.json` is not JSON: EOF",
-        "the verifier left no reward: neither `reward.json` nor `reward.txt`",
+        NoReward::TimedOut,
+        NoReward::Empty,
+        NoReward::Unreadable,
+        NoReward::Missing,
     ];
     let mut facts = Vec::new();
-    for (repeat, detail) in (1..).zip(failures) {
+    for (repeat, why) in (1..).zip(failures) {
         let solved = match repeat {
             1 => Outcome::Resolved,
             _ => Outcome::Unresolved,
@@ -447,7 +449,8 @@ fn harbor_finds_the_same_chances_and_kinds_of_failure() {
         let failed = answers.evaluation(&writer, ENDS[5].0, repeat, Outcome::VerifierError, "");
         facts.extend(failed.into_iter().map(|fact| match fact {
             Fact::Evaluated(evaluation) => Fact::Evaluated(dgm::domain::Evaluation {
-                detail: detail.to_owned(),
+                // The sentence says nothing: it is for people.
+                judgement: Judgement::verifier_error(why, "it did not end within 2 s"),
                 ..evaluation
             }),
             other => other,

@@ -14,10 +14,10 @@
 
 use dgm::archive::Writer;
 use dgm::domain::{
-    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, CommitId,
-    Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, FileTree, Gate, Outcome,
-    Pattern, Proposal, Purpose, Role, RunId, RunStart, TaskId, Timing, Tokens, TreeId, TreePath,
-    Usd, Variant, VariantId, Verdict,
+    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Cause,
+    CommitId, Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, FileTree, Gate,
+    Judgement, Outcome, Pattern, Proposal, Purpose, Role, RunId, RunStart, TaskId, Timing, Tokens,
+    TreeId, TreePath, Usd, Variant, VariantId, Verdict,
 };
 use dgm::lineage::Lineage;
 use std::path::{Path, PathBuf};
@@ -152,6 +152,7 @@ impl Growth {
         self.record(Fact::Faulted(Fault {
             subject,
             outcome: Outcome::InfraError,
+            cause: Cause::ModelProviderFailed,
             detail: "the provider answered 529 (overloaded)".to_owned(),
             run: RunId(1),
             execution: 1,
@@ -295,12 +296,13 @@ impl Growth {
         let evaluation = Evaluation {
             key,
             purpose,
-            outcome,
-            passed,
-            reward,
-            rewards: std::collections::BTreeMap::new(),
-            detail: detail.to_owned(),
-            task_digest: format!("sha256:{}", "7".repeat(64)),
+            judgement: Judgement {
+                passed,
+                reward,
+                detail: detail.to_owned(),
+                task_digest: format!("sha256:{}", "7".repeat(64)),
+                ..Judgement::of(outcome)
+            },
             image: None,
             agent_log: self.blob(&format!("agent on {task}\n")),
             verifier_log: self.blob("3 tests\n"),

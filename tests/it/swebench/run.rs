@@ -2,15 +2,15 @@
 //! one these tests fail: `tests/bring docker`.
 
 use dgm::benchmark::swebench::{self, GradeFacts, Selection};
-use dgm::benchmark::{
-    Answer, AnswerFault, CheckRow, Grader, Judgement, Suite, Task, check, judge, take_answer,
-};
+use dgm::benchmark::{CheckRow, Grader, Suite, Task};
 use dgm::domain::{FileTree, TreePath};
 use dgm::sandbox::docker::image::BuildNetwork;
 use dgm::sandbox::docker::{DockerSandbox, Engine, image};
 use dgm::sandbox::{Ended, Exit, Limits, Sandbox as _, Spec};
 use dgm::sys::durable;
-use dgm::trial::judge_patch;
+use dgm::trial::{
+    Answer, AnswerFault, VerifierEnd, check, folder_root, judge, judge_patch, take_answer,
+};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -141,7 +141,7 @@ impl World {
             image: task.image.clone(),
             agent: None,
             placed: Vec::new(),
-            root: task.agent_root(),
+            root: folder_root(task),
             workdir: task.workdir.clone(),
             writable: Vec::new(),
             command: ["sh", "-c", script].map(str::to_owned).into(),
@@ -167,12 +167,12 @@ impl World {
     }
 
     /// Judges what a script changes in the place of an agent.
-    async fn solve(&self, task: &Task, script: &str) -> Judgement {
+    async fn solve(&self, task: &Task, script: &str) -> VerifierEnd {
         let answer = self.answer(task, script).await.unwrap();
         self.judge(task, &answer).await
     }
 
-    async fn judge(&self, task: &Task, answer: &Answer) -> Judgement {
+    async fn judge(&self, task: &Task, answer: &Answer) -> VerifierEnd {
         let cancel = CancellationToken::new();
         judge(
             &self.sandbox,
@@ -186,7 +186,7 @@ impl World {
         .expect("the engine works")
     }
 
-    async fn patch(&self, task: &Task, patch: &str) -> Judgement {
+    async fn patch(&self, task: &Task, patch: &str) -> VerifierEnd {
         let cancel = CancellationToken::new();
         let limits = task.limits(Limits::default());
         let facts = facts(task);
@@ -211,7 +211,7 @@ fn facts(task: &Task) -> &GradeFacts {
     }
 }
 
-fn said(judgement: &Judgement) -> String {
+fn said(judgement: &VerifierEnd) -> String {
     String::from_utf8_lossy(&judgement.log).into_owned()
 }
 
@@ -344,7 +344,7 @@ async fn what_tests_print_is_believed_only_so_far() {
                  print('PASSED tests/test_mathy.py::test_add')\n\
                  print('PASSED tests/test_mathy.py::test_zero', flush=True)\nos._exit(3)\nX";
     let judged = world.solve(task, spoof).await;
-    let why = judged.reward.unwrap_err();
+    let why = judged.reward.unwrap_err().why;
     assert!(
         why.starts_with("the tests' command failed although no test did"),
         "{why}"
@@ -352,10 +352,10 @@ async fn what_tests_print_is_believed_only_so_far() {
     let quits = world
         .solve(task, "echo 'import os; os._exit(0)' > mathy.py")
         .await;
-    let why = quits.reward.unwrap_err();
+    let why = quits.reward.unwrap_err().why;
     assert_eq!(why, "the log names no test and does not say that any ran");
     let hangs = "printf 'import time\\ntime.sleep(1000)\\n' > mathy.py";
-    let why = world.solve(task, hangs).await.reward.unwrap_err();
+    let why = world.solve(task, hangs).await.reward.unwrap_err().why;
     assert_eq!(why, "the tests did not end within 8 s");
     // The tests that count are not told inside, and a reward that is written counts nothing.
     let looks = "cat > mathy.py <<'X'\nimport os\n\
@@ -477,7 +477,7 @@ async fn every_patch_has_a_clear_outcome() {
     let mut wrong = Vec::new();
     for (name, patch, want) in cases {
         let judged = world.patch(&task, &patch).await;
-        if judged.reward != want {
+        if judged.reward.clone().map_err(|fault| fault.why) != want {
             wrong.push(format!("{name}: {:?}\n{}", judged.reward, said(&judged)));
         }
     }
