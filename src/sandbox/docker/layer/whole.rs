@@ -116,6 +116,9 @@ fn stacked(layers: &[RootLayer]) -> io::Result<(Vec<u8>, Vec<String>)> {
             header.set_entry_type(EntryType::Regular);
             header.set_size(0);
             header.set_mode(0o600);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(0);
             tar.append_data(&mut header, path.trim_start_matches('/'), &[][..])?;
             removed.push(path.clone());
         }
@@ -185,6 +188,8 @@ mod tests {
             let mut header = Header::new_gnu();
             header.set_size(text.len() as u64);
             header.set_uid(1234);
+            header.set_gid(1234);
+            header.set_mtime(0);
             header.set_mode(0o640);
             tar.append_data(&mut header, name, text.as_bytes()).unwrap();
         }
