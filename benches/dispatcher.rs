@@ -263,6 +263,7 @@ impl Bench {
         });
         let run = Engine::run(Parts {
             writer,
+            lineage,
             policy: Arc::new(policy),
             place: self.place.clone(),
             suite: self.suite.clone(),

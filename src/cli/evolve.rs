@@ -14,6 +14,7 @@ use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
 use crate::evolve::{EndCause, Finished, ReplaySource, attempts_left, comparable, never_mixed};
+use crate::lineage::Lineage;
 use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
 use crate::view::tree;
@@ -101,8 +102,8 @@ impl Args {
             Some(_) => configured(&dir, &overrides)?,
             None => settings(&dir, &overrides)?,
         };
-        let (finished, rounds) = block_on(evolve(ui, &dir, &settings, replay))?;
-        let lineage = crate::archive::Reader::open(&dir)?.lineage()?;
+        let (finished, lineage) = block_on(evolve(ui, &dir, &settings, replay))?;
+        let rounds = settings.generations();
         ui.data(if self.json {
             tree::json(&lineage)
         } else {
@@ -150,15 +151,16 @@ async fn evolve(
     dir: &Path,
     settings: &Settings,
     replay: Option<ReplaySource>,
-) -> anyhow::Result<(Finished, u32)> {
+) -> anyhow::Result<(Finished, Lineage)> {
     if let Some(told) = paper(settings) {
         ui.warn(told);
     }
     let shutdown = Shutdown::on_signals().context("could not listen for signals")?;
     let writer = Writer::open(dir)?;
+    let lineage = writer.lineage()?;
     let name = Layout::new(dir).config().display().to_string();
     let split = workplace::load_split(settings, &name)?;
-    never_mixed(&writer.lineage()?, &split.held_out_ids()).wrong(KEEP)?;
+    never_mixed(&lineage, &split.held_out_ids()).wrong(KEEP)?;
     // From here on nothing knows what is held out.
     let mut suite: Suite = split.training;
     workplace::unchecked(ui, settings, &mut suite);
@@ -166,10 +168,9 @@ async fn evolve(
         ui.warn(&left_out);
     }
     let stages = config_error(settings.stages(&suite), &name)?;
-    comparable(&writer.lineage()?, &suite, &stages).wrong(KEEP)?;
-    let rounds = settings.generations();
+    comparable(&lineage, &suite, &stages).wrong(KEEP)?;
     let policy = settings.dgm(stages.clone());
-    let left = attempts_left(&writer.lineage()?, &policy);
+    let left = attempts_left(&lineage, &policy);
     let said = caps::check(settings, Asked::of(left))?;
     said.iter().for_each(|said| ui.warn(said));
     let in_stages = || {
@@ -189,13 +190,14 @@ async fn evolve(
     let policy = Dgm::new(policy);
     let run = Run {
         writer,
+        lineage,
         suite,
         place,
         policy: Arc::new(policy),
-        watch: Watch::Rounds(rounds),
+        watch: Watch::Rounds(settings.generations()),
         models: Models::All,
         replay,
         lacking: BTreeMap::new(),
     };
-    Ok((run.go(ui, settings, shutdown).await?, rounds))
+    run.go(ui, settings, shutdown).await
 }

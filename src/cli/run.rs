@@ -11,6 +11,7 @@ use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings, parse};
 use crate::domain::{Disclosure, Role, TaskId};
 use crate::evolve::{Engine, Finished, Parts, ReplaySource, RoleModels};
+use crate::lineage::Lineage;
 use crate::model::{Model, ModelSettings, Pace, Replay};
 use crate::policy::Policy;
 use crate::sys::shutdown::Shutdown;
@@ -69,11 +70,8 @@ impl Budget {
 /// Says why a run ended early, and how to go on with that command.
 pub(super) fn out_of_budget(finished: &Finished, again: &str) -> String {
     let how = finished.raise.as_ref().map_or_else(String::new, |key| {
-        // The limits of attempts and jobs are the configuration's alone.
-        let option = match key.contains("_per_") {
-            true => String::new(),
-            false => format!(", or say `--{}`,", key.replace('.', "-")),
-        };
+        let option = key.option();
+        let option = option.map_or_else(String::new, |option| format!(", or say `{option}`,"));
         format!("raise `{key}` in the archive's `dgm.toml`{option} and ")
     });
     format!(
@@ -96,6 +94,8 @@ pub(super) enum Models {
 /// A run that is ready to begin.
 pub(super) struct Run {
     pub(super) writer: Writer,
+    /// The fold of what is recorded.
+    pub(super) lineage: Lineage,
     pub(super) suite: Suite,
     pub(super) place: SandboxHost,
     pub(super) policy: Arc<dyn Policy>,
@@ -110,13 +110,14 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Runs the engine and prints its progress.
+    /// Runs the engine and prints its progress. Returns the archive's facts as they are then,
+    /// too.
     pub(super) async fn go(
         self,
         ui: Ui,
         settings: &Settings,
         shutdown: Shutdown,
-    ) -> anyhow::Result<Finished> {
+    ) -> anyhow::Result<(Finished, Lineage)> {
         let replay = self.replay;
         let models = match (&replay, self.models) {
             (Some(source), _) => replaying(settings, &source.replay),
@@ -134,6 +135,7 @@ impl Run {
         let (progress, printer) = Printer::start(ui, self.watch);
         let parts = Parts {
             writer: self.writer,
+            lineage: self.lineage,
             policy: self.policy,
             place: self.place,
             suite: Arc::new(self.suite),

@@ -5,7 +5,7 @@ use super::init::Source;
 use super::ui::Ui;
 use crate::archive::{Layout, Reader};
 use crate::domain::VariantId;
-use crate::evolve::{Finished, ReplaySource, Unrecorded};
+use crate::evolve::{ReplaySource, Unrecorded};
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
 
@@ -78,11 +78,11 @@ impl Remake {
 }
 
 /// Says how a replay went, and what to do where it could not go on.
-pub(super) fn replayed(
+pub(super) fn replayed<T>(
     ui: Ui,
     source: Option<&ReplaySource>,
-    finished: anyhow::Result<Finished>,
-) -> anyhow::Result<Finished> {
+    finished: anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let Some(source) = source else {
         return finished;
     };

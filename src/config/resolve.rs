@@ -5,8 +5,8 @@ use super::provider::{check_keys, server};
 use super::{ConfigError, Raw, RawBudget, RawModel, RawPrice, RawStage};
 use crate::benchmark::{Permits, Suite, subset};
 use crate::domain::{Disclosure, Role, TaskId, Usd};
-use crate::evolve::{Budgets, EngineSettings};
-use crate::model::{Allowance, Model, ModelSettings, Price, Rates};
+use crate::evolve::{BudgetKey, Budgets, EngineSettings};
+use crate::model::{Allowance, Model, ModelSettings, Price, Rates, Scope};
 use crate::policy::{Admission, DgmSettings, Selection, Stage, Stages};
 use crate::sandbox::Limits;
 use std::collections::BTreeSet;
@@ -307,8 +307,8 @@ fn engine(raw: &Raw) -> Result<EngineSettings, ConfigError> {
 
 /// Returns the budgets that a configuration sets.
 pub fn budgets(raw: &RawBudget) -> Result<Budgets, ConfigError> {
-    let allowance = |scope: &str, usd: Option<f64>, tokens: Option<u64>, calls: Option<u64>| {
-        let key = |name: &str| format!("budget.{name}{scope}");
+    let allowance = |scope: Scope, usd: Option<f64>, tokens: Option<u64>, calls: Option<u64>| {
+        let key = |name| BudgetKey::Use(scope, name).to_string();
         for (name, limit) in [("tokens", tokens), ("calls", calls)] {
             if limit == Some(0) {
                 let what = "is 0, but must be at least 1";
@@ -330,20 +330,19 @@ pub fn budgets(raw: &RawBudget) -> Result<Budgets, ConfigError> {
         Ok(time) if !time.is_zero() => Ok(time),
         Ok(_) | Err(_) => {
             let what = format!("is {hours}, but must be more than 0");
-            Err(ConfigError::value("budget.hours", what))
+            Err(ConfigError::value(&BudgetKey::Hours.to_string(), what))
         }
     };
-    let (job, attempt) = ("_per_job", "_per_attempt");
     Ok(Budgets {
-        run: allowance("", raw.usd, raw.tokens, raw.calls)?,
+        run: allowance(Scope::Run, raw.usd, raw.tokens, raw.calls)?,
         attempt: allowance(
-            attempt,
+            Scope::Attempt,
             raw.usd_per_attempt,
             raw.tokens_per_attempt,
             raw.calls_per_attempt,
         )?,
         job: allowance(
-            job,
+            Scope::Job,
             raw.usd_per_job,
             raw.tokens_per_job,
             Some(raw.calls_per_job),

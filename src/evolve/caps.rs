@@ -4,9 +4,9 @@
 //! call there can be lets none leave, ever, and a whole run would find that out anew with each
 //! job: it is said before anything starts.
 
-use super::Budgets;
+use super::{BudgetKey, Budgets};
 use crate::domain::{Amount, Role, Usd};
-use crate::model::{Allowance, Limit, ModelSettings};
+use crate::model::{Allowance, Limit, ModelSettings, Scope};
 use std::fmt;
 
 /// A limit that no call of a role fits into, as long as it may use all that its model may.
@@ -64,10 +64,10 @@ impl fmt::Display for TooSmall {
 /// Returns the limits of attempts and jobs that are too small for calls of this role.
 pub fn too_small(role: Role, model: &ModelSettings, budgets: &Budgets) -> Vec<TooSmall> {
     let least = model.least_call();
-    let scopes = [(budgets.attempt, "attempt"), (budgets.job, "job")];
+    let scopes = [(budgets.attempt, Scope::Attempt), (budgets.job, Scope::Job)];
     let found = scopes.into_iter().flat_map(|(allowance, scope)| {
         below(role, allowance, least, move |limit| {
-            format!("budget.{}_per_{scope}", limit.name())
+            BudgetKey::of(scope, limit).to_string()
         })
     });
     found.collect()

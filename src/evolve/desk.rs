@@ -45,12 +45,7 @@ impl Desk {
         told: mpsc::UnboundedSender<CallSettlement>,
     ) -> anyhow::Result<Self> {
         let lineage = writer.lineage()?;
-        let run = RunId(
-            lineage
-                .runs()
-                .last()
-                .map_or(1, |(start, _)| start.run.0 + 1),
-        );
+        let run = lineage.next_run();
         let policy = Arc::new(EvalPolicy::missing(
             &lineage,
             VariantId::SEED,

@@ -3,7 +3,7 @@
 //! [`Recorder`]'s.
 
 use super::Progress;
-use super::budget::Exhausted;
+use super::budget::{BudgetKey, Exhausted};
 use super::ends::Ended;
 use super::event::{Event, JobEnd};
 use super::inbox::{Inbox, MOST_EVENTS};
@@ -14,6 +14,7 @@ use super::record::Recorder;
 use super::replay::{self, ReplaySource};
 use super::start::Starter;
 use crate::domain::{Decision, Disclosure, Fact, Purpose, RunEnd, RunId, VariantId};
+use crate::lineage::Lineage;
 use crate::policy::{Expansion, Policy};
 use crate::sys::clock::now_ms;
 use crate::sys::shutdown::{Level, Shutdown};
@@ -50,8 +51,9 @@ pub struct Engine {
 
 impl Engine {
     /// Runs until the policy stops, or Ctrl-C does. Jobs of a dead run are simply planned
-    /// again; what their sandboxes left behind is removed first.
-    pub async fn run(parts: Parts) -> anyhow::Result<Finished> {
+    /// again; what their sandboxes left behind is removed first. Returns the archive's facts as
+    /// they are then, too.
+    pub async fn run(parts: Parts) -> anyhow::Result<(Finished, Lineage)> {
         let reaped = parts
             .place
             .reap()
@@ -61,19 +63,13 @@ impl Engine {
             drop(parts.progress.send(Progress::Reaped(reaped)));
         }
         let (sender, events) = mpsc::unbounded_channel();
-        let lineage = parts.writer.lineage()?;
-        let run = RunId(
-            lineage
-                .runs()
-                .last()
-                .map_or(1, |(start, _)| start.run.0 + 1),
-        );
+        let run = parts.lineage.next_run();
         let cancel = parts.shutdown.kill().child_token();
         let start = parts.start(run);
         let settings = parts.settings.clone();
         let mut recorder = Recorder::new(
             parts.writer,
-            lineage,
+            parts.lineage,
             run,
             parts.policy.clone(),
             settings.infra_retries,
@@ -128,7 +124,7 @@ impl Engine {
             reason,
             at_ms: now_ms(),
         })])?;
-        Ok(finished)
+        Ok((finished, engine.recorder.lineage))
     }
 
     async fn dispatch(&mut self) -> anyhow::Result<Finished> {
@@ -253,7 +249,7 @@ impl Engine {
             return Finished {
                 reason: what.clone(),
                 cause: EndCause::Budget,
-                raise: Some(key.clone()),
+                raise: Some(*key),
             };
         }
         Finished {
@@ -268,7 +264,7 @@ impl Engine {
         let is_late = self.ends_at.is_some_and(|end| Instant::now() >= end);
         let late = || Exhausted {
             what: "the time that the archive's runs may last is over".to_owned(),
-            key: "budget.hours".to_owned(),
+            key: BudgetKey::Hours,
         };
         self.recorder.exhausted().or_else(|| is_late.then(late))
     }

@@ -1,5 +1,6 @@
 //! What jobs tell the dispatcher, and what they wait for.
 
+use super::budget::BudgetKey;
 use super::gates::GateEnd;
 use super::plan::JobKey;
 use crate::domain::{CallId, CallSettlement, FileTree, Proposal, Purpose, VariantId};
@@ -16,7 +17,7 @@ pub(super) enum Event {
     Settle(CallSettlement, Option<Traffic>, oneshot::Sender<()>),
     /// The host's own call does not fit into the allowance of a job that has used nothing, so
     /// it never will: why, and the key that says how large that is.
-    Unaffordable { what: String, key: String },
+    Unaffordable { what: String, key: BudgetKey },
     /// The diagnosing model answered an attempt; the job goes on when this is recorded.
     Proposed {
         attempt: VariantId,

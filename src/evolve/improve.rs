@@ -1,6 +1,6 @@
 //! One attempt at self-modification, from evidence to a child that passed the gates.
 
-use super::budget::no_diagnosis;
+use super::budget::{BudgetKey, no_diagnosis};
 use super::event::{Event, ImproveEnd};
 use super::gates::{GateEnd, inspect, try_out};
 use crate::agent::Manifest;
@@ -178,7 +178,7 @@ async fn propose(
             // A dispatcher that is gone ends the run as well.
             drop(events.send(Event::Unaffordable {
                 what: no_diagnosis(&why),
-                key: format!("budget.{}_per_job", limit.name()),
+                key: BudgetKey::of(Scope::Job, limit),
             }));
             return Err((GateEnd::Cancelled, exchange));
         }

@@ -36,7 +36,7 @@ mod settle;
 mod start;
 mod traffic;
 
-pub use budget::Budgets;
+pub use budget::{BudgetKey, Budgets};
 pub use caps::{TooSmall, too_small, too_small_for};
 pub use comparable::{Incomparable, comparable, never_mixed, same_tasks};
 pub use desk::Desk;

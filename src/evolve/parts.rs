@@ -1,11 +1,13 @@
 //! What an engine is made of, and how its run can end.
 
+use super::budget::BudgetKey;
 use super::replay::ReplaySource;
 use super::start::RoleModels;
 use super::{EngineSettings, Progress};
 use crate::archive::Writer;
 use crate::benchmark::Suite;
 use crate::domain::{RunId, RunStart, TaskId};
+use crate::lineage::Lineage;
 use crate::policy::Policy;
 use crate::sys::clock::now_ms;
 use crate::sys::shutdown::Shutdown;
@@ -18,6 +20,8 @@ use tokio::sync::mpsc;
 pub struct Parts {
     /// The archive, open for writing.
     pub writer: Writer,
+    /// The fold of its facts.
+    pub lineage: Lineage,
     /// What decides.
     pub policy: Arc<dyn Policy>,
     /// Where untrusted code runs.
@@ -69,7 +73,7 @@ pub struct Finished {
     /// What brought the end.
     pub cause: EndCause,
     /// The key of the configuration that can be raised to go on, where a budget ended it.
-    pub raise: Option<String>,
+    pub raise: Option<BudgetKey>,
 }
 
 /// A replay came to a request that was not recorded.

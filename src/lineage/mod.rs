@@ -321,6 +321,11 @@ impl Lineage {
         &self.runs
     }
 
+    /// Returns the ordinal of the next process that writes.
+    pub fn next_run(&self) -> RunId {
+        RunId(self.runs.last().map_or(1, |(start, _)| start.run.0 + 1))
+    }
+
     /// Returns the runs that took their answers from recordings, so that nothing of them was
     /// charged, in order.
     pub fn replays(&self) -> impl Iterator<Item = &Replay> {

@@ -121,7 +121,7 @@ fn doctor_knows_an_archive() {
     let dgm = Program::new(grown.folder()).env("PATH", "/nonexistent");
     let text = String::from_utf8(dgm.output("doctor demo").stdout).unwrap();
     assert!(
-        text.contains("`demo`, format 2: 6 variants, 8 attempts, 26 evaluations"),
+        text.contains("`demo`, format 3: 6 variants, 8 attempts, 26 evaluations"),
         "{text}"
     );
 }

@@ -12,10 +12,10 @@ impl Args {
         &self,
         order: &Order,
         reader: &Reader,
+        lineage: &Lineage,
         chosen: &Chosen,
         all: bool,
     ) -> anyhow::Result<(Vec<EvaluationKey>, usize)> {
-        let lineage = &reader.lineage()?;
         let (mut keys, mut left_out) = (Vec::new(), 0);
         for evaluation in lineage.evaluations_of(order.variant) {
             let is_held_out = evaluation.purpose == Purpose::Holdout;

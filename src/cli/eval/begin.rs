@@ -14,6 +14,7 @@ use crate::cli::ui::Ui;
 use crate::cli::workplace;
 use crate::domain::{EvaluationKey, TaskId};
 use crate::evolve::Finished;
+use crate::lineage::Lineage;
 use crate::policy::Policy;
 use crate::sys::shutdown::Shutdown;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ pub(super) struct Begin<'a> {
     pub(super) order: &'a Order,
     pub(super) ready: Ready,
     pub(super) writer: Writer,
+    pub(super) lineage: Lineage,
     pub(super) shutdown: Shutdown,
     pub(super) models: Models,
     pub(super) planned: usize,
@@ -72,7 +74,11 @@ impl Ready {
 }
 
 impl Begin<'_> {
-    pub(super) async fn go(self, ui: Ui, policy: Arc<dyn Policy>) -> anyhow::Result<Finished> {
+    pub(super) async fn go(
+        self,
+        ui: Ui,
+        policy: Arc<dyn Policy>,
+    ) -> anyhow::Result<(Finished, Lineage)> {
         let Ready {
             chosen,
             tasks,
@@ -88,6 +94,7 @@ impl Begin<'_> {
         let place = workplace::open(settings.backend, self.writer.id(), &images).await?;
         let run = Run {
             writer: self.writer,
+            lineage: self.lineage,
             suite: chosen.suite,
             place,
             watch: Watch::Evaluations(self.planned as u64),

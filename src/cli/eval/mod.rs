@@ -14,7 +14,7 @@ use super::{block_on, workplace};
 use crate::archive::{Reader, Writer};
 use crate::benchmark::{Selection, Suite, Task};
 use crate::config::{Overrides, Settings, Split};
-use crate::domain::{Purpose, RunId, TaskId, VariantId};
+use crate::domain::{Purpose, TaskId, VariantId};
 use crate::evolve::{EndCause, Finished, ReplaySource, never_mixed, same_tasks};
 use crate::lineage::Lineage;
 use crate::policy::{EvalPolicy, RegradePolicy};
@@ -132,6 +132,8 @@ struct Done {
     tasks: Vec<TaskId>,
     refused: Vec<(String, String)>,
     regrade: Option<Regrading>,
+    /// The archive's facts as they are now.
+    lineage: Lineage,
 }
 
 impl Args {
@@ -233,7 +235,8 @@ impl Args {
         let tasks = chosen.ids();
         let refused = chosen.refused.clone();
         if let Some(which) = &self.regrade {
-            let (mut keys, mut left_out) = self.answers(order, &writer, &chosen, which == "all")?;
+            let (mut keys, mut left_out) =
+                self.answers(order, &writer, &lineage, &chosen, which == "all")?;
             let mut regrade = Regrading {
                 run: None,
                 left_out,
@@ -245,6 +248,7 @@ impl Args {
                     tasks,
                     refused,
                     regrade: Some(regrade),
+                    lineage,
                 });
             }
             let ready = Ready::make(ui, order, chosen, &keys).await?;
@@ -252,21 +256,23 @@ impl Args {
             keys.retain(|key| !ready.lacking.contains_key(&key.task));
             regrade.left_out = left_out - keys.len();
             let policy = RegradePolicy::new(&lineage, keys, order.settings.engine.infra_retries);
-            let last = lineage.runs().last();
-            regrade.run = Some(RunId(last.map_or(1, |(start, _)| start.run.0 + 1)));
+            regrade.run = Some(lineage.next_run());
             let run = Begin {
                 order,
                 ready,
                 writer,
+                lineage,
                 shutdown,
                 models: Models::None,
                 planned: policy.keys().len(),
             };
+            let (finished, lineage) = run.go(ui, Arc::new(policy)).await?;
             return Ok(Done {
-                finished: Some(run.go(ui, Arc::new(policy)).await?),
+                finished: Some(finished),
                 tasks,
                 refused,
                 regrade: Some(regrade),
+                lineage,
             });
         }
         same_tasks(&lineage, &chosen.suite).wrong(format!(
@@ -274,28 +280,31 @@ impl Args {
         ))?;
         let purpose = self.purpose();
         let policy = EvalPolicy::missing(&lineage, order.variant, purpose, &tasks, self.n_attempts);
-        let finished = if policy.keys().is_empty() {
+        let (finished, lineage) = if policy.keys().is_empty() {
             ui.status(match refused.is_empty() {
                 true => "nothing is missing: all that was asked for is done",
                 false => "nothing more can be run",
             });
-            None
+            (None, lineage)
         } else {
             let run = Begin {
                 order,
                 ready: Ready::make(ui, order, chosen, policy.keys()).await?,
                 writer,
+                lineage,
                 shutdown,
                 models: Models::Solve,
                 planned: policy.keys().len(),
             };
-            Some(run.go(ui, Arc::new(policy)).await?)
+            let (finished, lineage) = run.go(ui, Arc::new(policy)).await?;
+            (Some(finished), lineage)
         };
         Ok(Done {
             finished,
             tasks,
             refused,
             regrade: None,
+            lineage,
         })
     }
 
@@ -308,7 +317,6 @@ impl Args {
 
     /// Prints what was found; returns how many evaluations have no measurement.
     fn print(&self, ui: Ui, order: &Order, done: &Done) -> anyhow::Result<u64> {
-        let lineage = Reader::open(&order.dir)?.lineage()?;
         let benchmark = match self.holdout {
             true => order.settings.holdout_folder(),
             false => None,
@@ -318,7 +326,7 @@ impl Args {
             .file_name()
             .map(|name| name.to_string_lossy().into_owned());
         let asked = Asked {
-            lineage: &lineage,
+            lineage: &done.lineage,
             dir: &order.typed,
             variant: order.variant,
             benchmark: &name.unwrap_or_else(|| benchmark.display().to_string()),

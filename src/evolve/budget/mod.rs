@@ -5,6 +5,10 @@
 //! settled waits until those that are in flight leave room for it; those behind it that
 //! share its budget wait as well, so that a large call is not passed forever by small ones.
 
+mod key;
+
+pub use key::BudgetKey;
+
 use crate::domain::{Amount, CallId, CallSettlement, CallSubject, Role, VariantId};
 use crate::lineage::Lineage;
 use crate::model::{Account, Allowance, Denied, Intent, Limit, Room, Scope};
@@ -30,7 +34,7 @@ pub(super) struct Exhausted {
     /// What is used up, in a sentence.
     pub what: String,
     /// The key that says how large it is.
-    pub key: String,
+    pub key: BudgetKey,
 }
 
 /// Accounts of the archive and of its attempts, and the calls that wait for room.
@@ -143,7 +147,7 @@ impl<T> Treasury<T> {
     }
 
     /// Notes that nothing can go on before this key is raised.
-    pub(super) fn exhaust(&mut self, what: String, key: String) {
+    pub(super) fn exhaust(&mut self, what: String, key: BudgetKey) {
         self.exhausted.get_or_insert(Exhausted { what, key });
     }
 
@@ -172,7 +176,7 @@ impl<T> Treasury<T> {
             // No attempt can begin where its first call, which the host makes, does not fit:
             // the run would use up all its rounds without one.
             let scope = if intent.role == Role::Diagnose && own.is_untouched() {
-                let key = format!("budget.{}_per_attempt", limit.name());
+                let key = BudgetKey::of(Scope::Attempt, limit);
                 self.exhaust(no_diagnosis(&what), key);
                 Scope::Run
             } else {
@@ -228,7 +232,7 @@ pub(super) fn no_diagnosis(why: &str) -> String {
 fn exhausted(limit: Limit, what: String) -> Exhausted {
     Exhausted {
         what,
-        key: format!("budget.{}", limit.name()),
+        key: BudgetKey::of(Scope::Run, limit),
     }
 }
 

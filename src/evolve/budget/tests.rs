@@ -341,7 +341,7 @@ fn an_attempt_that_used_its_own_allowance_does_not_end_the_run() {
         "{denied:?}"
     );
     let exhausted = treasury.exhausted().expect("the run's budget is");
-    assert_eq!(exhausted.key, "budget.usd");
+    assert_eq!(exhausted.key.to_string(), "budget.usd");
 }
 
 /// Asks for one call of the first attempt; returns what was said, and what is to be raised.
@@ -361,7 +361,10 @@ fn ask_once(treasury: &mut Treasury<u64>, role: Role, tokens: u64) -> (Option<Sc
         Denied::Stopping => panic!("nobody stops"),
     });
     let exhausted = treasury.exhausted();
-    (scope, exhausted.map(|it| it.key).unwrap_or_default())
+    (
+        scope,
+        exhausted.map(|it| it.key.to_string()).unwrap_or_default(),
+    )
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn a_newer_format_is_read_and_never_written() {
     let tree = world.done("tree demo");
     let db = Connection::open(world.path("demo/archive.db")).unwrap();
     db.execute_batch(
-        "DROP TRIGGER meta_no_update; UPDATE meta SET value = '3' WHERE key = 'format';
+        "DROP TRIGGER meta_no_update; UPDATE meta SET value = '4' WHERE key = 'format';
          PRAGMA wal_checkpoint(TRUNCATE)",
     )
     .unwrap();
@@ -21,21 +21,52 @@ fn a_newer_format_is_read_and_never_written() {
     let bytes = || std::fs::read(world.path("demo/archive.db")).unwrap();
     let before = bytes();
     assert_snapshot!(world.refused("evolve demo --generations 1"), @"
-    Error: the archive in `demo` has format 3, but this program knows formats up to 2
+    Error: the archive in `demo` has format 4, but this program knows formats up to 3
     Hint: use the `dgm` that made it, or a newer one
     exit 1
     ");
     assert_snapshot!(world.refused("eval demo seed"), @"
-    Error: the archive in `demo` has format 3, but this program knows formats up to 2
+    Error: the archive in `demo` has format 4, but this program knows formats up to 3
     Hint: use the `dgm` that made it, or a newer one
     exit 1
     ");
     assert_snapshot!(world.refused("fsck demo --repair"), @"
-    Error: the archive in `demo` has format 3, but this program knows formats up to 2
+    Error: the archive in `demo` has format 4, but this program knows formats up to 3
     Hint: use the `dgm` that made it, or a newer one
     exit 1
     ");
     assert_eq!(world.done("tree demo"), tree);
+    assert_eq!(bytes(), before);
+}
+
+#[test]
+fn an_older_format_is_refused_with_a_way_on() {
+    let world = World::new();
+    world.grow();
+    let db = Connection::open(world.path("demo/archive.db")).unwrap();
+    db.execute_batch(
+        "DROP TRIGGER meta_no_update; UPDATE meta SET value = '2' WHERE key = 'format';
+         PRAGMA wal_checkpoint(TRUNCATE)",
+    )
+    .unwrap();
+    db.close().unwrap();
+    let bytes = || std::fs::read(world.path("demo/archive.db")).unwrap();
+    let before = bytes();
+    let refused = world.refused("tree demo");
+    assert_snapshot!(refused, @"
+    Error: the archive in `demo` has format 2, but this program knows format 3 only
+    Hint: use the `dgm` that made it, or name a new folder to begin again
+    exit 1
+    ");
+    for line in [
+        "evolve demo --generations 1",
+        "eval demo seed",
+        "fsck demo",
+        "fsck demo --repair",
+        "export demo best --format harbor --out jobs",
+    ] {
+        assert_eq!(world.refused(line), refused, "{line}");
+    }
     assert_eq!(bytes(), before);
 }
 
