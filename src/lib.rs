@@ -1,6 +1,6 @@
 //! `dgm` grows an archive of self-improving coding agents.
 //!
-//! The modules in reading order; `docs/architecture.md` draws the map and `tests/tidy.rs`
+//! The modules in reading order; `docs/architecture.md` draws the map and `tests/tidy`
 //! keeps who may import whom.
 //!
 //! Three promises hold everywhere:

@@ -1,6 +1,7 @@
 //! The local sandbox against hostile commands, with the real bubblewrap: what every sandbox
 //! must withstand, and what only this one could get wrong.
 
+use crate::support::SOON;
 use dgm::domain::{FileTree, TreePath};
 use dgm::sandbox::local::LocalSandbox;
 use dgm::sandbox::{AgentSource, Ended, Exit, Limits, Placed, Sandbox, SandboxError, Spec};
@@ -139,10 +140,7 @@ fn processes_with(marker: &str) -> usize {
 async fn soon(what: &str, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "not so in time: {what}"
-        );
+        assert!(begun.elapsed() < SOON, "not so in time: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

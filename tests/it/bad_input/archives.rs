@@ -1,6 +1,7 @@
 //! Archives that may not be written: newer ones, and those that somebody else writes to.
 
 use super::world::{World, hide, refusal};
+use crate::support::SOON;
 use insta::assert_snapshot;
 use rusqlite::Connection;
 use std::process::Stdio;
@@ -83,7 +84,7 @@ fn a_second_writer() {
     let pid = first.id();
     let begun = Instant::now();
     while std::fs::read_to_string(world.path("demo/lock")).ok() != Some(pid.to_string()) {
-        assert!(begun.elapsed() < Duration::from_secs(30), "no lock is held");
+        assert!(begun.elapsed() < SOON, "no lock is held");
         std::thread::sleep(Duration::from_millis(20));
     }
     let refused = |line: &str| hide(&world.refused(line), pid);
