@@ -250,7 +250,7 @@ fn again<'a>(asked: &Asked<'a>) -> Vec<Again<'a>> {
         .evaluations_of(asked.variant)
         .filter_map(|evaluation| {
             let regrade = lineage.regrade(&evaluation.key)?;
-            (regrade.run == run).then(|| Again {
+            (regrade.run == run).then_some(Again {
                 evaluation,
                 first: &evaluation.judgement,
                 now: &regrade.judgement,

@@ -450,7 +450,11 @@ fn harbor_finds_the_same_chances_and_kinds_of_failure() {
         facts.extend(failed.into_iter().map(|fact| match fact {
             Fact::Evaluated(evaluation) => Fact::Evaluated(dgm::domain::Evaluation {
                 // The sentence says nothing: it is for people.
-                judgement: Judgement::verifier_error(why, "it did not end within 2 s"),
+                judgement: Judgement {
+                    cause: Some(Cause::VerifierFailed(why)),
+                    detail: "it did not end within 2 s".to_owned(),
+                    ..evaluation.judgement
+                },
                 ..evaluation
             }),
             other => other,
