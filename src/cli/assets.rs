@@ -7,13 +7,10 @@ use rust_embed::RustEmbed;
 
 #[derive(RustEmbed)]
 #[folder = "agents/base"]
-#[exclude = "*__pycache__*"]
 struct BaseAgent;
 
 #[derive(RustEmbed)]
 #[folder = "benchmarks"]
-#[exclude = "*__pycache__*"]
-#[exclude = "smoke/run"]
 struct Benchmarks;
 
 #[derive(RustEmbed)]
@@ -55,13 +52,17 @@ fn image_of(folder: &str) -> String {
     }
 }
 
+/// Whether a file is for those who use the program: not what Python compiled in a checkout, nor
+/// the script that builds the program.
+fn is_shipped(name: &str) -> bool {
+    !name.contains("__pycache__") && name != "smoke/run"
+}
+
 fn collect<A: RustEmbed>(prefix: &str) -> FileTree {
     let mut tree = FileTree::new();
     for name in A::iter() {
-        let Some(path) = name
-            .strip_prefix(prefix)
-            .and_then(|path| TreePath::new(path).ok())
-        else {
+        let path = name.strip_prefix(prefix).filter(|_| is_shipped(&name));
+        let Some(path) = path.and_then(|path| TreePath::new(path).ok()) else {
             continue;
         };
         let Some(file) = A::get(&name) else { continue };
