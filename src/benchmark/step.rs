@@ -10,8 +10,6 @@ use crate::sandbox::{Health, Network};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use super::manifest::Strategy;
-
 /// One step: an agent's turn and what judges it.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {

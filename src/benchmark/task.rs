@@ -3,7 +3,8 @@
 use super::fault::LoadError;
 use super::lint::Finding;
 use super::load;
-use super::step::{Step, Strategy};
+use super::manifest::Strategy;
+use super::step::Step;
 use super::swebench::GradeFacts;
 use crate::domain::{FileTree, TaskId};
 use crate::sandbox::{Health, Limits, Network, Sandbox};

@@ -1,7 +1,7 @@
 //! What the rewards of several steps come to. A step that gives no reward under a key is below
 //! every gate of that key, and counts as 0 in its mean.
 
-use super::step::Strategy;
+use super::manifest::Strategy;
 use crate::domain::Rewards;
 
 /// Returns whether a step's rewards end the trial; a missing one is below every gate.
@@ -35,7 +35,7 @@ pub(crate) fn total(given: &[Rewards], strategy: Strategy) -> Rewards {
 #[cfg(test)]
 mod tests {
     use super::{Rewards, below_gate, total};
-    use crate::benchmark::step::Strategy;
+    use crate::benchmark::manifest::Strategy;
 
     fn rewards(pairs: &[(&str, f64)]) -> Rewards {
         let pair = |(key, reward): &(&str, f64)| ((*key).to_owned(), *reward);

@@ -1,9 +1,8 @@
 //! Which kept answers are judged again.
 
 use super::{Args, Chosen, Order};
-use crate::archive::Reader;
 use crate::domain::{Evaluation, EvaluationKey, Outcome, Purpose};
-use crate::lineage::newest_judgement;
+use crate::lineage::{Lineage, newest_judgement};
 
 impl Args {
     /// Returns the evaluations whose answers are to be judged again, and how many others have
@@ -11,11 +10,10 @@ impl Args {
     pub(super) fn answers(
         &self,
         order: &Order,
-        reader: &Reader,
         lineage: &Lineage,
         chosen: &Chosen,
         all: bool,
-    ) -> anyhow::Result<(Vec<EvaluationKey>, usize)> {
+    ) -> (Vec<EvaluationKey>, usize) {
         let (mut keys, mut left_out) = (Vec::new(), 0);
         for evaluation in lineage.evaluations_of(order.variant) {
             let is_held_out = evaluation.purpose == Purpose::Holdout;
@@ -40,7 +38,7 @@ impl Args {
                 keys.push(evaluation.key.clone());
             }
         }
-        Ok((keys, left_out))
+        (keys, left_out)
     }
 }
 

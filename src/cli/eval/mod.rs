@@ -235,8 +235,7 @@ impl Args {
         let tasks = chosen.ids();
         let refused = chosen.refused.clone();
         if let Some(which) = &self.regrade {
-            let (mut keys, mut left_out) =
-                self.answers(order, &writer, &lineage, &chosen, which == "all")?;
+            let (mut keys, mut left_out) = self.answers(order, &lineage, &chosen, which == "all");
             let mut regrade = Regrading {
                 run: None,
                 left_out,
