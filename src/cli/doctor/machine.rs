@@ -1,6 +1,6 @@
 //! The machine itself: what it is, how much of it there is, which programs it has.
 
-use crate::view::checks::Check;
+use crate::view::check::Check;
 use crate::view::size;
 use std::fs;
 use std::path::Path;
