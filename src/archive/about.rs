@@ -1,7 +1,7 @@
 //! What the archive asks of a fact before it is recorded: its name for a reader, the blobs that
 //! have to be there, and whether it can be read back as it is.
 
-use crate::domain::{BlobId, CallSubject, Cause, EvaluationKey, Fact, Judgement, Outcome};
+use crate::domain::{BlobId, Cause, Fact, JobId, Judgement, Outcome};
 
 /// Says which fact it is, in a reader's words.
 pub(super) fn describe(fact: &Fact) -> String {
@@ -14,16 +14,17 @@ pub(super) fn describe(fact: &Fact) -> String {
         Fact::AttemptEnded(end) => format!("the end of attempt {}", end.attempt),
         Fact::VariantMade(variant) => format!("variant {}", variant.id),
         Fact::Evaluated(evaluation) => {
-            format!("the evaluation of {}", describe_key(&evaluation.key))
+            format!("the evaluation of {}", evaluation.key)
         }
-        Fact::AnswerKept { key, .. } => format!("the answer of {}", describe_key(key)),
-        Fact::Regraded(regrade) => format!("the regrade of {}", describe_key(&regrade.key)),
+        Fact::AnswerKept { key, .. } => format!("the answer of {}", key),
+        Fact::Regraded(regrade) => format!("the regrade of {}", regrade.key),
         Fact::Faulted(fault) => match &fault.subject {
-            CallSubject::Attempt(attempt) => format!("a fault of attempt {attempt}"),
-            CallSubject::Evaluation(variant, task, repeat) => {
-                format!("a fault of the evaluation of {variant} on `{task}`, repeat {repeat}")
+            JobId::Attempt(attempt) => format!("a fault of attempt {attempt}"),
+            JobId::Evaluation(key) => {
+                format!("a fault of the evaluation of {}", key)
             }
-            CallSubject::Manual => "a fault of nothing".to_owned(),
+            JobId::Regrade(key) => format!("a fault of the regrade of {}", key),
+            JobId::Manual => "a fault of nothing".to_owned(),
         },
         Fact::Judged { variant, .. } => format!("the verdict on {variant}"),
         Fact::CallIntended(intent) => format!("the intent of model call {}", intent.id.0),
@@ -33,10 +34,6 @@ pub(super) fn describe(fact: &Fact) -> String {
         Fact::Recorded(recording) => format!("the recording of model call {}", recording.call.0),
         Fact::Replays(replay) => format!("the source of run {}", replay.run.0),
     }
-}
-
-fn describe_key(key: &EvaluationKey) -> String {
-    format!("{} on `{}`, repeat {}", key.variant, key.task, key.repeat)
 }
 
 /// Returns every blob that a fact names.

@@ -6,10 +6,10 @@ use super::db;
 use super::fact_row;
 use super::tables::TABLES;
 use crate::domain::{
-    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Cause,
-    CommitId, Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Gate, Judgement,
-    NoReward, Outcome, Pattern, Proposal, Purpose, Recording, Regrade, Replay, Rewards, Role,
-    RunEnd, RunId, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant, VariantId, Verdict,
+    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, Cause, CommitId, Decision,
+    Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Gate, JobId, Judgement, NoReward,
+    Outcome, Pattern, Proposal, Purpose, Recording, Regrade, Replay, Rewards, Role, RunEnd, RunId,
+    RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant, VariantId, Verdict,
 };
 use crate::lineage::Lineage;
 use proptest::collection::vec;
@@ -357,18 +357,25 @@ impl History {
         self.variants[draft.small[0] as usize % self.variants.len()]
     }
 
-    fn subject(&self, draft: &Draft) -> CallSubject {
+    fn subject(&self, draft: &Draft) -> JobId {
         if draft.flags[0] && self.attempts > 0 {
-            CallSubject::Attempt(VariantId(draft.small[0] % self.attempts + 1))
+            JobId::Attempt(VariantId(draft.small[0] % self.attempts + 1))
         } else {
-            let task = TaskId::new(draft.texts[2].clone());
-            CallSubject::Evaluation(self.any_variant(draft), task, draft.small[3])
+            let key = EvaluationKey {
+                variant: self.any_variant(draft),
+                task: TaskId::new(draft.texts[2].clone()),
+                repeat: draft.small[3],
+            };
+            match draft.flags[1] {
+                true => JobId::Regrade(key),
+                false => JobId::Evaluation(key),
+            }
         }
     }
 
-    fn call_subject(&self, draft: &Draft) -> CallSubject {
+    fn call_subject(&self, draft: &Draft) -> JobId {
         if draft.flags[2] {
-            CallSubject::Manual
+            JobId::Manual
         } else {
             self.subject(draft)
         }

@@ -160,13 +160,15 @@ CREATE TABLE regrade (
     CHECK ((cause IS NULL) = (outcome IN ('resolved', 'unresolved')))
 ) STRICT;
 
--- An execution that did not count. It belongs to an attempt, or to an evaluation.
+-- An execution that did not count. It belongs to an attempt, to an evaluation, or, where `regrade`
+-- is 1, to another judgement of that evaluation's answer.
 CREATE TABLE fault (
     seq       INTEGER PRIMARY KEY,
     attempt   INTEGER REFERENCES attempt (attempt),
     variant   INTEGER REFERENCES variant (variant),
     task      TEXT,
     repeat    INTEGER,
+    regrade   INTEGER NOT NULL CHECK (regrade IN (0, 1)),
     outcome   TEXT NOT NULL,
     cause     TEXT NOT NULL,
     detail    TEXT NOT NULL,
@@ -174,7 +176,8 @@ CREATE TABLE fault (
     execution INTEGER NOT NULL,
     at_ms     INTEGER NOT NULL,
     CHECK ((attempt IS NULL) = (variant IS NOT NULL)),
-    CHECK ((variant IS NULL) = (task IS NULL) AND (variant IS NULL) = (repeat IS NULL))
+    CHECK ((variant IS NULL) = (task IS NULL) AND (variant IS NULL) = (repeat IS NULL)),
+    CHECK (regrade = 0 OR variant IS NOT NULL)
 ) STRICT;
 
 -- What admission decided; `reason` is null where the variant is in the pool of parents.
@@ -199,13 +202,15 @@ CREATE TABLE call (
     variant            INTEGER REFERENCES variant (variant),
     task               TEXT,
     repeat             INTEGER,
+    regrade            INTEGER NOT NULL CHECK (regrade IN (0, 1)),
     role               TEXT NOT NULL,
     model              TEXT NOT NULL,
     at_most_usd_micros INTEGER NOT NULL,
     at_most_tokens     INTEGER NOT NULL,
     at_ms              INTEGER NOT NULL,
     CHECK (attempt IS NULL OR variant IS NULL),
-    CHECK ((variant IS NULL) = (task IS NULL) AND (variant IS NULL) = (repeat IS NULL))
+    CHECK ((variant IS NULL) = (task IS NULL) AND (variant IS NULL) = (repeat IS NULL)),
+    CHECK (regrade = 0 OR variant IS NOT NULL)
 ) STRICT;
 
 -- `estimated` is 1 where the provider did not say how many tokens it used. Of the input tokens,

@@ -129,7 +129,7 @@ tables! {
     }
 
     FAULT "fault" Faulted(Fault) {
-        subject: ["attempt", "variant", "task", "repeat"],
+        subject: ["attempt", "variant", "task", "repeat", "regrade"],
         outcome: ["outcome"],
         cause: ["cause"],
         detail: ["detail"],
@@ -148,7 +148,7 @@ tables! {
         id: ["call"],
         run: ["run"],
         execution: ["execution"],
-        subject: ["attempt", "variant", "task", "repeat"],
+        subject: ["attempt", "variant", "task", "repeat", "regrade"],
         role: ["role"],
         model: ["model"],
         at_most: ["at_most_usd_micros"],

@@ -386,7 +386,7 @@ mod tests {
         );
         change(
             dir,
-            "INSERT INTO fault VALUES (9, NULL, 0, 't', 0, 'enlightened', 'cancelled', '', 1, 1, 1)",
+            "INSERT INTO fault VALUES (9, NULL, 0, 't', 0, 0, 'enlightened', 'cancelled', '', 1, 1, 1)",
         );
         let error = Reader::open(dir)
             .unwrap()

@@ -9,7 +9,7 @@ use super::ui::Ui;
 use super::{block_on, caps};
 use crate::archive::{Reader, Writer};
 use crate::config::{Overrides, Settings};
-use crate::domain::{CallId, CallSettlement, CallSubject, Role, Usd};
+use crate::domain::{CallId, CallSettlement, JobId, Role, Usd};
 use crate::evolve::{Desk, Providers};
 use crate::gateway::{Gateway, Socket};
 use crate::model::{Allowance, FailedTry, Health, JobSubject, Metered};
@@ -115,7 +115,7 @@ impl Args {
         )?
         .keeping_traffic(settings.engine.record);
         let job = JobSubject {
-            subject: CallSubject::Manual,
+            subject: JobId::Manual,
             execution: 1,
             role: self.role,
         };

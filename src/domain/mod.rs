@@ -14,6 +14,7 @@ mod evaluation;
 mod fact;
 mod file_tree;
 mod id;
+mod job;
 mod judgement;
 mod outcome;
 mod proposal;
@@ -25,7 +26,7 @@ mod variant;
 
 pub use attempt::{Attempt, AttemptEnd, Decision, Failure, Gate};
 pub use blob::BlobId;
-pub use call::{CallId, CallIntent, CallSettlement, CallStatus, CallSubject};
+pub use call::{CallId, CallIntent, CallSettlement, CallStatus};
 pub use cause::{Cause, NoReward};
 pub use cost::{Amount, Tokens, Usd};
 pub use disclosure::Disclosure;
@@ -34,6 +35,7 @@ pub use evaluation::{Evaluation, EvaluationKey, Fault, Purpose, Regrade, Timing}
 pub use fact::{Fact, RunEnd, RunStart};
 pub use file_tree::{Change, FileEntry, FileTree, PathError, TreePath};
 pub use id::{CommitId, RunId, TaskId, TreeId, VariantId};
+pub use job::JobId;
 pub use judgement::{Judgement, Rewards};
 pub use outcome::{Outcome, Redo};
 pub use proposal::Proposal;

@@ -8,8 +8,8 @@ use super::event::Event;
 use super::record::Recorder;
 use crate::archive::Writer;
 use crate::domain::{
-    Amount, CallSubject, Decision, Entry, Fact, FileTree, Purpose, Role, RunId, RunStart, TaskId,
-    TreePath, Usd, Variant, VariantId,
+    Amount, Decision, Entry, EvaluationKey, Fact, FileTree, JobId, Purpose, Role, RunId, RunStart,
+    TaskId, TreePath, Usd, Variant, VariantId,
 };
 use crate::model::{
     Allowance, CallError, Denied, JobSubject, Metered, Model, ModelSettings, Price, Retry, Scope,
@@ -171,9 +171,13 @@ struct Told {
 /// One job of the crowd: some calls one after the other, some given up.
 async fn job(number: u64, model: Arc<Model>, books: ChannelBooks, allowance: Allowance) -> Told {
     let subject = match number % 4 {
-        0 | 1 => CallSubject::Attempt(VariantId(u32::try_from(number % 2).unwrap() + 1)),
-        2 => CallSubject::Evaluation(VariantId::SEED, TaskId::new("t"), 0),
-        _ => CallSubject::Manual,
+        0 | 1 => JobId::Attempt(VariantId(u32::try_from(number % 2).unwrap() + 1)),
+        2 => JobId::Evaluation(EvaluationKey {
+            variant: VariantId::SEED,
+            task: TaskId::new("t"),
+            repeat: 0,
+        }),
+        _ => JobId::Manual,
     };
     let subject = JobSubject {
         subject,
@@ -274,7 +278,7 @@ fn check(recorder: &Recorder, budgets: &Budgets) {
         let own = recorder
             .lineage()
             .spend()
-            .of(&CallSubject::Attempt(VariantId(id)));
+            .of(&JobId::Attempt(VariantId(id)));
         let sum = Amount {
             calls: 0,
             tokens: own.tokens.total() + own.unsettled_at_most_tokens,

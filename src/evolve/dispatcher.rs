@@ -8,12 +8,12 @@ use super::ends::Ended;
 use super::event::{Event, JobEnd};
 use super::inbox::{Inbox, MOST_EVENTS};
 use super::parts::{EndCause, Finished, Parts, Unrecorded};
-use super::plan::{JobKey, Step, Volatile, plan};
+use super::plan::{Step, Volatile, plan};
 use super::providers::Providers;
 use super::record::Recorder;
 use super::replay::{self, ReplaySource};
 use super::start::Starter;
-use crate::domain::{Decision, Disclosure, Fact, Purpose, RunEnd, RunId, VariantId};
+use crate::domain::{Decision, Disclosure, Fact, JobId, Purpose, RunEnd, RunId, VariantId};
 use crate::lineage::Lineage;
 use crate::policy::{Expansion, Policy};
 use crate::sys::clock::now_ms;
@@ -283,10 +283,10 @@ impl Engine {
                 Step::Decide(expansions) => self.decide(expansions)?,
                 Step::Improve(id) => {
                     self.disclose(id)?;
-                    let execution = self.recorder.next_execution(JobKey::Improve(id));
+                    let execution = self.recorder.next_execution(JobId::Attempt(id));
                     let job = self.starter.improve(&self.recorder, id, execution)?;
                     let handle = self.jobs.spawn(job);
-                    let job = JobKey::Improve(id);
+                    let job = JobId::Attempt(id);
                     self.started(
                         handle.id(),
                         Started {
@@ -297,7 +297,7 @@ impl Engine {
                     );
                 }
                 Step::Evaluate(key, purpose) => {
-                    let job = JobKey::Evaluate(key.clone());
+                    let job = JobId::Evaluation(key.clone());
                     let execution = self.recorder.next_execution(job.clone());
                     let run = self
                         .starter
@@ -313,7 +313,7 @@ impl Engine {
                     );
                 }
                 Step::Regrade(key) => {
-                    let job = JobKey::Regrade(key.clone());
+                    let job = JobId::Regrade(key.clone());
                     let execution = self.recorder.next_execution(job.clone());
                     let run = self.starter.regrade(&self.recorder, key, execution)?;
                     let handle = self.jobs.spawn(run);
@@ -419,7 +419,7 @@ impl Engine {
 
 /// A job that runs.
 pub(super) struct Started {
-    pub job: JobKey,
+    pub job: JobId,
     pub purpose: Option<Purpose>,
     pub execution: u32,
 }

@@ -7,13 +7,12 @@ use super::dispatcher::Started;
 use super::event::{End, ImproveEnd, JobEnd};
 use super::gates::GateEnd;
 use super::notes;
-use super::plan::JobKey;
 use super::record::Recorder;
 use super::settle::{Settlement, excused_pause, settlement};
 use crate::archive::diff_trees;
 use crate::domain::{
-    AttemptEnd, BlobId, CallSubject, Cause, Evaluation, EvaluationKey, Fact, Failure, Fault,
-    FileTree, Gate, Judgement, Outcome, Purpose, Regrade, Variant, VariantId,
+    AttemptEnd, BlobId, Cause, Evaluation, EvaluationKey, Fact, Failure, Fault, FileTree, Gate,
+    JobId, Judgement, Outcome, Purpose, Regrade, Variant, VariantId,
 };
 use crate::sys::clock::{commit_ms, now_ms};
 use crate::trial::{EvaluateEnd, RegradeEnd};
@@ -27,7 +26,7 @@ pub(super) enum Ended {
     /// It waits for attempts of lower number in its round.
     Held,
     /// It is recorded, and so are these, which had waited for it.
-    Released(Vec<JobKey>),
+    Released(Vec<JobId>),
     /// It is to be tried again after this time, because of this.
     Again(Duration, String),
 }
@@ -36,7 +35,7 @@ impl Recorder {
     /// Records a job's end.
     pub(super) fn end(&mut self, end: JobEnd) -> anyhow::Result<Ended> {
         match (&end.job, end.end) {
-            (JobKey::Evaluate(key), End::Evaluated(purpose, evaluated)) => {
+            (JobId::Evaluation(key), End::Evaluated(purpose, evaluated)) => {
                 let meta = Meta {
                     execution: end.execution,
                     transcript: end.transcript,
@@ -45,10 +44,10 @@ impl Recorder {
                 };
                 self.end_evaluation(key.clone(), purpose, *evaluated, meta)
             }
-            (JobKey::Regrade(key), End::Regraded(regraded)) => {
+            (JobId::Regrade(key), End::Regraded(regraded)) => {
                 self.end_regrade(key.clone(), *regraded, end.execution)
             }
-            (JobKey::Improve(id), improved) => {
+            (JobId::Attempt(id), improved) => {
                 let id = *id;
                 let end = JobEnd {
                     end: improved,
@@ -61,7 +60,7 @@ impl Recorder {
                 let ended = self.end_attempt(end)?;
                 self.release(id, ended)
             }
-            (JobKey::Evaluate(_) | JobKey::Regrade(_), _) => {
+            (JobId::Evaluation(_) | JobId::Regrade(_) | JobId::Manual, _) => {
                 anyhow::bail!("a job ended as one of another kind")
             }
         }
@@ -83,7 +82,7 @@ impl Recorder {
         if !matches!(ended, Ended::Recorded) {
             return Ok(ended);
         }
-        let mut released = vec![JobKey::Improve(id)];
+        let mut released = vec![JobId::Attempt(id)];
         while let Some(next) = self
             .held
             .keys()
@@ -94,7 +93,7 @@ impl Recorder {
                 break;
             };
             self.end_attempt(end)?;
-            released.push(JobKey::Improve(next));
+            released.push(JobId::Attempt(next));
         }
         Ok(Ended::Released(released))
     }
@@ -106,7 +105,7 @@ impl Recorder {
         end: EvaluateEnd,
         meta: Meta,
     ) -> anyhow::Result<Ended> {
-        let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+        let subject = JobId::Evaluation(key.clone());
         let settlement = match end.is_lasting {
             true => Settlement::Final,
             false => self.settlement(&subject, end.judgement.outcome, meta.is_excused),
@@ -166,7 +165,7 @@ impl Recorder {
         end: RegradeEnd,
         execution: u32,
     ) -> anyhow::Result<Ended> {
-        let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+        let subject = JobId::Regrade(key.clone());
         let outcome = end.judgement.outcome;
         let settlement = self.settlement(&subject, outcome, false);
         match settlement {
@@ -196,7 +195,7 @@ impl Recorder {
 
     fn end_attempt(&mut self, end: JobEnd) -> anyhow::Result<Ended> {
         let JobEnd {
-            job: JobKey::Improve(id),
+            job: JobId::Attempt(id),
             end: End::Improved(improved),
             provider_in_trouble,
             ..
@@ -263,7 +262,7 @@ impl Recorder {
         execution: u32,
         is_excused: bool,
     ) -> anyhow::Result<Ended> {
-        let subject = CallSubject::Attempt(id);
+        let subject = JobId::Attempt(id);
         let settlement = self.settlement(&subject, how.outcome, is_excused);
         self.fault(subject, how, execution)?;
         Ok(match settlement {
@@ -275,11 +274,11 @@ impl Recorder {
     /// Records that a job's own task panicked.
     pub(super) fn crashed(&mut self, started: &Started, detail: &str) -> anyhow::Result<Ended> {
         let end = match (&started.job, started.purpose) {
-            (JobKey::Regrade(_), _) => {
+            (JobId::Regrade(_), _) => {
                 let end = RegradeEnd::without_verifier(Judgement::sandbox_error(detail));
                 End::Regraded(Box::new(end))
             }
-            (JobKey::Improve(_), _) | (JobKey::Evaluate(_), None) => {
+            (JobId::Attempt(_) | JobId::Manual, _) | (JobId::Evaluation(_), None) => {
                 End::Improved(Box::new(ImproveEnd {
                     log: Vec::new(),
                     change: None,
@@ -287,7 +286,7 @@ impl Recorder {
                     result: GateEnd::Infra(Cause::SandboxFailed, detail.to_owned()),
                 }))
             }
-            (JobKey::Evaluate(_), Some(purpose)) => {
+            (JobId::Evaluation(_), Some(purpose)) => {
                 let end = EvaluateEnd::without_answer(Judgement::sandbox_error(detail));
                 End::Evaluated(purpose, Box::new(end))
             }
@@ -302,12 +301,7 @@ impl Recorder {
         })
     }
 
-    fn fault(
-        &mut self,
-        subject: CallSubject,
-        how: &Judgement,
-        execution: u32,
-    ) -> anyhow::Result<()> {
+    fn fault(&mut self, subject: JobId, how: &Judgement, execution: u32) -> anyhow::Result<()> {
         // A plain measurement is no fault; without a cause it could only be ours.
         let cause = how.cause.unwrap_or(Cause::SandboxFailed);
         self.record(vec![Fact::Faulted(Fault {
@@ -323,12 +317,7 @@ impl Recorder {
 
     /// Decides about an execution that ended so. One whose provider was in trouble is done
     /// again, as often as it takes, and does not count among those that failed.
-    fn settlement(
-        &mut self,
-        subject: &CallSubject,
-        outcome: Outcome,
-        is_excused: bool,
-    ) -> Settlement {
+    fn settlement(&mut self, subject: &JobId, outcome: Outcome, is_excused: bool) -> Settlement {
         let excused = self.excused.get(subject).copied().unwrap_or(0);
         if is_excused && outcome == Outcome::InfraError {
             self.excused.insert(subject.clone(), excused + 1);
@@ -346,7 +335,7 @@ impl Recorder {
     /// Returns how often the job ended so before without counting. A failure of the
     /// infrastructure is forgotten with the process: whoever starts again has mended it. A
     /// verifier without a reward is the task's doing and is not.
-    fn earlier(&self, subject: &CallSubject, outcome: Outcome) -> usize {
+    fn earlier(&self, subject: &JobId, outcome: Outcome) -> usize {
         let faults = self.lineage.faults_of(subject, outcome);
         if outcome == Outcome::InfraError {
             faults.filter(|fault| fault.run == self.run).count()

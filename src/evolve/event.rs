@@ -2,8 +2,7 @@
 
 use super::budget::BudgetKey;
 use super::gates::GateEnd;
-use super::plan::JobKey;
-use crate::domain::{CallId, CallSettlement, FileTree, Proposal, Purpose, VariantId};
+use crate::domain::{CallId, CallSettlement, FileTree, JobId, Proposal, Purpose, VariantId};
 use crate::model::{Denied, Intent, Traffic};
 use crate::trial::{EvaluateEnd, RegradeEnd};
 use std::sync::Arc;
@@ -36,7 +35,7 @@ impl Event {
 
 /// How a job ended.
 pub(super) struct JobEnd {
-    pub job: JobKey,
+    pub job: JobId,
     pub execution: u32,
     pub transcript: Vec<u8>,
     pub overflow: bool,

@@ -8,7 +8,7 @@ mod history;
 
 use self::history::History;
 use super::Budgets;
-use crate::domain::{Amount, CallIntent, CallSubject, EvaluationKey, Role, Tokens, Usd, VariantId};
+use crate::domain::{Amount, CallIntent, EvaluationKey, JobId, Role, Tokens, Usd, VariantId};
 use crate::lineage::Lineage;
 use crate::model::{Allowance, Price};
 use crate::policy::{DgmSettings, Stage};
@@ -82,11 +82,11 @@ impl Kind {
 
     fn of(intent: &CallIntent) -> Option<Self> {
         match (&intent.subject, intent.role) {
-            (CallSubject::Attempt(_), Role::Diagnose) => Some(Self::Diagnose),
-            (CallSubject::Attempt(_), Role::Modify) => Some(Self::Modify),
-            (CallSubject::Attempt(_), Role::Solve) => Some(Self::Gates),
-            (CallSubject::Evaluation(..), _) => Some(Self::Evaluate),
-            (CallSubject::Manual, _) => None,
+            (JobId::Attempt(_), Role::Diagnose) => Some(Self::Diagnose),
+            (JobId::Attempt(_), Role::Modify) => Some(Self::Modify),
+            (JobId::Attempt(_), Role::Solve) => Some(Self::Gates),
+            (JobId::Evaluation(_), _) => Some(Self::Evaluate),
+            (JobId::Regrade(_) | JobId::Manual, _) => None,
         }
     }
 

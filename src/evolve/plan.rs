@@ -1,40 +1,18 @@
 //! What to start next: a pure function of facts, what is running, and the time.
 
-use crate::domain::{EvaluationKey, Purpose, VariantId};
+use crate::domain::{EvaluationKey, JobId, Purpose, VariantId};
 use crate::lineage::Lineage;
 use crate::policy::{Action, Expansion, Policy, Seen};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use tokio::time::Instant;
-
-/// A job of the engine.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum JobKey {
-    /// An attempt at self-modification.
-    Improve(VariantId),
-    /// An evaluation.
-    Evaluate(EvaluationKey),
-    /// Another judgement of an evaluation's answer.
-    Regrade(EvaluationKey),
-}
-
-impl fmt::Display for JobKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Improve(id) => write!(f, "attempt {id}"),
-            Self::Evaluate(key) => write!(f, "{} on {}", key.variant, key.task),
-            Self::Regrade(key) => write!(f, "answer of {} to {}", key.variant, key.task),
-        }
-    }
-}
 
 /// What is going on and not recorded: gone when the process dies, and then planned again.
 #[derive(Debug, Default)]
 pub(super) struct Volatile {
     /// Jobs that run.
-    pub running: BTreeSet<JobKey>,
+    pub running: BTreeSet<JobId>,
     /// Jobs that wait for another try, until when.
-    pub waiting: BTreeMap<JobKey, Instant>,
+    pub waiting: BTreeMap<JobId, Instant>,
 }
 
 /// One step of the dispatcher.
@@ -61,7 +39,7 @@ pub(super) fn plan(
     volatile: &Volatile,
     now: Instant,
 ) -> Step {
-    let is_free = |job: &JobKey| {
+    let is_free = |job: &JobId| {
         !volatile.running.contains(job)
             && volatile.waiting.get(job).is_none_or(|until| *until <= now)
     };
@@ -70,7 +48,7 @@ pub(super) fn plan(
         let decided = lineage
             .open_attempts()
             .map(|attempt| attempt.decision.attempt)
-            .find(|id| is_free(&JobKey::Improve(*id)));
+            .find(|id| is_free(&JobId::Attempt(*id)));
         if let Some(id) = decided {
             return Step::Improve(id);
         }
@@ -86,8 +64,8 @@ pub(super) fn plan(
                 .map(|(job, _)| job),
         )
         .filter_map(|job| match job {
-            JobKey::Evaluate(key) | JobKey::Regrade(key) => Some(key.clone()),
-            JobKey::Improve(_) => None,
+            JobId::Evaluation(key) | JobId::Regrade(key) => Some(key.clone()),
+            JobId::Attempt(_) | JobId::Manual => None,
         })
         .collect();
     match policy.decide(&Seen {
@@ -104,10 +82,10 @@ pub(super) fn plan(
 
 #[cfg(test)]
 mod tests {
-    use super::{JobKey, Step, Volatile, plan};
+    use super::{Step, Volatile, plan};
     use crate::domain::{
-        AttemptEnd, CommitId, Decision, EvaluationKey, Fact, Failure, Gate, Outcome, Purpose,
-        RunId, TaskId, TreeId, Variant, VariantId, Verdict,
+        AttemptEnd, CommitId, Decision, EvaluationKey, Fact, Failure, Gate, JobId, Outcome,
+        Purpose, RunId, TaskId, TreeId, Variant, VariantId, Verdict,
     };
     use crate::lineage::Lineage;
     use crate::policy::fixture::{World, evaluation};
@@ -203,14 +181,14 @@ mod tests {
         world.make(0, None);
         let mut lineage = world.lineage;
         let mut volatile = Volatile::default();
-        let mut running: Vec<(JobKey, Option<Purpose>)> = Vec::new();
+        let mut running: Vec<(JobId, Option<Purpose>)> = Vec::new();
         loop {
             judge_finished(&policy, &mut lineage);
             let mut stopped = false;
             while running.len() < workers {
                 let (job, purpose) = match plan(&lineage, &policy, &volatile, Instant::now()) {
-                    Step::Improve(id) => (JobKey::Improve(id), None),
-                    Step::Evaluate(key, purpose) => (JobKey::Evaluate(key), Some(purpose)),
+                    Step::Improve(id) => (JobId::Attempt(id), None),
+                    Step::Evaluate(key, purpose) => (JobId::Evaluation(key), Some(purpose)),
                     Step::Decide(expansions) => {
                         for expansion in expansions {
                             lineage.apply(&Fact::Decided(Decision {
@@ -251,7 +229,7 @@ mod tests {
             let (job, purpose) = running.swap_remove(rng.random_range(0..running.len()));
             volatile.running.remove(&job);
             match job {
-                JobKey::Evaluate(key) => {
+                JobId::Evaluation(key) => {
                     assert!(
                         lineage.evaluation(&key).is_none(),
                         "nothing is evaluated twice"
@@ -260,8 +238,8 @@ mod tests {
                     let outcome = outcome(&key);
                     lineage.apply(&Fact::Evaluated(evaluation(key, purpose, outcome)));
                 }
-                JobKey::Regrade(_) => panic!("nothing is to be judged again"),
-                JobKey::Improve(id) => {
+                JobId::Regrade(_) | JobId::Manual => panic!("nothing is to be judged again"),
+                JobId::Attempt(id) => {
                     for fact in ended(&lineage, id) {
                         lineage.apply(&fact);
                     }

@@ -6,12 +6,11 @@
 use super::budget::{Exhausted, Granted, Treasury};
 use super::event::{Event, JobEnd};
 use super::notes;
-use super::plan::JobKey;
 use super::traffic::{Ended, Keeper};
 use super::{Budgets, Progress};
 use crate::archive::{Reader, Writer};
 use crate::domain::{
-    AttemptEnd, CallId, CallIntent, CallSubject, Fact, Outcome, Regrade, RunId, VariantId, Verdict,
+    AttemptEnd, CallId, CallIntent, Fact, JobId, Outcome, Regrade, RunId, VariantId, Verdict,
 };
 use crate::lineage::Lineage;
 use crate::model::{Denied, Intent};
@@ -32,13 +31,13 @@ pub(super) struct Recorder {
     pub(super) policy: Arc<dyn Policy>,
     pub(super) infra_retries: u32,
     progress: mpsc::UnboundedSender<Progress>,
-    executions: HashMap<JobKey, u32>,
+    executions: HashMap<JobId, u32>,
     next_call: CallId,
     treasury: Treasury<Asker>,
     keeper: Keeper,
     pub(super) held: BTreeMap<VariantId, JobEnd>,
     /// How often each job ended because a provider was in trouble, which does not count.
-    pub(super) excused: HashMap<CallSubject, usize>,
+    pub(super) excused: HashMap<JobId, usize>,
     calls: u64,
     pub(super) evaluations: u64,
 }
@@ -96,7 +95,7 @@ impl Recorder {
     }
 
     /// Returns the number of a job's next execution in this process.
-    pub(super) fn next_execution(&mut self, job: JobKey) -> u32 {
+    pub(super) fn next_execution(&mut self, job: JobId) -> u32 {
         let execution = self.executions.entry(job).or_insert(0);
         *execution += 1;
         *execution
@@ -178,14 +177,8 @@ impl Recorder {
     }
 
     /// Forgets what was kept of a job's traffic: it has ended.
-    pub(super) fn forget_traffic(&mut self, job: &JobKey) {
-        let subject = match job {
-            JobKey::Improve(attempt) => CallSubject::Attempt(*attempt),
-            JobKey::Evaluate(key) | JobKey::Regrade(key) => {
-                CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat)
-            }
-        };
-        self.keeper.forget(|who| who.subject == subject);
+    pub(super) fn forget_traffic(&mut self, job: &JobId) {
+        self.keeper.forget(|who| who.subject == *job);
     }
 
     /// Returns how an evaluation had ended before any of its answer was judged again.

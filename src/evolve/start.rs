@@ -4,11 +4,10 @@
 use super::books::ChannelBooks;
 use super::event::{End, Event, JobEnd};
 use super::improve::{ImproveJob, Models, Workshop, improve};
-use super::plan::JobKey;
 use super::record::Recorder;
 use super::{EngineSettings, evidence};
 use crate::benchmark::Suite;
-use crate::domain::{CallSubject, EvaluationKey, Purpose, Role, TaskId, VariantId};
+use crate::domain::{EvaluationKey, JobId, Purpose, Role, TaskId, VariantId};
 use crate::model::{JobSubject, Metered, Model, Pace};
 use crate::sandbox::AgentSource;
 use crate::trial::{EvaluateEnd, EvaluateJob, RegradeJob, SandboxHost, evaluate, regrade};
@@ -92,7 +91,7 @@ impl Starter {
             .get(&key.task)
             .with_context(|| format!("the benchmark has no task `{}`", key.task))?
             .clone();
-        let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+        let subject = JobId::Evaluation(key.clone());
         let metered = self.metered(subject, execution, Role::Solve);
         let job = EvaluateJob {
             agent: source(recorder, key.variant)?,
@@ -110,7 +109,7 @@ impl Starter {
             };
             metered.settled().await;
             JobEnd {
-                job: JobKey::Evaluate(key),
+                job: JobId::Evaluation(key),
                 execution,
                 transcript: metered.transcript_bytes(),
                 overflow: metered.has_unhandled_overflow(),
@@ -149,7 +148,7 @@ impl Starter {
         Ok(async move {
             let end = regrade(place.sandbox.as_ref(), &job, cancel).await;
             JobEnd {
-                job: JobKey::Regrade(key),
+                job: JobId::Regrade(key),
                 execution,
                 transcript: Vec::new(),
                 overflow: false,
@@ -179,7 +178,7 @@ impl Starter {
             &parent.files,
             self.settings.disclosure,
         )?;
-        let metered = |role| self.metered(CallSubject::Attempt(id), execution, role);
+        let metered = |role| self.metered(JobId::Attempt(id), execution, role);
         let models = Models {
             diagnose: metered(Role::Diagnose),
             modify: metered(Role::Modify),
@@ -208,7 +207,7 @@ impl Starter {
                 metered.settled().await;
             }
             JobEnd {
-                job: JobKey::Improve(id),
+                job: JobId::Attempt(id),
                 execution,
                 transcript: models.modify.transcript_bytes(),
                 overflow: models.modify.has_unhandled_overflow(),
@@ -220,7 +219,7 @@ impl Starter {
         })
     }
 
-    fn metered(&self, subject: CallSubject, execution: u32, role: Role) -> Arc<Metered> {
+    fn metered(&self, subject: JobId, execution: u32, role: Role) -> Arc<Metered> {
         let job = JobSubject {
             subject,
             execution,

@@ -14,8 +14,8 @@ pub use spend::{Spend, SubjectSpend};
 pub use tree::{Row, walk};
 
 use crate::domain::{
-    Attempt, BlobId, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Judgement, Outcome,
-    Regrade, Replay, RunEnd, RunId, RunStart, Standing, Tally, TaskId, Variant, VariantId, Verdict,
+    Attempt, BlobId, Evaluation, EvaluationKey, Fact, Fault, JobId, Judgement, Outcome, Regrade,
+    Replay, RunEnd, RunId, RunStart, Standing, Tally, TaskId, Variant, VariantId, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -301,11 +301,7 @@ impl Lineage {
     }
 
     /// Returns the executions of a subject that ended with this outcome without counting.
-    pub fn faults_of(
-        &self,
-        subject: &CallSubject,
-        outcome: Outcome,
-    ) -> impl Iterator<Item = &Fault> {
+    pub fn faults_of(&self, subject: &JobId, outcome: Outcome) -> impl Iterator<Item = &Fault> {
         self.faults
             .iter()
             .filter(move |fault| fault.subject == *subject && fault.outcome == outcome)

@@ -11,7 +11,7 @@ use super::wire::Dialect;
 use super::{
     Allowance, Books, CallError, Intent, Limit, Model, ModelError, Reply, ReplyStream, Retry,
 };
-use crate::domain::{CallSubject, Role};
+use crate::domain::{JobId, Role};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct JobSubject {
     /// What they are for.
-    pub subject: CallSubject,
+    pub subject: JobId,
     /// Execution of the job within this process.
     pub execution: u32,
     /// Role of the model.

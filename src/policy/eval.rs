@@ -1,7 +1,7 @@
 //! A fixed list of further evaluations, for `dgm eval`, or of answers to judge again.
 
 use super::{Action, Admission, Policy, Seen, Stages};
-use crate::domain::{CallSubject, EvaluationKey, Outcome, Purpose, RunId, TaskId, VariantId};
+use crate::domain::{EvaluationKey, JobId, Outcome, Purpose, RunId, TaskId, VariantId};
 use crate::lineage::Lineage;
 
 /// Repeats from here on are further evaluations: they can never take the place of a repeat
@@ -131,7 +131,7 @@ impl RegradePolicy {
 
 /// Returns the process that judged it last, and how often the infrastructure failed it.
 fn known(lineage: &Lineage, key: &EvaluationKey) -> (Option<RunId>, usize) {
-    let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+    let subject = JobId::Regrade(key.clone());
     let faults = lineage.faults_of(&subject, Outcome::InfraError).count();
     (lineage.regrade(key).map(|regrade| regrade.run), faults)
 }

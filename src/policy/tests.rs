@@ -6,8 +6,8 @@ use super::{
     Selection, Stage, Stages, admit, choose_entry, generator, probabilities,
 };
 use crate::domain::{
-    CallSubject, Cause, Entry, EvaluationKey, Fact, Fault, Judgement, Outcome, Pattern, Purpose,
-    Regrade, RunId, TaskId, VariantId, Verdict,
+    Cause, Entry, EvaluationKey, Fact, Fault, JobId, Judgement, Outcome, Pattern, Purpose, Regrade,
+    RunId, TaskId, VariantId, Verdict,
 };
 use crate::lineage::Lineage;
 use std::collections::{BTreeMap, BTreeSet};
@@ -376,7 +376,11 @@ fn an_answer_is_judged_again_once_and_given_up_after_some_tries() {
     for _ in 0..2 {
         assert_eq!(decide(&world, &[]), Action::Regrade(keys[1].clone()));
         world.lineage.apply(&Fact::Faulted(Fault {
-            subject: CallSubject::Evaluation(VariantId(1), TaskId::new("t0"), 1001),
+            subject: JobId::Regrade(EvaluationKey {
+                variant: VariantId(1),
+                task: TaskId::new("t0"),
+                repeat: 1001,
+            }),
             outcome: InfraError,
             cause: Cause::SandboxFailed,
             detail: String::new(),

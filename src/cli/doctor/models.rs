@@ -5,7 +5,7 @@ use crate::cli::error::{Hint as _, usage};
 use crate::cli::progress::command_line;
 use crate::cli::run;
 use crate::config::{Overrides, Settings};
-use crate::domain::{CallId, CallSettlement, CallSubject, Role, Usd};
+use crate::domain::{CallId, CallSettlement, JobId, Role, Usd};
 use crate::evolve::Desk;
 use crate::model::{
     Allowance, Books, CallError, Denied, Health, Intent, JobSubject, Metered, Model, ModelError,
@@ -95,7 +95,7 @@ async fn one(
     };
     let price = rates(model.price());
     let job = JobSubject {
-        subject: CallSubject::Manual,
+        subject: JobId::Manual,
         execution: 1,
         role,
     };

@@ -2,7 +2,7 @@
 //! has ended, with the calls of all its executions.
 
 use super::{Kind, Spread};
-use crate::domain::{Amount, CallSubject, EvaluationKey, Role, Usd};
+use crate::domain::{Amount, JobId, Role, Usd};
 use crate::lineage::Lineage;
 use crate::model::Price;
 use std::collections::{BTreeMap, HashMap};
@@ -15,18 +15,12 @@ pub(super) struct History {
 impl History {
     /// Sums the calls of each job that has ended, over all its executions.
     pub(super) fn of(lineage: &Lineage, prices: [Price; 3]) -> Self {
-        let has_ended = |subject: &CallSubject| match subject {
-            CallSubject::Attempt(id) => lineage.attempt(*id).is_some_and(|it| it.end.is_some()),
-            CallSubject::Evaluation(variant, task, repeat) => lineage
-                .evaluation(&EvaluationKey {
-                    variant: *variant,
-                    task: task.clone(),
-                    repeat: *repeat,
-                })
-                .is_some(),
-            CallSubject::Manual => false,
+        let has_ended = |subject: &JobId| match subject {
+            JobId::Attempt(id) => lineage.attempt(*id).is_some_and(|it| it.end.is_some()),
+            JobId::Evaluation(key) => lineage.evaluation(key).is_some(),
+            JobId::Regrade(_) | JobId::Manual => false,
         };
-        let mut sums: HashMap<(Kind, &CallSubject), Amount> = HashMap::new();
+        let mut sums: HashMap<(Kind, &JobId), Amount> = HashMap::new();
         for (intent, settlement) in lineage.spend().calls() {
             let (Some(kind), Some(settlement)) = (Kind::of(intent), settlement) else {
                 continue;

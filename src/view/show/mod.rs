@@ -10,7 +10,7 @@ mod trajectory;
 mod trajectory_json;
 mod variant;
 
-use crate::domain::{BlobId, CallSubject, Decision, Trajectory, VariantId};
+use crate::domain::{BlobId, Decision, JobId, Trajectory, VariantId};
 use crate::lineage::Lineage;
 
 /// A file that differs between two variants.
@@ -135,11 +135,8 @@ fn weights(decision: &Decision, most: usize) -> Vec<(VariantId, f64)> {
 }
 
 /// Whether a call or a fault belongs to a variant or attempt of that number.
-fn belongs(subject: &CallSubject, id: VariantId) -> bool {
-    match subject {
-        CallSubject::Attempt(number) | CallSubject::Evaluation(number, _, _) => *number == id,
-        CallSubject::Manual => false,
-    }
+fn belongs(subject: &JobId, id: VariantId) -> bool {
+    subject.variant() == Some(id)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A variant as text.
 
 use super::{FileChange, Subject, attempt, belongs};
-use crate::domain::{CallSubject, Evaluation, Fault, Purpose, Role, Standing, Tally, Verdict};
+use crate::domain::{Evaluation, Fault, JobId, Purpose, Role, Standing, Tally, Verdict};
 use crate::view::cost;
 use crate::view::digest::{gap, stage_tallies};
 use crate::view::eval::gap_text;
@@ -192,9 +192,8 @@ fn evaluation_cells(subject: Subject<'_>, evaluation: &Evaluation, style: Style)
     ]
 }
 
-pub(super) fn call_subject(evaluation: &Evaluation) -> CallSubject {
-    let key = &evaluation.key;
-    CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat)
+pub(super) fn call_subject(evaluation: &Evaluation) -> JobId {
+    JobId::Evaluation(evaluation.key.clone())
 }
 
 pub(super) fn purpose(purpose: Purpose) -> String {
@@ -313,9 +312,10 @@ pub(super) fn faults(page: &mut Page, subject: Subject<'_>, style: Style) {
     let own = |fault: &&Fault| belongs(&fault.subject, subject.id);
     for fault in subject.lineage.faults().iter().filter(own) {
         let of = match &fault.subject {
-            CallSubject::Attempt(_) => "attempt".to_owned(),
-            CallSubject::Evaluation(_, task, _) => clean(task.as_str()),
-            CallSubject::Manual => String::new(),
+            JobId::Attempt(_) => "attempt".to_owned(),
+            JobId::Evaluation(key) => clean(key.task.as_str()),
+            JobId::Regrade(key) => format!("{}, judged again", clean(key.task.as_str())),
+            JobId::Manual => String::new(),
         };
         let cells = [
             of,

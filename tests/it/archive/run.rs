@@ -2,8 +2,8 @@
 
 use dgm::archive::{self, Writer};
 use dgm::domain::{
-    AttemptEnd, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Decision, Entry,
-    Evaluation, EvaluationKey, Fact, FileTree, Judgement, Outcome, Proposal, Purpose, Role, RunEnd,
+    AttemptEnd, CallId, CallIntent, CallSettlement, CallStatus, Decision, Entry, Evaluation,
+    EvaluationKey, Fact, FileTree, JobId, Judgement, Outcome, Proposal, Purpose, Role, RunEnd,
     RunId, RunStart, TaskId, Timing, Tokens, TreePath, Usd, Variant, VariantId, Verdict,
 };
 use std::path::Path;
@@ -191,7 +191,7 @@ pub(crate) fn propose(writer: &mut Writer, attempt: VariantId, run: RunId) -> ar
         id: call,
         run,
         execution: 1,
-        subject: CallSubject::Attempt(attempt),
+        subject: JobId::Attempt(attempt),
         role: Role::Diagnose,
         model: "scripted".to_owned(),
         at_most: Usd(1000),

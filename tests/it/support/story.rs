@@ -2,7 +2,7 @@
 //! configuration: times, and which process did something.
 
 use dgm::archive::Reader;
-use dgm::domain::{Attempt, BlobId, CallIntent, CallStatus, CallSubject, Evaluation, Fact, Role};
+use dgm::domain::{Attempt, BlobId, CallIntent, CallStatus, Evaluation, Fact, JobId, Role};
 use dgm::lineage::Lineage;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ pub(crate) fn story(dir: &Path) -> String {
     for evaluation in lineage.evaluations() {
         lines.push(tell_evaluation(&reader, evaluation));
         let key = &evaluation.key;
-        let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+        let subject = JobId::Evaluation(key.clone());
         lines.extend(calls(&lineage, |intent| {
             intent.subject == subject
                 && intent.run == evaluation.run
@@ -116,7 +116,7 @@ fn tell_attempt(reader: &Reader, attempt: &Attempt) -> String {
 /// diagnosis are those of the last execution that made any.
 fn calls_of_attempt(lineage: &Lineage, attempt: &Attempt) -> Vec<String> {
     let end = attempt.end.as_ref().expect("the run has reached its goal");
-    let subject = CallSubject::Attempt(end.attempt);
+    let subject = JobId::Attempt(end.attempt);
     let of = |intent: &CallIntent| (intent.run, intent.execution);
     let diagnosis = lineage
         .spend()
