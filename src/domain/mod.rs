@@ -13,6 +13,7 @@ mod entry;
 mod evaluation;
 mod fact;
 mod file_tree;
+mod forecast;
 mod id;
 mod job;
 mod judgement;
@@ -24,7 +25,7 @@ mod score;
 mod trajectory;
 mod variant;
 
-pub use attempt::{Attempt, AttemptEnd, Decision, Failure, Gate};
+pub use attempt::{Attempt, AttemptEnd, ChildDraft, Decision, EvaluationDecision, Failure, Gate};
 pub use blob::BlobId;
 pub use call::{CallId, CallIntent, CallSettlement, CallStatus};
 pub use cause::{Cause, NoReward};
@@ -34,6 +35,9 @@ pub use entry::{Entry, Pattern};
 pub use evaluation::{Evaluation, EvaluationKey, Fault, Purpose, Regrade, Timing};
 pub use fact::{Fact, RunEnd, RunStart};
 pub use file_tree::{Change, FileEntry, FileTree, PathError, TreePath};
+pub use forecast::{
+    Count, EvaluationGroup, Forecast, Goal, Raise, Rate, Remaining, Spread, WorkEstimate, WorkKind,
+};
 pub use id::{CommitId, RunId, TaskId, TreeId, VariantId};
 pub use job::JobId;
 pub use judgement::{Judgement, Rewards};

@@ -5,7 +5,7 @@
 //! Invariant: events leave in the order in which they came, and none stays longer than
 //! [`MOMENT`].
 
-use super::event::Event;
+use super::jobs::Event;
 use std::time::Duration;
 use tokio::time::Instant;
 

@@ -82,8 +82,11 @@ impl Executions {
             executions.add(subject, evaluation.run, evaluation.execution);
         }
         for attempt in lineage.attempts() {
+            let id = JobId::Attempt(attempt.decision.attempt);
             if let Some(end) = &attempt.end {
-                executions.add(JobId::Attempt(end.attempt), end.run, end.execution);
+                executions.add(id, end.run, end.execution);
+            } else if let Some(draft) = &attempt.draft {
+                executions.add(id, draft.run, draft.execution);
             }
         }
         for fault in lineage.faults() {

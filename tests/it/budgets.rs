@@ -251,7 +251,7 @@ fn an_attempt_whose_diagnosis_can_never_be_paid_ends_the_run_and_not_the_attempt
         assert!(
             lineage
                 .attempts()
-                .all(|attempt| attempt.decision.round == 1)
+                .all(|attempt| attempt.decision.group == 1)
         );
 
         // With more it goes on with the same attempts.

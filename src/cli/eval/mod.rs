@@ -263,7 +263,6 @@ impl Args {
                 lineage,
                 shutdown,
                 models: Models::None,
-                planned: policy.keys().len(),
             };
             let (finished, lineage) = run.go(ui, Arc::new(policy)).await?;
             return Ok(Done {
@@ -293,7 +292,6 @@ impl Args {
                 lineage,
                 shutdown,
                 models: Models::Solve,
-                planned: policy.keys().len(),
             };
             let (finished, lineage) = run.go(ui, Arc::new(policy)).await?;
             (Some(finished), lineage)

@@ -5,8 +5,10 @@
 //! settled waits until those that are in flight leave room for it; those behind it that
 //! share its budget wait as well, so that a large call is not passed forever by small ones.
 
+mod impossible;
 mod key;
 
+pub use impossible::{TooSmall, too_small, too_small_for};
 pub use key::BudgetKey;
 
 use crate::domain::{Amount, CallId, CallSettlement, JobId, Role, VariantId};

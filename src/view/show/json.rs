@@ -51,6 +51,7 @@ struct OriginShape<'a> {
     attempt: u32,
     parent: u32,
     round: u32,
+    why: &'a str,
     run: u32,
     decided: String,
     ended: Option<String>,
@@ -201,14 +202,15 @@ fn origin<'a>(lineage: &Lineage, attempt: &'a Attempt) -> OriginShape<'a> {
     OriginShape {
         attempt: decision.attempt.0,
         parent: decision.parent.0,
-        round: decision.round,
+        round: decision.group,
+        why: &decision.why,
         run: decision.run.0,
         decided: figure::moment(decision.at_ms),
         ended: end.map(|end| figure::moment(end.at_ms)),
         entry: decision.entry.encode(),
         policy: &decision.policy,
         weights: decision
-            .weights
+            .candidates
             .iter()
             .map(|(id, probability)| WeightShape {
                 number: id.0,

@@ -121,7 +121,7 @@ pub fn evaluation_json(
 
 /// Selection weights, highest first; the chosen parent is always among those shown.
 fn weights(decision: &Decision, most: usize) -> Vec<(VariantId, f64)> {
-    let mut weights = decision.weights.clone();
+    let mut weights = decision.candidates.clone();
     weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     let chosen = weights.iter().position(|(id, _)| *id == decision.parent);
     if let Some(chosen) = chosen
@@ -148,15 +148,16 @@ mod tests {
     fn the_chosen_parent_is_among_the_weights() {
         let decision = Decision {
             attempt: VariantId(9),
-            round: 1,
+            group: 1,
             parent: VariantId(3),
             entry: Entry::Task(TaskId::new("t")),
             policy: "dgm/random".to_owned(),
-            weights: [0.4, 0.3, 0.2, 0.1]
+            candidates: [0.4, 0.3, 0.2, 0.1]
                 .into_iter()
                 .zip(0..)
                 .map(|(weight, id)| (VariantId(id), weight))
                 .collect(),
+            why: String::new(),
             run: RunId(1),
             at_ms: 0,
         };

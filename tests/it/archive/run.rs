@@ -128,11 +128,12 @@ pub(crate) fn run_on(dir: &Path) -> archive::Result<()> {
     if lineage.attempt(child).is_none() {
         writer.record(&[Fact::Decided(Decision {
             attempt: child,
-            round: 1,
+            group: 1,
             parent: VariantId::SEED,
             entry: Entry::Task(TaskId::new("first")),
             policy: "dgm/score_child_prop".to_owned(),
-            weights: vec![(VariantId::SEED, 1.0)],
+            candidates: vec![(VariantId::SEED, 1.0)],
+            why: "round 1/1".to_owned(),
             run,
             at_ms: NOW,
         })])?;

@@ -224,11 +224,12 @@ impl Growth {
         let attempt = VariantId(id);
         self.record(Fact::Decided(Decision {
             attempt,
-            round: id.div_ceil(2),
+            group: id.div_ceil(2),
             parent: VariantId(parent),
             entry,
             policy: "dgm/score_child_prop".to_owned(),
-            weights: vec![(VariantId(0), 0.25), (VariantId(parent.max(1)), 0.75)],
+            candidates: vec![(VariantId(0), 0.25), (VariantId(parent.max(1)), 0.75)],
+            why: format!("round {}/4", id.div_ceil(2)),
             run: RunId(1),
             at_ms: NOW,
         }));

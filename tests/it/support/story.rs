@@ -60,6 +60,8 @@ pub(crate) fn audit(dir: &Path, asked: usize, when: &str) {
             Fact::VariantMade(variant) => format!("variant {}", variant.id),
             Fact::Judged { variant, .. } => format!("verdict on {variant}"),
             Fact::Decided(decision) => format!("decision on {}", decision.attempt),
+            Fact::EvaluationDecided(decision) => format!("decision on {:?}", decision.key),
+            Fact::Drafted(draft) => format!("draft of {}", draft.attempt),
             Fact::Disclosed { attempt, .. } => format!("disclosure for {attempt}"),
             Fact::Proposed { attempt, .. } => format!("proposal of {attempt}"),
             Fact::CallIntended(intent) => format!("intent {:?}", intent.id),
@@ -91,11 +93,11 @@ fn tell_attempt(reader: &Reader, attempt: &Attempt) -> String {
     let mut text = format!(
         "attempt {} round {} from {} to learn from {} policy {} weights {:?} proposal {:?}",
         decision.attempt,
-        decision.round,
+        decision.group,
         decision.parent,
         decision.entry.encode(),
         decision.policy,
-        decision.weights,
+        decision.candidates,
         attempt.proposal,
     );
     let end = attempt.end.as_ref().expect("the run has reached its goal");

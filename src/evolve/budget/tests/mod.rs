@@ -1,6 +1,8 @@
 //! Schedules of many callers: no budget is ever exceeded, nobody waits for nothing, everything
 //! settles, and what is said to be used is the sum of the rows.
 
+mod concurrency;
+
 use super::{Budgets, Granted, Treasury};
 use crate::domain::{
     Amount, CallId, CallIntent, CallSettlement, CallStatus, EvaluationKey, Fact, JobId, Role,

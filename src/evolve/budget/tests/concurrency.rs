@@ -2,19 +2,18 @@
 //! slow server that charges for what it does, with callers that go away and a process that
 //! dies in the middle. What the server charged is the truth that budgets are held against.
 
-use super::Budgets;
-use super::books::ChannelBooks;
-use super::event::Event;
-use super::record::Recorder;
 use crate::archive::Writer;
 use crate::domain::{
-    Amount, Decision, Entry, EvaluationKey, Fact, FileTree, JobId, Purpose, Role, RunId, RunStart,
-    TaskId, TreePath, Usd, Variant, VariantId,
+    Amount, Decision, Entry, EvaluationKey, Fact, FileTree, JobId, Role, RunId, RunStart, TaskId,
+    TreePath, Usd, Variant, VariantId,
 };
+use crate::evolve::Budgets;
+use crate::evolve::books::ChannelBooks;
+use crate::evolve::jobs::Event;
+use crate::evolve::record::Recorder;
 use crate::model::{
     Allowance, CallError, Denied, JobSubject, Metered, Model, ModelSettings, Price, Retry, Scope,
 };
-use crate::policy::EvalPolicy;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -122,11 +121,12 @@ fn make(dir: &Path) {
     facts.extend([1, 2].map(|attempt| {
         Fact::Decided(Decision {
             attempt: VariantId(attempt),
-            round: 1,
+            group: 1,
             parent: seed,
             entry: Entry::Task(TaskId::new("t")),
             policy: String::new(),
-            weights: Vec::new(),
+            candidates: Vec::new(),
+            why: String::new(),
             run: RunId(1),
             at_ms: 1,
         })
@@ -149,15 +149,8 @@ fn started(run: RunId) -> Fact {
 fn recorder(dir: &Path, run: RunId, budgets: &Budgets) -> Recorder {
     let writer = Writer::open(dir).unwrap();
     let lineage = writer.lineage().unwrap();
-    let policy = Arc::new(EvalPolicy::missing(
-        &lineage,
-        VariantId::SEED,
-        Purpose::Extra,
-        &[],
-        0,
-    ));
     let (progress, _) = mpsc::unbounded_channel();
-    Recorder::new(writer, lineage, run, policy, 0, budgets, progress)
+    Recorder::new(writer, lineage, run, 0, budgets, progress)
 }
 
 /// What callers were told.
