@@ -256,10 +256,7 @@ impl History {
         let failure = match draft.small[0] % 5 {
             0 => Some(Failure::NoProposal),
             1 => Some(Failure::Gate(Gate::Edits)),
-            2 => Some(Failure::Infrastructure(match draft.flags[4] {
-                true => Cause::ModelProviderFailed,
-                false => Cause::SandboxFailed,
-            })),
+            2 => cause(draft, Outcome::InfraError).map(Failure::Infrastructure),
             3 => Some(Failure::OutOfBudget),
             _ => None,
         };
@@ -440,34 +437,25 @@ fn outcome(draft: &Draft) -> Outcome {
 }
 
 fn judgement(draft: &Draft) -> Judgement {
-    let outcome = outcome(draft);
     Judgement {
-        outcome,
         passed: draft.flags[1],
         reward: draft.flags[2].then_some(draft.real),
         rewards: rewards(draft),
-        cause: cause(draft, outcome),
+        cause: cause(draft, outcome(draft)),
         detail: draft.texts[1].clone(),
         task_digest: draft.texts[2].clone(),
+        ..Judgement::of(outcome(draft))
     }
 }
 
 fn cause(draft: &Draft, outcome: Outcome) -> Option<Cause> {
-    let reasons = NoReward::ALL.map(Cause::VerifierFailed).into_iter();
-    let others = [
-        Cause::ModelProviderFailed,
-        Cause::SandboxFailed,
-        Cause::RunExhaustedBudget,
-        Cause::Cancelled,
-    ];
-    let mut possible: Vec<Cause> = reasons
-        .chain(others)
-        .filter(|cause| Cause::fits(Some(*cause), outcome))
-        .collect();
-    possible.extend(Cause::usual(outcome));
-    possible
-        .get(draft.small[0] as usize % possible.len().max(1))
-        .copied()
+    let reason = NoReward::ALL[draft.small[0] as usize % NoReward::ALL.len()];
+    match outcome {
+        Outcome::VerifierError => Some(Cause::VerifierFailed(reason)),
+        Outcome::InfraError if draft.flags[4] => Some(Cause::ModelProviderFailed),
+        Outcome::Cancelled if draft.flags[4] => Some(Cause::RunExhaustedBudget),
+        other => Cause::usual(other),
+    }
 }
 
 fn blob(draft: &Draft, which: u8) -> Option<BlobId> {
@@ -518,10 +506,8 @@ fn a_second_result_of_the_same_job_is_impossible() {
         11
     ];
     let kinds = [0, 1, 2, 4, 5, 7, 9, 10, 11, 12, 13];
-    let drafts = drafts.into_iter().zip(kinds).map(|(mut draft, kind)| {
-        draft.kind = kind;
-        draft
-    });
+    let of_kind = |(draft, kind)| Draft { kind, ..draft };
+    let drafts = drafts.into_iter().zip(kinds).map(of_kind);
     let facts = History::of(drafts.collect()).facts;
     let db = Connection::open_in_memory().unwrap();
     db.execute_batch(&db::schema()).unwrap();

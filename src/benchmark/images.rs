@@ -3,7 +3,8 @@
 //! Invariant: one image that cannot be had keeps no other from being made; and an image that
 //! is there is left as it is.
 
-use super::task::{Recipe, Task};
+use super::recipe::Recipe;
+use super::task::Task;
 use crate::sandbox::SandboxError;
 use crate::sandbox::docker::Engine;
 use crate::sandbox::docker::image::{self, BuildNetwork, Built};

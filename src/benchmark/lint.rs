@@ -3,20 +3,10 @@
 //! Rules and names are those of Harbor's own linter where it has them; unknown keys are
 //! warnings of the reader. A finding never keeps a task from running.
 
+use super::finding::Finding;
 use super::step::Step;
 use super::task::{Delivery, Task};
 use crate::domain::FileTree;
-
-/// One finding.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Name of the rule.
-    pub rule: &'static str,
-    /// File, and line where there is one.
-    pub place: String,
-    /// What is wrong with it, in one sentence.
-    pub what: String,
-}
 
 /// Returns what is found in a task, given all of its files.
 pub(super) fn lint(task: &Task, files: &FileTree) -> Vec<Finding> {

@@ -3,34 +3,43 @@
 //! Invariant: what a task wants and cannot have is an error that names it; nothing is left
 //! out silently.
 
+use super::Step;
 use super::compose::{self, Compose};
 use super::digest::{self, HarborIgnored, Ignored};
 use super::fault::{LoadError, Spot};
 use super::folder;
 use super::lint::lint;
 use super::manifest::{Manifest, OPENED};
-use super::step;
+use super::permits::Permits;
+use super::recipe::Recipe;
+use super::steps;
 use super::swebench;
-use super::task::{Delivery, Grader, Hidden, Permits, Recipe, Steps, Task};
+use super::task::{Delivery, Grader, Steps, Task};
+use super::task_files::{NO_MANIFEST, recipe, text};
 use crate::domain::{FileTree, TaskId, TreePath};
 use crate::sandbox::Network;
-use crate::sandbox::docker::image::recipe_digest;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// Harbor's default for a verifier.
-pub(super) const DEFAULT_VERIFIER_TIMEOUT: Duration = Duration::from_mins(10);
 /// Where Harbor's tasks work by convention; taken where a task that brings its files names no
 /// folder.
 const DEFAULT_WORKDIR: &str = "/app";
-/// Beginning of the names of images that are built from tasks.
-pub(super) const IMAGE_PREFIX: &str = "dgm-task/";
+impl Task {
+    /// Loads a Harbor task directory that gets nothing beyond its own files.
+    pub fn load(dir: &Path) -> Result<Self, LoadError> {
+        Self::load_with(dir, &Permits::default())
+    }
+
+    /// Loads a Harbor task directory, with what the run lets it have.
+    pub fn load_with(dir: &Path, permits: &Permits) -> Result<Self, LoadError> {
+        load(dir, permits)
+    }
+}
 
 /// Loads a task.
-pub(super) fn load(dir: &Path, permits: &Permits) -> Result<Task, LoadError> {
+fn load(dir: &Path, permits: &Permits) -> Result<Task, LoadError> {
     let id = id(dir)?;
     let files = files(dir)?;
     let manifest = Manifest::read(text(&files, "task.toml", NO_MANIFEST)?, permits)?;
@@ -85,13 +94,13 @@ fn assemble(
     };
     let network = network(&mut manifest, delivery, permits);
     let (image, mut recipes) = environment(&id, files, &mut manifest)?;
-    let common = step::Common {
+    let common = steps::Common {
         files,
         manifest: &manifest,
         image: image.as_deref(),
         network,
     };
-    let (steps, more) = step::all(&common)?;
+    let (steps, more) = steps::all(&common)?;
     recipes.extend(more);
     let first = &steps[0];
     let grader = match manifest.own.is_swebench {
@@ -258,82 +267,12 @@ fn image(
     })
 }
 
-/// Returns a recipe; the name of its image follows from its files.
-pub(super) fn recipe(name: &str, files: FileTree, timeout: Duration) -> Recipe {
-    let digest = recipe_digest(&files);
-    let mut plain: String = name
-        .chars()
-        .map(|c| c.to_ascii_lowercase())
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
-    plain.truncate(64);
-    while plain.contains("--") {
-        plain = plain.replace("--", "-");
-    }
-    let plain = plain.trim_matches('-');
-    Recipe {
-        image: format!("{IMAGE_PREFIX}{plain}:{}", &digest[..20]),
-        timeout,
-        files: Hidden(Arc::new(files)),
-    }
-}
-
-/// Refuses tests without the script that is run, unless an image brings it.
-pub(super) fn require_script(
-    tests: &FileTree,
-    fresh: Option<&step::FreshVerifier>,
-    name: &str,
-) -> Result<(), LoadError> {
-    if tests.get("test.sh").is_some() || fresh.is_some_and(|fresh| fresh.bundled) {
-        return Ok(());
-    }
-    if name != "tests/test.sh" {
-        return Err(LoadError::Invalid {
-            spot: Spot::file(name),
-            why: "is missing, and so is `tests/test.sh`: the step cannot be graded".to_owned(),
-        });
-    }
-    Err(LoadError::Missing {
-        what: "`tests/test.sh`",
-        todo: "write a script that leaves a number in `/logs/verifier/reward.txt`; \
-               without it the task cannot be graded",
-    })
-}
-
-/// Reads an instruction, without what marks it as benchmark data.
-pub(super) fn instruction(files: &FileTree, name: &str) -> Result<String, LoadError> {
-    let instruction = match name {
-        "instruction.md" => text(files, name, NO_INSTRUCTION)?,
-        name => {
-            let missing = LoadError::Invalid {
-                spot: Spot::file(name),
-                why: "is missing; write what the agent is to do in this step".to_owned(),
-            };
-            text(files, name, missing)?
-        }
-    };
-    let instruction = without_canary(instruction);
-    if instruction.trim().is_empty() {
-        return Err(LoadError::Invalid {
-            spot: Spot::file(name),
-            why: "says nothing; write what the agent is to do".to_owned(),
-        });
-    }
-    Ok(instruction)
-}
-
-/// Returns a reference solution, if there is one.
-pub(super) fn solution(files: FileTree) -> Option<Hidden> {
-    let there = files.get("solve.sh").is_some();
-    there.then(|| Hidden(Arc::new(files)))
-}
-
 /// What a reader, or a diagnosing model, is shown of a task of several steps.
-fn whole_instruction(steps: &[step::Step]) -> String {
+fn whole_instruction(steps: &[Step]) -> String {
     match steps {
         [only] => only.instruction.clone(),
         steps => {
-            let part = |step: &step::Step| {
+            let part = |step: &Step| {
                 let name = step.name.as_deref().unwrap_or_default();
                 format!("# Step `{name}`\n\n{}", step.instruction)
             };
@@ -385,23 +324,6 @@ fn ignored(dir: &Path) -> Result<Ignored, LoadError> {
     }
 }
 
-const NO_MANIFEST: LoadError = LoadError::Missing {
-    what: "`task.toml`",
-    todo: "a folder of a benchmark is a task; move it away if it is none",
-};
-const NO_INSTRUCTION: LoadError = LoadError::Missing {
-    what: "`instruction.md`",
-    todo: "write what the agent is to do",
-};
-
-fn text<'a>(files: &'a FileTree, name: &str, missing: LoadError) -> Result<&'a str, LoadError> {
-    let file = files.get(name).ok_or(missing)?;
-    std::str::from_utf8(&file.bytes).map_err(|error| LoadError::Invalid {
-        spot: Spot::file(name),
-        why: format!("is not UTF-8 from byte {} on", error.valid_up_to()),
-    })
-}
-
 /// Refuses what changes a task's meaning by a file being there.
 fn refuse_foreign(files: &FileTree) -> Result<(), LoadError> {
     for (path, _) in files.iter() {
@@ -423,23 +345,6 @@ fn refuse_foreign(files: &FileTree) -> Result<(), LoadError> {
         });
     }
     Ok(())
-}
-
-/// Removes what marks a text as benchmark data: leading comment lines that say "canary", and
-/// the blank lines after them. No agent is to see them; Harbor's rule exactly.
-fn without_canary(text: &str) -> String {
-    let is_canary = |line: &&str| {
-        let line = line.trim().to_ascii_lowercase();
-        line.contains("canary")
-            && (line.starts_with('#') || (line.starts_with("<!--") && line.ends_with("-->")))
-    };
-    let lines: Vec<&str> = text.split('\n').collect();
-    let canaries = lines.iter().take_while(|line| is_canary(line)).count();
-    let blanks = lines[canaries..]
-        .iter()
-        .take_while(|line| line.trim().is_empty())
-        .count();
-    lines[canaries + blanks..].join("\n")
 }
 
 #[cfg(test)]

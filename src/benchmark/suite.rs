@@ -5,7 +5,8 @@
 
 use super::fault::LoadError;
 use super::glob;
-use super::task::{Permits, Task};
+use super::permits::Permits;
+use super::task::Task;
 use crate::domain::TaskId;
 use crate::sys::parallel;
 use std::collections::{BTreeSet, HashMap};

@@ -1,32 +1,18 @@
 //! One task, read from a Harbor task directory.
 
-use super::fault::LoadError;
-use super::lint::Finding;
-use super::load;
+use super::finding::Finding;
+use super::hidden::Hidden;
 use super::manifest::Strategy;
+use super::recipe::Recipe;
 use super::step::Step;
 use super::swebench::GradeFacts;
 use crate::domain::{FileTree, TaskId};
 use crate::sandbox::{Health, Limits, Network, Sandbox};
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Processes and threads that sandboxes of SWE-bench's instances may have, at least.
 const SWEBENCH_PROCESSES: u32 = 4096;
-
-/// Files that no agent may see: tests, reference solutions.
-#[derive(Clone, Debug)]
-pub struct Hidden(pub(super) Arc<FileTree>);
-
-impl Hidden {
-    /// Opens the files, to place them into a sandbox that may see them. `tests/tidy.rs` keeps
-    /// everything but `trial` from calling this.
-    pub(crate) fn reveal(&self) -> &Arc<FileTree> {
-        &self.0
-    }
-}
 
 /// Where the files of a task lie, and what of them is its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,32 +43,6 @@ pub struct Steps {
     pub(crate) all: Vec<Step>,
     /// How their rewards become the task's.
     pub(crate) strategy: Strategy,
-}
-
-/// An image that is built from files of a task.
-#[derive(Clone, Debug)]
-pub struct Recipe {
-    /// Its name, which changes with the files.
-    pub image: String,
-    /// Time for building it.
-    pub timeout: Duration,
-    /// The files, a `Dockerfile` among them; of a verifier's image, so hidden ones.
-    pub(super) files: Hidden,
-}
-
-/// What a run's configuration lets tasks have beyond their own files.
-#[derive(Clone, Debug, Default)]
-pub struct Permits {
-    /// The network, for tasks that want one.
-    pub network: Network,
-    /// Whether tasks that want some hosts only get the whole network, where tasks get one.
-    pub allowlist_is_public: bool,
-    /// Variables of this machine that a task may name.
-    pub variables: BTreeMap<String, String>,
-    /// Whether root in a task's image may do with its files and users what root may.
-    pub file_rights: bool,
-    /// Bytes of artifacts and answer that are taken out; none: the usual ones.
-    pub collect: Option<u64>,
 }
 
 /// One task, ready to run.
@@ -172,16 +132,6 @@ pub struct Task {
 }
 
 impl Task {
-    /// Loads a Harbor task directory that gets nothing beyond its own files.
-    pub fn load(dir: &Path) -> Result<Self, LoadError> {
-        Self::load_with(dir, &Permits::default())
-    }
-
-    /// Loads a Harbor task directory, with what the run lets it have.
-    pub fn load_with(dir: &Path, permits: &Permits) -> Result<Self, LoadError> {
-        load::load(dir, permits)
-    }
-
     /// Returns the limits of its sandboxes: what it asks for, and the default elsewhere. The
     /// official harness of SWE-bench knows no limit of processes, and its tests start many.
     pub fn limits(&self, default: Limits) -> Limits {

@@ -4,7 +4,8 @@
 use super::caps::{self, Asked};
 use super::cost::of_budgets;
 use super::error::Hint as _;
-use super::init::{self, Source, config_error};
+use super::error::config_error;
+use super::init::{self, Source};
 use super::run::{KEEP, configured, paper};
 use super::ui::Ui;
 use super::{prices, workplace};

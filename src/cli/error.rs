@@ -3,6 +3,7 @@
 use super::exit::Code;
 use super::ui::Ui;
 use crate::archive::ArchiveError;
+use crate::config::ConfigError;
 use crate::sandbox::SandboxError;
 use crate::view::{Ink, Style, clean_block};
 use std::fmt;
@@ -157,6 +158,22 @@ fn visit(error: &anyhow::Error, see: &mut dyn FnMut(&(dyn std::error::Error + 's
             visit(&hinted.error, see);
             return;
         }
+    }
+}
+
+/// Puts the file's name and advice on a configuration's error.
+pub(super) fn config_error<T>(result: Result<T, ConfigError>, file: &str) -> anyhow::Result<T> {
+    let what = || format!("`{file}` is no usable configuration");
+    match result {
+        Ok(value) => Ok(value),
+        Err(ConfigError::Syntax { message, hint }) => {
+            let hint = hint.unwrap_or_else(|| "docs/configuration.md lists every key".to_owned());
+            usage(format!("{}: {message}", what()), hint)
+        }
+        Err(error @ ConfigError::Value { .. }) => usage(
+            format!("{}: {error}", what()),
+            "docs/configuration.md lists every key",
+        ),
     }
 }
 

@@ -1,9 +1,10 @@
 //! `dgm evolve`.
 
 use super::caps::{self, Asked};
+use super::error::config_error;
 use super::error::{Hint as _, usage};
 use super::exit::Code;
-use super::init::{self, Source, config_error};
+use super::init::{self, Source};
 use super::making::{self, Lacking};
 use super::progress::Watch;
 use super::run::{Budget, KEEP, Models, Run, configured, out_of_budget, paper, settings};

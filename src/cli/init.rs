@@ -4,7 +4,7 @@
 //! interrupts it, there is no half an archive.
 
 use super::assets;
-use super::error::{Hint as _, usage};
+use super::error::{Hint as _, config_error, usage};
 use super::exit::Code;
 use super::preset::Preset;
 use super::ui::Ui;
@@ -12,7 +12,7 @@ use super::workplace;
 use crate::agent::Manifest;
 use crate::archive::{Writer, check_files, exists, write_files};
 use crate::benchmark::read_folder;
-use crate::config::{ConfigError, Overrides, Raw, Settings, parse};
+use crate::config::{Overrides, Raw, Settings, parse};
 use crate::domain::{Fact, FileTree, Variant, VariantId};
 use crate::sys::clock::commit_ms;
 use crate::sys::durable;
@@ -237,22 +237,6 @@ fn config_text(source: &Source) -> anyhow::Result<(String, PathBuf)> {
         (None, None) => usage(
             "a new archive needs a configuration",
             "try `--preset smoke`, or write a `dgm.toml` and name it with `--config FILE`",
-        ),
-    }
-}
-
-/// Puts the file's name and advice on a configuration's error.
-pub(super) fn config_error<T>(result: Result<T, ConfigError>, file: &str) -> anyhow::Result<T> {
-    let what = || format!("`{file}` is no usable configuration");
-    match result {
-        Ok(value) => Ok(value),
-        Err(ConfigError::Syntax { message, hint }) => {
-            let hint = hint.unwrap_or_else(|| "docs/configuration.md lists every key".to_owned());
-            usage(format!("{}: {message}", what()), hint)
-        }
-        Err(error @ ConfigError::Value { .. }) => usage(
-            format!("{}: {error}", what()),
-            "docs/configuration.md lists every key",
         ),
     }
 }

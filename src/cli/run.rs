@@ -2,7 +2,7 @@
 //! runs while its progress is printed.
 
 use super::error::Hint as _;
-use super::init::config_error;
+use super::error::config_error;
 use super::progress::{self, Printer, Watch};
 use super::traffic;
 use super::ui::Ui;

@@ -1,8 +1,7 @@
 //! What `evolve`, `eval` and `bench check` have in common: a sandbox backend that works here,
 //! and the folder for sockets and caches of this archive.
 
-use super::error::{Hint as _, usage};
-use super::init::config_error;
+use super::error::{Hint as _, config_error, usage};
 use super::ui::Ui;
 use crate::benchmark::{Checks, Permits, Selection, Standing, Suite, Task};
 use crate::config::{Backend, Settings, Split, Unchecked};

@@ -3,7 +3,8 @@
 //! Invariant: a [`Split`] has no task twice, neither by name nor by content, and no stage has a
 //! task that is held out.
 
-use super::resolve::{Settings, unknown, unusable_task};
+use super::load::unknown;
+use super::resolve::{Settings, unusable_task};
 use super::{ConfigError, RawHoldout};
 use crate::benchmark::{LoadError, Suite, Task, name_matches, subset};
 use crate::domain::TaskId;

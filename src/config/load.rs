@@ -80,6 +80,11 @@ fn did_you_mean(message: &str) -> Option<String> {
         .map(|(_, known)| format!("did you mean `{known}`?"))
 }
 
+pub(super) fn unknown(key: &str, value: &str, known: &[&str]) -> ConfigError {
+    let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    ConfigError::value(key, format!("is `{value}`; known are {}", known.join(", ")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::did_you_mean;

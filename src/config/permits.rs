@@ -3,7 +3,7 @@
 //! Invariant: no key ever gets into a sandbox; a variable that is one by its name, or that a
 //! model reads, is refused.
 
-use super::resolve::unknown;
+use super::load::unknown;
 use super::{ConfigError, Raw, RawModel};
 use crate::benchmark::Permits;
 use crate::sandbox::Network;

@@ -1,6 +1,6 @@
 //! How a role's provider is reached: the part of `[models.ROLE]` about servers and keys.
 
-use super::resolve::unknown;
+use super::load::unknown;
 use super::{ConfigError, RawModel, RawModels};
 use crate::model::{LimitField, ModelSettings, Retry};
 use serde_json::{Map, Value};

@@ -1,5 +1,6 @@
 //! From the file to values: the one fallible step.
 
+use super::load::unknown;
 use super::permits;
 use super::provider::{check_keys, server};
 use super::{ConfigError, Raw, RawBudget, RawModel, RawPrice, RawStage};
@@ -464,9 +465,4 @@ pub(super) fn unusable_task(name: &str, suite: &Suite) -> String {
         }
         None => format!("names `{name}`, which the benchmark lacks"),
     }
-}
-
-pub(super) fn unknown(key: &str, value: &str, known: &[&str]) -> ConfigError {
-    let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-    ConfigError::value(key, format!("is `{value}`; known are {}", known.join(", ")))
 }

@@ -4,7 +4,7 @@
 //! before it is taken, so that no job can make the process grow.
 
 use super::limits::{BODY_LIMIT, DISCARDED, Limits};
-use super::protocol::Refusal;
+use super::refusal::Refusal;
 use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::StreamExt as _;

@@ -1,7 +1,8 @@
 //! `POST /v1/chat/completions` and `POST /v1/messages`: requests that go to the model.
 
 use super::events;
-use super::protocol::{Gate, Refusal, answer, failure};
+use super::gate::Gate;
+use super::refusal::{Refusal, answer, failure};
 use crate::model::Dialect;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};

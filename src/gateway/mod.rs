@@ -9,9 +9,11 @@ mod body;
 mod calls;
 mod connection;
 mod events;
+mod gate;
 mod limits;
 mod models;
 mod protocol;
+mod refusal;
 mod server;
 
 use crate::model::Metered;

@@ -1,6 +1,7 @@
 //! `GET /v1/models`: the one model that the role has.
 
-use super::protocol::{Gate, Refusal, answer, spoken};
+use super::gate::{Gate, spoken};
+use super::refusal::{Refusal, answer};
 use crate::model::Dialect;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};

@@ -5,6 +5,7 @@
 
 use super::assemble::Fold;
 use super::http::{Http, Service, messages_url};
+use super::settings::ANTHROPIC_KEY_ENV;
 use super::translate::{self, Chunks, Fault, Target};
 use super::wire::{Answer, Dialect, Event};
 use super::{ModelError, ModelSettings, SettingsError, verdict};
@@ -15,8 +16,6 @@ use serde_json::{Map, Value, json};
 
 /// Where Anthropic's own server is.
 const BASE_URL: &str = "https://api.anthropic.com";
-/// The variable that holds the key to it.
-pub(super) const KEY_ENV: &str = "ANTHROPIC_API_KEY";
 /// The version of the API that translated requests are written in. It is the one that still
 /// has `temperature` and the like for the models that take them.
 const VERSION: &str = "2023-06-01";
@@ -59,7 +58,7 @@ impl AnthropicModel {
             url: messages_url(settings.base_url.as_deref().unwrap_or(BASE_URL))?,
             key_header: "x-api-key",
             key_prefix: "",
-            key_env: KEY_ENV,
+            key_env: ANTHROPIC_KEY_ENV,
             headers: &[("anthropic-version", VERSION)],
         };
         Ok(Self {

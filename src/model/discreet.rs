@@ -4,7 +4,7 @@
 //! host is wrong, whose account pays and what its key looks like stay on the host, where the
 //! transcript, the run's status and `dgm doctor --models` say them in full.
 
-use super::{ModelError, verdict};
+use super::{ModelError, error_object};
 use regex::{Captures, Regex};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
@@ -41,7 +41,7 @@ fn refusal(error: &Value) -> Value {
         _ => Value::Null,
     };
     json!({
-        "message": text_of(verdict::message(error)),
+        "message": text_of(error_object::message(error)),
         "type": field("type"),
         "param": field("param"),
         "code": field("code"),

@@ -2,31 +2,20 @@
 
 use super::ledger::{Bound, FailedTry, Ledger, OpenCall};
 use super::pace::Permit;
-use super::request::{Outgoing, prepare};
+use super::request::Outgoing;
 use super::retry::Tried;
 use super::seen::{CallsEnd, Line, Seen};
 use super::stream::Open;
+use super::subject::JobSubject;
 use super::tape::Tape;
 use super::wire::Dialect;
 use super::{
     Allowance, Books, CallError, Intent, Limit, Model, ModelError, Reply, ReplyStream, Retry,
 };
-use crate::domain::{JobId, Role};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-
-/// Whose calls these are.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct JobSubject {
-    /// What they are for.
-    pub subject: JobId,
-    /// Execution of the job within this process.
-    pub execution: u32,
-    /// Role of the model.
-    pub role: Role,
-}
 
 /// A model in the hands of one job.
 pub struct Metered {
@@ -244,7 +233,7 @@ impl Metered {
         let prepared = match self.seen.unusable() {
             // Nothing has changed since, and nothing will before somebody changes it.
             Some(error) if !self.asks_again => Err(error),
-            _ => prepare(dialect, request, &self.model),
+            _ => self.model.prepare(dialect, request),
         };
         match prepared {
             Ok(outgoing) => {

@@ -6,14 +6,13 @@
 
 use super::http::{Http, Service, chat_url};
 use super::settings::LimitField;
+use super::settings::OPENAI_KEY_ENV;
 use super::wire::Answer;
 use super::{ModelError, ModelSettings, SettingsError};
 use serde_json::{Map, Value, json};
 
 /// Where OpenAI's own server is.
 const BASE_URL: &str = "https://api.openai.com/v1";
-/// The variable that holds the key to it.
-pub(super) const KEY_ENV: &str = "OPENAI_API_KEY";
 
 /// A model behind a server that speaks Chat Completions.
 #[derive(Debug)]
@@ -30,7 +29,7 @@ impl OpenAiModel {
             url: chat_url(settings.base_url.as_deref().unwrap_or(BASE_URL))?,
             key_header: "authorization",
             key_prefix: "Bearer ",
-            key_env: KEY_ENV,
+            key_env: OPENAI_KEY_ENV,
             headers: &[],
         };
         Ok(Self {

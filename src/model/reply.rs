@@ -1,8 +1,10 @@
 //! From what a provider answered to a reply: pure, strict about what is used, tolerant of
 //! what is missing.
 
+use super::error::ModelError;
+use super::price::Price;
 use super::wire::Dialect;
-use super::{Model, ModelError, Price, usage, verdict};
+use super::{usage, verdict};
 use crate::domain::{Tokens, Usd};
 use crate::sys::clock::now_ms;
 use serde_json::{Value, json};
@@ -71,14 +73,14 @@ impl<'a> About<'a> {
     pub(super) fn new(
         dialect: Dialect,
         request: &'a Value,
-        model: &'a Model,
+        (model, price): (&'a str, Price),
         latency: Duration,
     ) -> Self {
         Self {
             dialect,
             request,
-            model: model.name(),
-            price: model.price(),
+            model,
+            price,
             latency,
         }
     }

@@ -6,8 +6,10 @@
 //! such as a search, a program of its own or an address to fetch: the caller has no network,
 //! and shall not get one there. What is not known to be harmless is refused by name.
 
+use super::bound;
+use super::clip::clip;
+use super::error::ModelError;
 use super::wire::Dialect;
-use super::{Model, ModelError, bound, clip};
 use crate::domain::Tokens;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -90,23 +92,30 @@ pub(super) struct Outgoing {
     pub(super) most: Tokens,
 }
 
+/// What a configured model says of the requests that it is sent.
+pub(super) struct RequestRules<'a> {
+    /// Its name.
+    pub(super) model: &'a str,
+    /// Whether it takes images.
+    pub(super) takes_images: bool,
+    /// The most tokens that one answer may have.
+    pub(super) max_output_tokens: u64,
+}
+
 /// Returns a request as it leaves, or why it does not.
 pub(super) fn prepare(
     dialect: Dialect,
     request: &Value,
-    model: &Model,
+    rules: &RequestRules<'_>,
 ) -> Result<Outgoing, ModelError> {
-    if !model.speaks(dialect) {
-        return Err(other_dialect());
-    }
-    let mut body = check(dialect, request, model.takes_images())?;
-    let limit = limit(dialect, request, model.max_output_tokens());
+    let mut body = check(dialect, request, rules.takes_images)?;
+    let limit = limit(dialect, request, rules.max_output_tokens);
     let name = match dialect {
         Dialect::Chat => "max_completion_tokens",
         Dialect::Messages => "max_tokens",
     };
     body.insert(name.to_owned(), json!(limit));
-    body.insert("model".to_owned(), json!(model.name()));
+    body.insert("model".to_owned(), json!(rules.model));
     let body = Arc::new(Value::Object(body));
     let most = Tokens {
         input: bound::input_at_most(&body),
@@ -326,7 +335,6 @@ fn refused_with(param: Value, what: &str) -> ModelError {
 
 #[cfg(test)]
 mod tests {
-    use super::prepare;
     use crate::model::fixture::{Program, request};
     use crate::model::wire::Dialect;
     use crate::model::{Model, ModelError, ModelSettings, Price};
@@ -458,9 +466,13 @@ mod tests {
     fn images_are_refused_where_the_model_takes_none() {
         let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}});
         let request = json!({"messages": [{"role": "user", "content": [image]}]});
-        let outgoing = prepare(Dialect::Chat, &request, &model(true)).expect("it passes");
+        let outgoing = model(true)
+            .prepare(Dialect::Chat, &request)
+            .expect("it passes");
         assert!(outgoing.most.input > 10_000, "{:?}", outgoing.most);
-        let error = prepare(Dialect::Chat, &request, &model(false)).expect_err("refused");
+        let error = model(false)
+            .prepare(Dialect::Chat, &request)
+            .expect_err("refused");
         assert_eq!(
             error.to_string(),
             "the model refused the request: `messages[0]` holds an image, which this role's \
@@ -480,7 +492,7 @@ mod tests {
         ] {
             let mut request = request("hi");
             request[name] = asked;
-            let outgoing = prepare(Dialect::Chat, &request, &model).expect("it passes");
+            let outgoing = model.prepare(Dialect::Chat, &request).expect("it passes");
             assert_eq!(outgoing.body["max_completion_tokens"], expected);
             assert_eq!(outgoing.body.get("max_tokens"), None);
             assert_eq!(outgoing.most.output, expected);

@@ -7,6 +7,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Variable that holds OpenAI's key unless the settings name another.
+pub(super) const OPENAI_KEY_ENV: &str = "OPENAI_API_KEY";
+/// Variable that holds Anthropic's key unless the settings name another.
+pub(super) const ANTHROPIC_KEY_ENV: &str = "ANTHROPIC_API_KEY";
+
 /// Most tokens of one answer where the configuration says nothing.
 const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 16_384;
 
@@ -181,8 +186,8 @@ impl ModelSettings {
     /// Returns the environment variable that its key comes from, if it comes from one.
     pub fn key_variable(&self) -> Option<&str> {
         let usual = match self.provider.as_str() {
-            "openai" => super::openai::KEY_ENV,
-            "anthropic" => super::anthropic::KEY_ENV,
+            "openai" => OPENAI_KEY_ENV,
+            "anthropic" => ANTHROPIC_KEY_ENV,
             _ => return None,
         };
         // The usual one holds the key to the provider's own server.

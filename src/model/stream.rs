@@ -4,13 +4,16 @@
 //! stream is dropped; what was not counted then is settled at the most it can have been.
 
 use super::assemble::Fold;
+use super::call::CallError;
 use super::chunks::{self, DONE};
+use super::configured::Model;
+use super::error::ModelError;
+use super::first::{CUT, Came};
 use super::ledger::OpenCall;
 use super::pace::{Heard, Permit};
-use super::reply::{self, About};
+use super::reply::{self, About, Reply};
 use super::seen::Line;
 use super::wire::{Dialect, Event};
-use super::{CallError, Model, ModelError, Reply};
 use crate::domain::CallStatus;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt as _};
@@ -24,8 +27,6 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// What is said of a stream that ends too early.
-pub(super) const CUT: &str = "the stream ended before the answer did";
 /// Time for what is still to come of a stream that has said all but what it used.
 const AFTERMATH: Duration = Duration::from_secs(2);
 
@@ -53,14 +54,6 @@ pub(super) struct Open {
     pub(super) permit: Permit,
     /// Dropped last: after the settlement is on its way.
     pub(super) under_way: TaskTrackerToken,
-}
-
-/// What came of a request for a stream.
-pub(super) enum Came {
-    /// A provider that does not stream has answered.
-    Whole(Reply),
-    /// The first event, and those that follow.
-    Stream(Event, BoxStream<'static, Result<Event, ModelError>>),
 }
 
 /// What an event is for.
@@ -231,7 +224,7 @@ impl Open {
     fn reply(&self, fold: Fold) -> Reply {
         let latency = self.began.elapsed();
         let dialect = self.line.dialect();
-        let about = About::new(dialect, &self.request, &self.model, latency);
+        let about = About::new(dialect, &self.request, self.model.served(), latency);
         let reply = reply::read_streamed(fold.finish(), &about);
         self.call.tape().as_recorded(reply)
     }

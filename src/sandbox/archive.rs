@@ -6,7 +6,8 @@
 //! Reading works on bytes that are already here and bounded by the caller. File contents are
 //! slices of them, so no size that a header claims is ever believed or allocated.
 
-use super::{Limits, Placed};
+use super::limits::Limits;
+use super::placed::Placed;
 use crate::domain::{FileTree, TreePath};
 use std::collections::HashSet;
 use std::sync::Arc;

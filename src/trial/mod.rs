@@ -25,14 +25,16 @@ mod regrade;
 mod road;
 mod swebench;
 mod turn;
+mod verifier;
 
 pub use agent::{AgentJob, SandboxHost, run_agent};
 pub use answer::{Answer, AnswerFault, KeptAnswer, KeptStep, take_answer};
 pub use check::{Effort, NotRun, check};
 pub use evaluate::{EvaluateEnd, EvaluateJob, evaluate};
 pub use interruption::Interruption;
-pub use judge::{VerifierEnd, judge};
+pub use judge::judge;
 pub use phases::folder_root;
 pub use regrade::{RegradeEnd, RegradeJob, regrade};
 pub use swebench::judge_patch;
 pub use turn::{AgentTurn, TurnEnd};
+pub use verifier::VerifierEnd;

@@ -2,9 +2,9 @@
 //! agent was or in a sandbox of its own.
 
 use super::artifacts::{ARTIFACT_LOGS, carried, sources};
-use super::judge::{VERIFIER_LOGS, image_root, run_script, vital, with_executable};
 use super::road::Trial;
 use super::turn::AgentTurn;
+use super::verifier::{VERIFIER_LOGS, image_root, run_script, vital, with_executable};
 use crate::benchmark::swebench::HISTORY;
 use crate::benchmark::{Delivery, FreshVerifier, Grader, Hidden, Step, StepVerifier, Task};
 use crate::sandbox::{ImageRoot, Keep, Limits, Placed, Root, RootLayer, Spec, State, Taken};

@@ -7,8 +7,9 @@
 
 use super::answer::{Answer, KeptAnswer, KeptStep, take_answer};
 use super::artifacts::sources;
-use super::judge::{self, Verified};
+use super::judge;
 use super::turn::{Player, TurnEnd};
+use super::verifier::Verified;
 use crate::benchmark::{
     Delivery, Grader, RewardError, Step, Task, below_gate, beside, patch, single, total,
 };

@@ -4,7 +4,7 @@
 //! Invariant: the container gets the answer as a patch, the script and what that needs, and
 //! neither the names of the tests that count nor a place where a verdict could be written.
 
-use super::judge::{
+use super::verifier::{
     VERIFIER_LOGS, Verified, VerifierEnd, image_root, run_script, single, too_late, with_executable,
 };
 use crate::benchmark::swebench::{Grade, GradeFacts, HISTORY, Log, grade};

@@ -1,6 +1,6 @@
 //! An agent's turn in a trial: what it finds, and what it leaves.
 
-use super::judge::{run_script, with_executable};
+use super::verifier::{run_script, with_executable};
 use crate::benchmark::Hidden;
 use crate::domain::FileTree;
 use crate::sandbox::{

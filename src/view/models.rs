@@ -1,6 +1,6 @@
 //! What became of one tiny call to each role's model: `dgm doctor --models`.
 
-use super::checks::{Check, State};
+use super::check::{Check, State};
 use super::figure::{count, duration, money};
 use super::json::TokenCount;
 use crate::domain::{Role, Tokens, Usd};

@@ -1,8 +1,9 @@
 //! How task directories are read, and what is refused.
 
-use super::without_canary;
 use crate::benchmark::fixture;
-use crate::benchmark::task::{Permits, Task};
+use crate::benchmark::permits::Permits;
+use crate::benchmark::task::Task;
+use crate::benchmark::task_files::without_canary;
 use crate::sandbox::Network;
 use std::path::Path;
 use std::time::Duration;

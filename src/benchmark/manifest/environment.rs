@@ -1,8 +1,8 @@
 //! `[environment]`: where a task runs, and what it asks for that it cannot have.
 
 use crate::benchmark::fault::LoadError;
+use crate::benchmark::permits::Permits;
 use crate::benchmark::reader::Section;
-use crate::benchmark::task::Permits;
 use crate::domain::TreePath;
 use crate::sandbox::{Health, Network};
 use std::time::Duration;

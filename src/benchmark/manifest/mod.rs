@@ -11,8 +11,8 @@ mod phase;
 mod step;
 
 use super::fault::LoadError;
+use super::permits::Permits;
 use super::reader::{Section, Source};
-use super::task::Permits;
 pub(super) use artifact::Artifact;
 use environment::variables;
 pub(super) use environment::{Environment, OPENED};

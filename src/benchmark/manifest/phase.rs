@@ -2,8 +2,8 @@
 
 use super::environment::{Environment, network, variables};
 use crate::benchmark::fault::LoadError;
+use crate::benchmark::permits::Permits;
 use crate::benchmark::reader::Section;
-use crate::benchmark::task::Permits;
 use crate::sandbox::Network;
 use std::time::Duration;
 

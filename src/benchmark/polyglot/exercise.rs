@@ -1,6 +1,7 @@
 //! One exercise: which of its files are seen, which are hidden, which are the answer.
 
 use super::rules::Rules;
+use super::rules_of;
 use super::{ImportError, Language, Mode};
 use crate::domain::{FileTree, TreePath};
 use serde::Deserialize;
@@ -77,7 +78,7 @@ impl Exercise {
 }
 
 fn read(language: Language, slug: &str, files: &FileTree, mode: Mode) -> Result<Exercise, String> {
-    let rules = language.rules();
+    let rules = rules_of::rules(language);
     let config = text(files, ".meta/config.json")?;
     let config: Config = serde_json::from_str(config)
         .map_err(|error| format!("`.meta/config.json` cannot be read: {error}"))?;

@@ -10,92 +10,29 @@
 //! not make is ever replaced.
 
 mod cpp;
+mod error;
 mod exercise;
 mod go;
 mod java;
 mod javascript;
+mod language;
 mod mode;
 mod python;
 mod render;
 mod rules;
+mod rules_of;
 mod rust;
 mod source;
 
+pub use error::ImportError;
+pub use language::Language;
 pub use mode::Mode;
 
-use super::publish::{PublishError, Target};
+use super::publish::Target;
 use crate::domain::TaskId;
 use exercise::Exercise;
-use rules::Rules;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
-
-/// The languages of the repository.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Language {
-    /// C++.
-    Cpp,
-    /// Go.
-    Go,
-    /// Java.
-    Java,
-    /// JavaScript.
-    JavaScript,
-    /// Python.
-    Python,
-    /// Rust.
-    Rust,
-}
-
-impl Language {
-    /// All languages.
-    pub const ALL: [Self; 6] = [
-        Self::Cpp,
-        Self::Go,
-        Self::Java,
-        Self::JavaScript,
-        Self::Python,
-        Self::Rust,
-    ];
-
-    /// Returns the language's name, which is also its folder in the repository.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cpp => "cpp",
-            Self::Go => "go",
-            Self::Java => "java",
-            Self::JavaScript => "javascript",
-            Self::Python => "python",
-            Self::Rust => "rust",
-        }
-    }
-
-    /// Returns the language of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|language| language.name() == name)
-    }
-
-    fn rules(self) -> &'static Rules {
-        match self {
-            Self::Cpp => &cpp::RULES,
-            Self::Go => &go::RULES,
-            Self::Java => &java::RULES,
-            Self::JavaScript => &javascript::RULES,
-            Self::Python => &python::RULES,
-            Self::Rust => &rust::RULES,
-        }
-    }
-}
-
-impl fmt::Display for Language {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use std::path::Path;
 
 /// What an import made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,47 +43,6 @@ pub struct Imported {
     pub tasks: Vec<TaskId>,
     /// Images that the tasks run in.
     pub images: Vec<String>,
-}
-
-/// Why an import failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// No language was asked for.
-    #[error("no language is named; name one, such as `--language python`")]
-    NoLanguage,
-    /// The checkout cannot be read.
-    #[error("could not read `{path}`")]
-    Read {
-        /// What.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// The checkout is none of the Polyglot repository.
-    #[error(
-        "`{path}` is no checkout of the Polyglot repository: it has no \
-         `{language}/exercises/practice`"
-    )]
-    NotPolyglot {
-        /// What was given.
-        path: PathBuf,
-        /// The language that was looked for.
-        language: Language,
-    },
-    /// An exercise is not as it should be.
-    #[error("exercise `{language}/{slug}`: {why}")]
-    Exercise {
-        /// Its language.
-        language: Language,
-        /// Its name.
-        slug: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// The target cannot be used.
-    #[error(transparent)]
-    Publish(#[from] PublishError),
 }
 
 /// Makes a benchmark of the exercises of some languages. `checkout` is the repository's
@@ -168,7 +64,7 @@ pub fn import(
     let mut images = Vec::new();
     for language in &languages {
         let language = *language;
-        let rules = language.rules();
+        let rules = rules_of::rules(language);
         images.push(rules.image.to_owned());
         let files = source::read(checkout, language)?;
         for (slug, files) in source::exercises(&files) {

@@ -1,6 +1,7 @@
 //! Which kept answers are judged again.
 
-use super::{Args, Chosen, Order};
+use super::Args;
+use super::order::{Chosen, Order};
 use crate::domain::{Evaluation, EvaluationKey, Outcome, Purpose};
 use crate::lineage::{Lineage, newest_judgement};
 

@@ -3,7 +3,7 @@
 //! Invariant: an image that cannot be had fails the evaluations that need it, once and with
 //! the reason, and no other.
 
-use super::{Chosen, Order};
+use super::order::{Chosen, Order};
 use crate::archive::Writer;
 use crate::benchmark::Task;
 use crate::cli::caps::{self, Asked};

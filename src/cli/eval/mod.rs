@@ -2,6 +2,7 @@
 
 mod answers;
 mod begin;
+mod order;
 mod subject;
 
 use super::error::{Hint as _, usage};
@@ -12,17 +13,17 @@ use super::traffic::Traffic;
 use super::ui::Ui;
 use super::{block_on, workplace};
 use crate::archive::{Reader, Writer};
-use crate::benchmark::{Selection, Suite, Task};
-use crate::config::{Overrides, Settings, Split};
+use crate::benchmark::Selection;
+use crate::config::{Overrides, Split};
 use crate::domain::{Purpose, TaskId, VariantId};
-use crate::evolve::{EndCause, Finished, ReplaySource, never_mixed, same_tasks};
+use crate::evolve::{EndCause, Finished, never_mixed, same_tasks};
 use crate::lineage::Lineage;
 use crate::policy::{EvalPolicy, RegradePolicy};
 use crate::sys::shutdown::Shutdown;
 use crate::view::eval::{self, Asked, Regrading};
 use anyhow::Context as _;
 use begin::{Begin, Ready};
-use std::path::PathBuf;
+use order::{Chosen, Order};
 use std::sync::Arc;
 use subject::{Subject, config_name};
 
@@ -99,30 +100,6 @@ pub(super) struct Args {
     /// Print what was found as JSON (`dgm.eval/1`)
     #[arg(long)]
     json: bool,
-}
-
-/// What is to be evaluated, and with what.
-struct Order {
-    dir: PathBuf,
-    /// The folder as it was typed.
-    typed: String,
-    variant: VariantId,
-    settings: Settings,
-    replay: Option<ReplaySource>,
-}
-
-/// The tasks that are asked for, among all that an evaluation may need.
-struct Chosen {
-    suite: Suite,
-    tasks: Vec<Arc<Task>>,
-    /// Those that are asked for as well and cannot run.
-    refused: Vec<(String, String)>,
-}
-
-impl Chosen {
-    fn ids(&self) -> Vec<TaskId> {
-        self.tasks.iter().map(|task| task.id.clone()).collect()
-    }
 }
 
 /// How it went.

@@ -185,7 +185,11 @@ impl Subject {
                 );
             }
         };
-        Ok((init::config_error(parse(&text), &name)?, dir, name))
+        Ok((
+            crate::cli::error::config_error(parse(&text), &name)?,
+            dir,
+            name,
+        ))
     }
 
     /// Returns a configuration in which that model has every role: only one is asked.

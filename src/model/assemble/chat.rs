@@ -1,6 +1,6 @@
 //! Chunks of Chat Completions to a whole response. One choice is asked for, so one is kept.
 
-use super::append;
+use super::append::append;
 use serde_json::{Map, Value, json};
 
 /// A response in the making.

@@ -1,6 +1,6 @@
 //! Events of Messages to a whole message.
 
-use super::append;
+use super::append::append;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 

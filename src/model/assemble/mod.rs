@@ -4,6 +4,7 @@
 //! Invariants: folding never fails, whatever came; what was not understood is left out, and
 //! what is there after half of a stream is what came until then.
 
+mod append;
 mod chat;
 mod messages;
 
@@ -63,17 +64,6 @@ impl Fold {
         match self.form {
             Form::Chat(chat) => chat.finish(),
             Form::Messages(messages) => messages.finish(),
-        }
-    }
-}
-
-/// Appends to a text; a field that is missing, null or no text becomes one.
-fn append(fields: &mut Map<String, Value>, name: &str, more: &str) {
-    match fields.get_mut(name) {
-        Some(Value::String(text)) => text.push_str(more),
-        Some(other) => *other = Value::from(more),
-        None => {
-            fields.insert(name.to_owned(), Value::from(more));
         }
     }
 }

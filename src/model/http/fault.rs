@@ -1,7 +1,7 @@
 //! From what went wrong to whose fault it is: the table of `docs/models.md`, as code.
 
 use super::{About, trust};
-use crate::model::{ModelError, clip, verdict};
+use crate::model::{ModelError, clip, error_object, verdict};
 use crate::sys::clock::now_ms;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
@@ -108,7 +108,7 @@ pub(super) fn from_status(
 ) -> ModelError {
     let said = said(text);
     let object = said.as_object();
-    let message = verdict::message(&said);
+    let message = error_object::message(&said);
     let server = &about.server;
     let told = format!("`{server}` answers {status}: {}", clip(message, QUOTED));
     let unusable = |hint: &str| ModelError::Unusable {
@@ -130,7 +130,7 @@ pub(super) fn from_status(
         || message.contains("credit balance is too low");
     match status {
         // Some servers say it with a status of their own fault.
-        400.. if verdict::is_context_overflow(&said) => {
+        400.. if error_object::is_context_overflow(&said) => {
             let status = if status < 500 { status } else { 400 };
             verdict::refusal(status, said)
         }

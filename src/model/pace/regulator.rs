@@ -9,7 +9,7 @@
 //! - during an outage one call at a time is let through as a probe, and the first answer
 //!   ends the outage.
 
-use super::{Advice, Heard};
+use super::signal::{Advice, Heard};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

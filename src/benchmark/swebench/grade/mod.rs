@@ -5,6 +5,7 @@
 //! official grader (`swebench` 5.0.2), in its order, so that scores can be compared; where it
 //! fails on a log, there is no result here either.
 
+mod grade_facts;
 mod infra;
 mod parser;
 mod status;
@@ -17,6 +18,7 @@ use parser::About;
 use regex::Regex;
 use std::sync::LazyLock;
 
+pub use grade_facts::{EvalType, GradeFacts};
 pub use infra::{Infra, Tier};
 pub use parser::Parser;
 pub use status::StatusMap;
@@ -32,51 +34,6 @@ const FAILURES: [(&str, &str); 4] = [
 ];
 const START: &str = ">>>>> Start Test Output";
 const END: &str = ">>>>> End Test Output";
-
-/// What decides whether a status is a success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EvalType {
-    /// A test must have passed.
-    PassAndFail,
-    /// A test must not have failed: its runner prints failures only.
-    FailOnly,
-}
-
-impl EvalType {
-    /// Returns the type that a row names so.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "pass_and_fail" => Some(Self::PassAndFail),
-            "fail_only" => Some(Self::FailOnly),
-            _ => None,
-        }
-    }
-
-    /// Returns its name in rows.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PassAndFail => "pass_and_fail",
-            Self::FailOnly => "fail_only",
-        }
-    }
-}
-
-/// What a grader knows of an instance.
-#[derive(Clone, Debug)]
-pub struct GradeFacts {
-    /// Its id.
-    pub instance_id: String,
-    /// Version of its repository.
-    pub version: String,
-    /// What reads its log.
-    pub parser: Parser,
-    /// What counts as success.
-    pub eval_type: EvalType,
-    /// Tests that a solution makes pass.
-    pub fail_to_pass: Vec<String>,
-    /// Tests that a solution must not break.
-    pub pass_to_pass: Vec<String>,
-}
 
 /// What a log says.
 #[derive(Debug)]
