@@ -2,8 +2,8 @@
 
 use super::column::{Binder, Cell, Columns, Field, Read};
 use crate::domain::{
-    CallId, CallSubject, Cause, EvaluationKey, Failure, Judgement, Proposal, Purpose, Rewards,
-    TaskId, Timing, Tokens, VariantId, Verdict,
+    CallId, Cause, EvaluationKey, Failure, JobId, Judgement, Proposal, Purpose, Rewards, TaskId,
+    Timing, Tokens, VariantId, Verdict,
 };
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use serde::Serialize;
@@ -103,24 +103,21 @@ impl Field for Verdict {
     }
 }
 
-/// The columns `attempt`, `variant`, `task` and `repeat`.
-impl Field for CallSubject {
+/// The columns `attempt`, `variant`, `task`, `repeat` and `regrade`.
+impl Field for JobId {
     fn bind(&self, row: &mut Binder<'_, '_>) -> rusqlite::Result<()> {
-        let (attempt, evaluation) = match self {
+        let (attempt, key) = match self {
             Self::Attempt(attempt) => (Some(*attempt), None),
-            Self::Evaluation(variant, task, repeat) => (None, Some((variant, task, repeat))),
+            Self::Evaluation(key) | Self::Regrade(key) => (None, Some(key)),
             // The table of faults refuses it: only calls are made by hand.
             Self::Manual => (None, None),
         };
         attempt.bind(row)?;
-        match evaluation {
-            Some((variant, task, repeat)) => {
-                variant.bind(row)?;
-                task.bind(row)?;
-                repeat.bind(row)
-            }
-            None => (0..3).try_for_each(|_| None::<u32>.bind(row)),
+        match key {
+            Some(key) => key.bind(row)?,
+            None => (0..3).try_for_each(|_| None::<u32>.bind(row))?,
         }
+        matches!(self, Self::Regrade(_)).bind(row)
     }
 
     fn take(row: &mut Columns<'_>) -> Read<Self> {
@@ -128,13 +125,21 @@ impl Field for CallSubject {
         let variant: Option<VariantId> = Field::take(row)?;
         let task: Option<TaskId> = Field::take(row)?;
         let repeat: Option<u32> = Field::take(row)?;
-        match (attempt, variant, task, repeat) {
-            (Some(attempt), None, None, None) => Ok(Self::Attempt(attempt)),
-            (None, Some(variant), Some(task), Some(repeat)) => {
-                Ok(Self::Evaluation(variant, task, repeat))
+        let key = |variant, task, repeat| EvaluationKey {
+            variant,
+            task,
+            repeat,
+        };
+        match (attempt, variant, task, repeat, bool::take(row)?) {
+            (Some(attempt), None, None, None, false) => Ok(Self::Attempt(attempt)),
+            (None, Some(variant), Some(task), Some(repeat), false) => {
+                Ok(Self::Evaluation(key(variant, task, repeat)))
             }
-            (None, None, None, None) => Ok(Self::Manual),
-            (_, _, _, _) => Err(row.unreadable("neither an attempt nor an evaluation")),
+            (None, Some(variant), Some(task), Some(repeat), true) => {
+                Ok(Self::Regrade(key(variant, task, repeat)))
+            }
+            (None, None, None, None, false) => Ok(Self::Manual),
+            (_, _, _, _, _) => Err(row.unreadable("neither an attempt nor an evaluation")),
         }
     }
 }

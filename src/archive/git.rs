@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 /// Where variants' refs are.
 pub(super) const VARIANTS: &str = "refs/dgm/variants/";
+/// Where the refs of drafts are: children that waited to become variants.
+pub(super) const DRAFTS: &str = "refs/dgm/drafts/";
 /// The ref of the notes.
 pub(super) const NOTES: &str = "refs/notes/dgm";
 /// The branch that points at the seed, so that `git log` in the repository shows something.
@@ -49,7 +51,12 @@ impl Git {
         let mut config = repo.config().map_err(fault)?;
         config.set_i32("gc.auto", 0).map_err(fault)?;
         config.set_str("notes.displayRef", NOTES).map_err(fault)?;
-        for folder in ["refs/dgm/variants", "refs/notes", "refs/heads"] {
+        for folder in [
+            "refs/dgm/variants",
+            "refs/dgm/drafts",
+            "refs/notes",
+            "refs/heads",
+        ] {
             let folder = path.join(folder);
             std::fs::create_dir_all(&folder)
                 .map_err(|error| ArchiveError::write(&folder, error))?;
@@ -132,9 +139,10 @@ impl Git {
         Ok(TreeId::new(id.to_string()))
     }
 
-    /// Stores a set of files as a commit, and the ref that keeps it.
-    pub(super) fn commit_variant(
+    /// Stores a set of files as a commit, and the ref below `place` that keeps it.
+    pub(super) fn commit_files(
         &self,
+        place: &str,
         id: VariantId,
         tree: &FileTree,
         parent: Option<&CommitId>,
@@ -160,16 +168,23 @@ impl Git {
                     .commit(None, &who, &who, &message, &root, &parents)
             })
             .map_err(fault)?;
-        self.set_ref(&variant_ref(id), commit)?;
-        if id == VariantId::SEED {
-            self.set_ref(MAIN, commit)?;
-        }
-        self.sync_folders(&["objects", "refs/dgm/variants", "refs/heads"])?;
-        durable::crash_point();
+        self.sync_folders(&["objects"])?;
+        self.keep(place, id, commit)?;
         Ok((
             CommitId::new(commit.to_string()),
             TreeId::new(root.to_string()),
         ))
+    }
+
+    /// Points the ref of that number below `place` at a commit.
+    pub(super) fn keep(&self, place: &str, id: VariantId, commit: Oid) -> Result<()> {
+        self.set_ref(&numbered(place, id), commit)?;
+        if place == VARIANTS && id == VariantId::SEED {
+            self.set_ref(MAIN, commit)?;
+        }
+        self.sync_folders(&["refs/dgm", place.trim_end_matches('/'), "refs/heads"])?;
+        durable::crash_point();
+        Ok(())
     }
 
     /// Puts a note to a commit, replacing one that is there.
@@ -244,17 +259,18 @@ impl Git {
         })
     }
 
-    /// Returns all variants' refs: the number, and the commit where it points at one.
-    pub(super) fn variants(&self) -> Result<Vec<(VariantId, Oid)>> {
+    /// Returns all numbered refs below `place`: the number, and the commit where it points at
+    /// one.
+    pub(super) fn kept(&self, place: &str) -> Result<Vec<(VariantId, Oid)>> {
         let fault = |error| ArchiveError::git_read(&self.path, error);
         let mut found = Vec::new();
-        let pattern = format!("{VARIANTS}*");
+        let pattern = format!("{place}*");
         for reference in self.repo.references_glob(&pattern).map_err(fault)? {
             let reference = reference.map_err(fault)?;
             let number = reference
                 .name()
                 .ok()
-                .and_then(|name| name.strip_prefix(VARIANTS)?.parse().ok());
+                .and_then(|name| name.strip_prefix(place)?.parse().ok());
             if let (Some(number), Some(target)) = (number, reference.target()) {
                 found.push((VariantId(number), target));
             }
@@ -263,10 +279,10 @@ impl Git {
         Ok(found)
     }
 
-    /// Takes away the ref of a variant that was never recorded.
-    pub(super) fn forget_variant(&self, id: VariantId) -> Result<()> {
-        self.remove_ref(&variant_ref(id))?;
-        if id == VariantId::SEED {
+    /// Takes away a ref below `place` of what was never recorded.
+    pub(super) fn forget(&self, place: &str, id: VariantId) -> Result<()> {
+        self.remove_ref(&numbered(place, id))?;
+        if place == VARIANTS && id == VariantId::SEED {
             self.remove_ref(MAIN)?;
         }
         Ok(())
@@ -308,9 +324,9 @@ impl Git {
     }
 }
 
-/// Returns the name of a variant's ref.
-pub(super) fn variant_ref(id: VariantId) -> String {
-    format!("{VARIANTS}{}", id.0)
+/// Returns the name of the ref of that number below `place`.
+pub(super) fn numbered(place: &str, id: VariantId) -> String {
+    format!("{place}{}", id.0)
 }
 
 /// Reads an id of an object.

@@ -1,11 +1,12 @@
 //! What a dead writer can leave, removed by the next one under the lock.
 //!
-//! Leftovers are never facts: temporary files, git's lock files, and refs of variants that
-//! were committed but not recorded. Commits without a ref, and blobs that no row names, are
+//! Leftovers are never facts: temporary files, git's lock files, and refs of variants and
+//! drafts that were committed but not recorded. Commits without a ref, and blobs that no row names, are
 //! harmless and may be written again; `dgm fsck` removes the blobs.
 
 use super::blob::{Blobs, list, name};
 use super::error::{ArchiveError, Result};
+use super::git::{DRAFTS, VARIANTS};
 use super::layout::Layout;
 use super::reader::Reader;
 use crate::domain::VariantId;
@@ -63,30 +64,31 @@ fn find_locks(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Returns the variants that have a ref but were never recorded.
-pub(super) fn find_unrecorded(reader: &Reader) -> Result<Vec<VariantId>> {
+/// Returns the refs of variants and drafts that were never recorded: below which place, and of
+/// which number.
+pub(super) fn find_unrecorded(reader: &Reader) -> Result<Vec<(&'static str, VariantId)>> {
     let fault = |error| ArchiveError::read(&reader.layout.database(), error);
-    let mut statement = reader
-        .connection
-        .prepare("SELECT variant FROM variant")
-        .map_err(fault)?;
-    let recorded = statement
-        .query_map([], |row| row.get(0))
-        .and_then(Iterator::collect::<rusqlite::Result<BTreeSet<u32>>>)
-        .map_err(fault)?;
-    Ok(reader
-        .git
-        .variants()?
-        .into_iter()
-        .map(|(id, _)| id)
-        .filter(|id| !recorded.contains(&id.0))
-        .collect())
+    let mut found = Vec::new();
+    for (place, query) in [
+        (VARIANTS, "SELECT variant FROM variant"),
+        (DRAFTS, "SELECT attempt FROM draft"),
+    ] {
+        let mut statement = reader.connection.prepare(query).map_err(fault)?;
+        let recorded = statement
+            .query_map([], |row| row.get(0))
+            .and_then(Iterator::collect::<rusqlite::Result<BTreeSet<u32>>>)
+            .map_err(fault)?;
+        let kept = reader.git.kept(place)?.into_iter();
+        let unrecorded = kept.filter(|(id, _)| !recorded.contains(&id.0));
+        found.extend(unrecorded.map(|(id, _)| (place, id)));
+    }
+    Ok(found)
 }
 
-/// Removes the refs of variants that were never recorded.
-pub(super) fn unrecorded_variants(reader: &Reader) -> Result<()> {
-    for id in find_unrecorded(reader)? {
-        reader.git.forget_variant(id)?;
+/// Removes the refs of variants and drafts that were never recorded.
+pub(super) fn unrecorded_refs(reader: &Reader) -> Result<()> {
+    for (place, id) in find_unrecorded(reader)? {
+        reader.git.forget(place, id)?;
     }
     Ok(())
 }

@@ -113,11 +113,12 @@ mod tests {
     fn decided(id: u32) -> Fact {
         Fact::Decided(Decision {
             attempt: VariantId(id),
-            round: 1,
+            group: 1,
             parent: VariantId::SEED,
             entry: Entry::Task(TaskId::new("t")),
             policy: String::new(),
-            weights: Vec::new(),
+            candidates: Vec::new(),
+            why: String::new(),
             run: RunId(1),
             at_ms: 0,
         })

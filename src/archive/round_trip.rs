@@ -6,10 +6,11 @@ use super::db;
 use super::fact_row;
 use super::tables::TABLES;
 use crate::domain::{
-    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Cause,
-    CommitId, Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, Gate, Judgement,
-    NoReward, Outcome, Pattern, Proposal, Purpose, Recording, Regrade, Replay, Rewards, Role,
-    RunEnd, RunId, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant, VariantId, Verdict,
+    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, Cause, ChildDraft,
+    CommitId, Decision, Entry, Evaluation, EvaluationDecision, EvaluationKey, Fact, Failure, Fault,
+    Gate, JobId, Judgement, NoReward, Outcome, Pattern, Proposal, Purpose, Recording, Regrade,
+    Replay, Rewards, Role, RunEnd, RunId, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant,
+    VariantId, Verdict,
 };
 use crate::lineage::Lineage;
 use proptest::collection::vec;
@@ -34,7 +35,7 @@ fn draft() -> impl Strategy<Value = Draft> {
     let count = || 0..=i64::MAX.unsigned_abs();
     let real = any::<f64>().prop_map(|real| if real.is_finite() { real + 0.0 } else { 0.5 });
     (
-        0..15_u8,
+        0..17_u8,
         [text(), text(), text(), text(), text()],
         [count(), count(), count(), count(), count()],
         any::<[u32; 4]>(),
@@ -62,6 +63,7 @@ struct History {
     attempts: u32,
     proposals: u32,
     disclosed: u32,
+    drafted: u32,
     ended: u32,
     variants: Vec<VariantId>,
     judged: usize,
@@ -110,6 +112,8 @@ impl History {
             }
             5 | 6 if self.ended < self.attempts => self.end(draft),
             7 => self.evaluate(draft),
+            15 => self.decide_evaluation(draft),
+            16 if self.drafted < self.attempts => self.draft(draft),
             14 => self.regrade(draft),
             8 => self.facts.push(Fact::Faulted(Fault {
                 subject: self.subject(draft),
@@ -179,7 +183,7 @@ impl History {
         let parent = self.any_variant(draft);
         self.facts.push(Fact::Decided(Decision {
             attempt: VariantId(self.attempts),
-            round: draft.small[1],
+            group: draft.small[1],
             parent,
             entry: match draft.small[2] % 4 {
                 0 => Entry::Pattern(Pattern::EmptyPatches),
@@ -188,10 +192,44 @@ impl History {
                 _ => Entry::Task(TaskId::new(draft.texts[0].clone())),
             },
             policy: draft.texts[1].clone(),
-            weights: (0..draft.small[3] % 3)
-                .map(|n| (VariantId(n), draft.real / f64::from(n + 1)))
-                .collect(),
+            candidates: candidates(draft),
+            why: draft.texts[2].clone(),
             run: RunId(self.runs),
+            at_ms: draft.time,
+        }));
+    }
+
+    fn decide_evaluation(&mut self, draft: &Draft) {
+        self.repeats += 1;
+        self.facts.push(Fact::EvaluationDecided(EvaluationDecision {
+            key: EvaluationKey {
+                variant: self.any_variant(draft),
+                task: TaskId::new(draft.texts[0].clone()),
+                repeat: self.repeats,
+            },
+            purpose: purpose(draft),
+            policy: draft.texts[1].clone(),
+            candidates: candidates(draft),
+            why: draft.texts[2].clone(),
+            run: RunId(self.runs),
+            at_ms: draft.time,
+        }));
+    }
+
+    fn draft(&mut self, draft: &Draft) {
+        self.drafted += 1;
+        let blob = |index: usize| draft.flags[index].then(|| digest(b""));
+        self.facts.push(Fact::Drafted(ChildDraft {
+            attempt: VariantId(self.drafted),
+            commit: CommitId::new(format!("commit {}", self.drafted)),
+            tree: TreeId::new(format!("tree {}", draft.small[1])),
+            log: blob(0),
+            transcript: blob(1),
+            patch: blob(2),
+            gate_log: blob(3),
+            run: RunId(self.runs),
+            execution: draft.small[2],
+            created_ms: i64::from(draft.small[3]),
             at_ms: draft.time,
         }));
     }
@@ -271,11 +309,7 @@ impl History {
                 task: TaskId::new(draft.texts[0].clone()),
                 repeat: self.repeats,
             },
-            purpose: match (draft.flags[0], draft.flags[3]) {
-                (true, _) => Purpose::Stage(draft.small[1]),
-                (false, true) => Purpose::Holdout,
-                (false, false) => Purpose::Extra,
-            },
+            purpose: purpose(draft),
             judgement: judgement(draft),
             image: Some(draft.texts[2].clone()).filter(|text| !text.is_empty()),
             agent_log: blob(draft, 0),
@@ -354,22 +388,43 @@ impl History {
         self.variants[draft.small[0] as usize % self.variants.len()]
     }
 
-    fn subject(&self, draft: &Draft) -> CallSubject {
+    fn subject(&self, draft: &Draft) -> JobId {
         if draft.flags[0] && self.attempts > 0 {
-            CallSubject::Attempt(VariantId(draft.small[0] % self.attempts + 1))
+            JobId::Attempt(VariantId(draft.small[0] % self.attempts + 1))
         } else {
-            let task = TaskId::new(draft.texts[2].clone());
-            CallSubject::Evaluation(self.any_variant(draft), task, draft.small[3])
+            let key = EvaluationKey {
+                variant: self.any_variant(draft),
+                task: TaskId::new(draft.texts[2].clone()),
+                repeat: draft.small[3],
+            };
+            match draft.flags[1] {
+                true => JobId::Regrade(key),
+                false => JobId::Evaluation(key),
+            }
         }
     }
 
-    fn call_subject(&self, draft: &Draft) -> CallSubject {
+    fn call_subject(&self, draft: &Draft) -> JobId {
         if draft.flags[2] {
-            CallSubject::Manual
+            JobId::Manual
         } else {
             self.subject(draft)
         }
     }
+}
+
+fn purpose(draft: &Draft) -> Purpose {
+    match (draft.flags[0], draft.flags[3]) {
+        (true, _) => Purpose::Stage(draft.small[1]),
+        (false, true) => Purpose::Holdout,
+        (false, false) => Purpose::Extra,
+    }
+}
+
+fn candidates(draft: &Draft) -> Vec<(VariantId, f64)> {
+    (0..draft.small[3] % 3)
+        .map(|n| (VariantId(n), draft.real / f64::from(n + 1)))
+        .collect()
 }
 
 fn rewards(draft: &Draft) -> Rewards {

@@ -27,7 +27,9 @@ CREATE TABLE run_end (
     at_ms  INTEGER NOT NULL
 ) STRICT;
 
--- A try at self-modification as it was decided. `weights` is [[variant, probability], ...].
+-- A try at self-modification as it was decided. `round` numbers the group of attempts that know
+-- nothing of each other; `weights` is [[variant, weight in the draw], ...]; `why` says where the
+-- policy stood.
 CREATE TABLE attempt (
     seq     INTEGER PRIMARY KEY,
     attempt INTEGER NOT NULL UNIQUE CHECK (attempt > 0),
@@ -36,8 +38,26 @@ CREATE TABLE attempt (
     entry   TEXT NOT NULL,
     policy  TEXT NOT NULL,
     weights TEXT NOT NULL CHECK (json_valid(weights)),
+    why     TEXT NOT NULL,
     run     INTEGER NOT NULL REFERENCES run (run),
     at_ms   INTEGER NOT NULL
+) STRICT;
+
+-- An evaluation as it was decided by a policy that draws which to run.
+CREATE TABLE evaluation_decision (
+    seq     INTEGER PRIMARY KEY,
+    variant INTEGER NOT NULL REFERENCES variant (variant),
+    task    TEXT NOT NULL,
+    repeat  INTEGER NOT NULL,
+    stage   INTEGER,
+    holdout INTEGER NOT NULL CHECK (holdout IN (0, 1)),
+    policy  TEXT NOT NULL,
+    weights TEXT NOT NULL CHECK (json_valid(weights)),
+    why     TEXT NOT NULL,
+    run     INTEGER NOT NULL REFERENCES run (run),
+    at_ms   INTEGER NOT NULL,
+    UNIQUE (variant, task, repeat),
+    CHECK (holdout = 0 OR stage IS NULL)
 ) STRICT;
 
 CREATE TABLE proposal (
@@ -57,6 +77,23 @@ CREATE TABLE disclosure (
     attempt INTEGER NOT NULL UNIQUE REFERENCES attempt (attempt),
     run     INTEGER NOT NULL REFERENCES run (run),
     at_ms   INTEGER NOT NULL
+) STRICT;
+
+-- A child that waited for the end of other attempts, to be compared with theirs; the attempt's
+-- end says what became of it. The commit is kept by `refs/dgm/drafts/`.
+CREATE TABLE draft (
+    seq             INTEGER PRIMARY KEY,
+    attempt         INTEGER NOT NULL UNIQUE REFERENCES attempt (attempt),
+    commit_id       TEXT NOT NULL UNIQUE,
+    tree_id         TEXT NOT NULL,
+    log_blob        TEXT,
+    transcript_blob TEXT,
+    patch_blob      TEXT,
+    gate_log_blob   TEXT,
+    run             INTEGER NOT NULL REFERENCES run (run),
+    execution       INTEGER NOT NULL,
+    created_ms      INTEGER NOT NULL,
+    at_ms           INTEGER NOT NULL
 ) STRICT;
 
 -- How an attempt ended: `failure` is null where there is a variant of that number; `cause` says
@@ -160,13 +197,15 @@ CREATE TABLE regrade (
     CHECK ((cause IS NULL) = (outcome IN ('resolved', 'unresolved')))
 ) STRICT;
 
--- An execution that did not count. It belongs to an attempt, or to an evaluation.
+-- An execution that did not count. It belongs to an attempt, to an evaluation, or, where `regrade`
+-- is 1, to another judgement of that evaluation's answer.
 CREATE TABLE fault (
     seq       INTEGER PRIMARY KEY,
     attempt   INTEGER REFERENCES attempt (attempt),
     variant   INTEGER REFERENCES variant (variant),
     task      TEXT,
     repeat    INTEGER,
+    regrade   INTEGER NOT NULL CHECK (regrade IN (0, 1)),
     outcome   TEXT NOT NULL,
     cause     TEXT NOT NULL,
     detail    TEXT NOT NULL,
@@ -174,7 +213,8 @@ CREATE TABLE fault (
     execution INTEGER NOT NULL,
     at_ms     INTEGER NOT NULL,
     CHECK ((attempt IS NULL) = (variant IS NOT NULL)),
-    CHECK ((variant IS NULL) = (task IS NULL) AND (variant IS NULL) = (repeat IS NULL))
+    CHECK ((variant IS NULL) = (task IS NULL) AND (variant IS NULL) = (repeat IS NULL)),
+    CHECK (regrade = 0 OR variant IS NOT NULL)
 ) STRICT;
 
 -- What admission decided; `reason` is null where the variant is in the pool of parents.
@@ -199,13 +239,15 @@ CREATE TABLE call (
     variant            INTEGER REFERENCES variant (variant),
     task               TEXT,
     repeat             INTEGER,
+    regrade            INTEGER NOT NULL CHECK (regrade IN (0, 1)),
     role               TEXT NOT NULL,
     model              TEXT NOT NULL,
     at_most_usd_micros INTEGER NOT NULL,
     at_most_tokens     INTEGER NOT NULL,
     at_ms              INTEGER NOT NULL,
     CHECK (attempt IS NULL OR variant IS NULL),
-    CHECK ((variant IS NULL) = (task IS NULL) AND (variant IS NULL) = (repeat IS NULL))
+    CHECK ((variant IS NULL) = (task IS NULL) AND (variant IS NULL) = (repeat IS NULL)),
+    CHECK (regrade = 0 OR variant IS NOT NULL)
 ) STRICT;
 
 -- `estimated` is 1 where the provider did not say how many tokens it used. Of the input tokens,

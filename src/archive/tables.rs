@@ -2,18 +2,20 @@
 
 use super::table::{Table, tables};
 use crate::domain::{
-    AttemptEnd, CallIntent, CallSettlement, Decision, Evaluation, Fact, Fault, Recording, Regrade,
-    Replay, RunEnd, RunStart, Variant,
+    AttemptEnd, CallIntent, CallSettlement, ChildDraft, Decision, Evaluation, EvaluationDecision,
+    Fact, Fault, Recording, Regrade, Replay, RunEnd, RunStart, Variant,
 };
 
 /// All tables of facts, in an order in which folding works.
-pub(super) static TABLES: [&Table; 16] = [
+pub(super) static TABLES: [&Table; 18] = [
     &RUN,
     &RUN_END,
     &VARIANT,
     &ATTEMPT,
+    &EVALUATION_DECISION,
     &DISCLOSURE,
     &PROPOSAL,
+    &DRAFT,
     &ATTEMPT_END,
     &EVALUATION,
     &ANSWER,
@@ -58,11 +60,22 @@ tables! {
 
     ATTEMPT "attempt" Decided(Decision) {
         attempt: ["attempt"],
-        round: ["round"],
+        group: ["round"],
         parent: ["parent"],
         entry: ["entry"],
         policy: ["policy"],
-        weights: ["weights"],
+        candidates: ["weights"],
+        why: ["why"],
+        run: ["run"],
+        at_ms: ["at_ms"],
+    }
+
+    EVALUATION_DECISION "evaluation_decision" EvaluationDecided(EvaluationDecision) {
+        key: ["variant", "task", "repeat"],
+        purpose: ["stage", "holdout"],
+        policy: ["policy"],
+        candidates: ["weights"],
+        why: ["why"],
         run: ["run"],
         at_ms: ["at_ms"],
     }
@@ -83,6 +96,20 @@ tables! {
             "problem_description"
         ],
         exchange: ["exchange_blob"],
+    }
+
+    DRAFT "draft" Drafted(ChildDraft) {
+        attempt: ["attempt"],
+        commit: ["commit_id"],
+        tree: ["tree_id"],
+        log: ["log_blob"],
+        transcript: ["transcript_blob"],
+        patch: ["patch_blob"],
+        gate_log: ["gate_log_blob"],
+        run: ["run"],
+        execution: ["execution"],
+        created_ms: ["created_ms"],
+        at_ms: ["at_ms"],
     }
 
     ATTEMPT_END "attempt_end" AttemptEnded(AttemptEnd) {
@@ -129,7 +156,7 @@ tables! {
     }
 
     FAULT "fault" Faulted(Fault) {
-        subject: ["attempt", "variant", "task", "repeat"],
+        subject: ["attempt", "variant", "task", "repeat", "regrade"],
         outcome: ["outcome"],
         cause: ["cause"],
         detail: ["detail"],
@@ -148,7 +175,7 @@ tables! {
         id: ["call"],
         run: ["run"],
         execution: ["execution"],
-        subject: ["attempt", "variant", "task", "repeat"],
+        subject: ["attempt", "variant", "task", "repeat", "regrade"],
         role: ["role"],
         model: ["model"],
         at_most: ["at_most_usd_micros"],

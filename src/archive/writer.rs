@@ -5,12 +5,12 @@ use super::blob::{self, Blobs};
 use super::db::{self, State};
 use super::error::{ArchiveError, Result};
 use super::fact_row;
-use super::git::Git;
+use super::git::{self, Git};
 use super::layout::{FORMAT, Layout};
 use super::lock;
 use super::reader::{Reader, complete};
 use super::reap;
-use crate::domain::{BlobId, CommitId, Fact, FileTree, TreeId, Variant, VariantId};
+use crate::domain::{BlobId, ChildDraft, CommitId, Fact, FileTree, TreeId, VariantId};
 use crate::sys::durable;
 use crate::sys::lock::WriterLock;
 use rusqlite::{OptionalExtension as _, TransactionBehavior};
@@ -81,7 +81,7 @@ impl Writer {
             next_seq,
             _lock: lock,
         };
-        reap::unrecorded_variants(&writer)?;
+        reap::unrecorded_refs(&writer)?;
         Ok(writer)
     }
 
@@ -160,7 +160,30 @@ impl Writer {
                 why: "it is in the archive already".to_owned(),
             });
         }
-        self.git.commit_variant(id, tree, parent, message, at_ms)
+        self.git
+            .commit_files(git::VARIANTS, id, tree, parent, message, at_ms)
+    }
+
+    /// Stores the source of a child that has to wait as a durable commit under
+    /// `refs/dgm/drafts/`. It is a draft when [`Fact::Drafted`] is recorded; until then this
+    /// can be repeated.
+    pub fn commit_draft(
+        &self,
+        attempt: VariantId,
+        tree: &FileTree,
+        parent: &CommitId,
+        message: &str,
+        at_ms: i64,
+    ) -> Result<(CommitId, TreeId)> {
+        self.git
+            .commit_files(git::DRAFTS, attempt, tree, Some(parent), message, at_ms)
+    }
+
+    /// Keeps a draft's commit under `refs/dgm/variants/` as well. It is a variant when
+    /// [`Fact::VariantMade`] is recorded; until then this can be repeated.
+    pub fn adopt(&self, draft: &ChildDraft) -> Result<()> {
+        let commit = git::oid(draft.commit.as_str())?;
+        self.git.keep(git::VARIANTS, draft.attempt, commit)
     }
 
     /// Puts a note to a variant's commit, replacing one that is there.
@@ -179,17 +202,18 @@ impl Writer {
             }
         }
         match fact {
-            Fact::VariantMade(variant) => self.check_variant(fact, variant),
+            Fact::VariantMade(variant) => self.check_commit(fact, &variant.commit, &variant.tree),
+            Fact::Drafted(draft) => self.check_commit(fact, &draft.commit, &draft.tree),
             _ => Ok(()),
         }
     }
 
-    fn check_variant(&self, fact: &Fact, variant: &Variant) -> Result<()> {
+    fn check_commit(&self, fact: &Fact, commit: &CommitId, tree: &TreeId) -> Result<()> {
         let commit = self
             .git
-            .commit(&variant.commit)
+            .commit(commit)
             .map_err(|error| refused(fact, &error.to_string()))?;
-        if commit.tree_id().to_string() != variant.tree.as_str() {
+        if commit.tree_id().to_string() != tree.as_str() {
             return Err(refused(fact, "its commit has another tree"));
         }
         Ok(())
@@ -386,7 +410,7 @@ mod tests {
         );
         change(
             dir,
-            "INSERT INTO fault VALUES (9, NULL, 0, 't', 0, 'enlightened', 'cancelled', '', 1, 1, 1)",
+            "INSERT INTO fault VALUES (9, NULL, 0, 't', 0, 0, 'enlightened', 'cancelled', '', 1, 1, 1)",
         );
         let error = Reader::open(dir)
             .unwrap()

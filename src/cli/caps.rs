@@ -3,7 +3,7 @@
 use super::error::usage;
 use super::ui::Ui;
 use crate::config::Settings;
-use crate::domain::Role;
+use crate::domain::{Remaining, Role};
 use crate::evolve::{TooSmall, too_small, too_small_for};
 use crate::model::{Allowance, Limit, ModelSettings};
 
@@ -17,9 +17,9 @@ pub(super) enum Asked {
 }
 
 impl Asked {
-    /// Returns what a run asks for in which this many attempts, or rounds of them, are left.
-    pub(super) fn of(left: u64) -> Self {
-        match left {
+    /// Returns what a run asks for in which this is left.
+    pub(super) fn of(remaining: &Remaining) -> Self {
+        match remaining.attempts.most {
             0 => Self::Evaluations,
             _ => Self::Attempts,
         }

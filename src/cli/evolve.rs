@@ -15,15 +15,14 @@ use super::{dry_run, workplace};
 use crate::archive::{Layout, Writer, exists};
 use crate::benchmark::Suite;
 use crate::config::{Overrides, Settings};
-use crate::evolve::{EndCause, Finished, ReplaySource, attempts_left, comparable, never_mixed};
+use crate::domain::Raise;
+use crate::evolve::{EndCause, Finished, ReplaySource, comparable, never_mixed};
 use crate::lineage::Lineage;
-use crate::policy::Dgm;
 use crate::sys::shutdown::Shutdown;
 use crate::view::tree;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Grow an archive: make, evaluate and keep better agents
 ///
@@ -94,7 +93,9 @@ impl Args {
         if !exists(&dir) {
             init::may_be_made(&dir)?;
             let planned = init::settings(&remake.source, &overrides)?;
-            caps::check(&planned, Asked::of(u64::from(planned.generations())))?;
+            let policy = config_error(planned.policy_without_tasks(), "the configuration")?;
+            let remaining = policy.remaining(&Lineage::default());
+            caps::check(&planned, Asked::of(&remaining))?;
             init::create(&dir, &remake.source, replay.is_none())?;
             ui.status(&format!("made the archive `{}`", dir.display()));
         } else if self.source.says_more_than_a_preset() {
@@ -104,8 +105,11 @@ impl Args {
             Some(_) => configured(&dir, &overrides)?,
             None => settings(&dir, &overrides)?,
         };
-        let (finished, lineage) = block_on(evolve(ui, &dir, &settings, replay))?;
-        let rounds = settings.generations();
+        let Evolved {
+            finished,
+            lineage,
+            raise,
+        } = block_on(evolve(ui, &dir, &settings, replay))?;
         ui.data(if self.json {
             tree::json(&lineage)
         } else {
@@ -137,10 +141,13 @@ impl Args {
                 Code::Unusable
             }
             EndCause::Goal => {
-                let more = rounds + 4;
+                let how = raise.map(|Raise { option, value }| {
+                    format!("; go on with `{again} --{option} {value}`")
+                });
                 ui.status(&format!(
-                    "goal reached: {}; go on with `{again} --generations {more}`",
-                    finished.reason
+                    "goal reached: {}{}",
+                    finished.reason,
+                    how.unwrap_or_default()
                 ));
                 Code::Done
             }
@@ -148,12 +155,21 @@ impl Args {
     }
 }
 
+/// A run that has ended.
+struct Evolved {
+    finished: Finished,
+    /// The archive's facts as they are then.
+    lineage: Lineage,
+    /// What would let it go on after its goal.
+    raise: Option<Raise>,
+}
+
 async fn evolve(
     ui: Ui,
     dir: &Path,
     settings: &Settings,
     replay: Option<ReplaySource>,
-) -> anyhow::Result<(Finished, Lineage)> {
+) -> anyhow::Result<Evolved> {
     if let Some(told) = paper(settings) {
         ui.warn(told);
     }
@@ -169,37 +185,37 @@ async fn evolve(
     if let Some(left_out) = workplace::left_out(&suite) {
         ui.warn(&left_out);
     }
-    let stages = config_error(settings.stages(&suite), &name)?;
-    comparable(&lineage, &suite, &stages).wrong(KEEP)?;
-    let policy = settings.dgm(stages.clone());
-    let left = attempts_left(&lineage, &policy);
-    let said = caps::check(settings, Asked::of(left))?;
+    let policy = config_error(settings.policy(&suite), &name)?;
+    let guiding = policy.guiding_tasks();
+    comparable(&lineage, &suite, &guiding).wrong(KEEP)?;
+    let said = caps::check(settings, Asked::of(&policy.remaining(&lineage)))?;
     said.iter().for_each(|said| ui.warn(said));
-    let in_stages = || {
-        suite.tasks.iter().filter(|task| {
-            stages
-                .stages
-                .iter()
-                .any(|stage| stage.tasks.contains(&task.id))
-        })
+    let needed = || {
+        let tasks = suite.tasks.iter();
+        tasks.filter(|task| guiding.iter().any(|group| group.contains(&task.id)))
     };
-    workplace::refuse_unfit(settings.backend, in_stages())?;
+    workplace::refuse_unfit(settings.backend, needed())?;
     // A stage with a task that nothing can ever measure would be no stage.
-    let lacking = making::prepare_for_run(ui, settings.backend, in_stages()).await?;
+    let lacking = making::prepare_for_run(ui, settings.backend, needed()).await?;
     Lacking::refuse(&lacking, &suite.path)?;
-    let images = workplace::images(in_stages(), Some(&settings.engine.agent_image));
+    let images = workplace::images(needed(), Some(&settings.engine.agent_image));
     let place = workplace::open(settings.backend, writer.id(), &images).await?;
-    let policy = Dgm::new(policy);
     let run = Run {
         writer,
         lineage,
         suite,
         place,
-        policy: Arc::new(policy),
-        watch: Watch::Rounds(settings.generations()),
+        policy: policy.clone(),
+        watch: Watch::Evolution,
         models: Models::All,
         replay,
         lacking: BTreeMap::new(),
     };
-    run.go(ui, settings, shutdown).await
+    let (finished, lineage) = run.go(ui, settings, shutdown).await?;
+    let raise = policy.remaining(&lineage).goal.raise;
+    Ok(Evolved {
+        finished,
+        lineage,
+        raise,
+    })
 }

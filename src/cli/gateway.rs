@@ -10,8 +10,8 @@ use super::runtime::block_on;
 use super::ui::Ui;
 use crate::archive::{Reader, Writer};
 use crate::config::{Overrides, Settings};
-use crate::domain::{CallId, CallSettlement, CallSubject, Role, Usd};
-use crate::evolve::{Desk, Providers};
+use crate::domain::{CallId, CallSettlement, JobId, Role, Usd};
+use crate::evolve::{ManualCalls, Providers};
 use crate::gateway::{Gateway, Socket};
 use crate::model::{Allowance, FailedTry, Health, JobSubject, Metered};
 use crate::sys::shutdown::Shutdown;
@@ -107,7 +107,7 @@ impl Args {
         let socket = Socket::open(self.socket.clone(), self.socket_mode)
             .wrong("`--socket` names a path that is free, in a folder that is there")?;
         let (told, calls) = mpsc::unbounded_channel();
-        let desk = Desk::open(
+        let manual = ManualCalls::open(
             writer,
             command_line(),
             settings.in_force(),
@@ -116,7 +116,7 @@ impl Args {
         )?
         .keeping_traffic(settings.engine.record);
         let job = JobSubject {
-            subject: CallSubject::Manual,
+            subject: JobId::Manual,
             execution: 1,
             role: self.role,
         };
@@ -131,7 +131,7 @@ impl Args {
         let limit = settings.engine.outage_limit;
         let mut providers = Providers::new([(self.role, model.pace().clone())], limit);
         let (witness, failures) = mpsc::unbounded_channel();
-        let metered = Metered::new(model, desk.books(), job, allowance).asking_again();
+        let metered = Metered::new(model, manual.books(), job, allowance).asking_again();
         let metered = Arc::new(metered);
         metered.tell_failures(witness);
         let gateway = Gateway::serve_on(socket, metered.clone());
@@ -156,7 +156,9 @@ impl Args {
         talk.look(&metered);
         let is_out = is_out_of_budget(&metered);
         drop(metered);
-        desk.close(end.as_deref().unwrap_or("interrupted")).await?;
+        manual
+            .close(end.as_deref().unwrap_or("interrupted"))
+            .await?;
         talk.end();
         if let Some(reason) = end {
             ui.talk(&format!(

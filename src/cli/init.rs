@@ -133,7 +133,7 @@ pub(super) fn create_with(
     }
     if source.config.is_some() {
         let split = workplace::load_split(&settings, name)?;
-        config_error(settings.stages(&split.training), name)?;
+        config_error(settings.policy(&split.training), name)?;
     }
     let agent = seed_agent(source, &raw, config_dir)?;
     let text = rebase(text, &raw, source, config_dir)?;

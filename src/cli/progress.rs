@@ -41,8 +41,8 @@ pub(super) fn command_line() -> String {
 /// What a watched run is about.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Watch {
-    /// An evolution of so many rounds in all.
-    Rounds(u32),
+    /// An evolution.
+    Evolution,
     /// So many evaluations.
     Evaluations(u64),
 }
@@ -52,9 +52,9 @@ async fn print(ui: Ui, watch: Watch, mut receiver: mpsc::UnboundedReceiver<Progr
     if ui.is_quiet() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
-    let (template, rounds, mut live) = match watch {
-        Watch::Rounds(rounds) => ("{spinner} {elapsed} {msg}", rounds, None),
-        Watch::Evaluations(planned) => ("{msg}", 0, Some(Live::new(planned))),
+    let (template, mut live) = match watch {
+        Watch::Evolution => ("{spinner} {elapsed} {msg}", None),
+        Watch::Evaluations(planned) => ("{msg}", Some(Live::new(planned))),
     };
     bar.set_style(
         ProgressStyle::with_template(template).expect("the template is a constant that works"),
@@ -62,8 +62,6 @@ async fn print(ui: Ui, watch: Watch, mut receiver: mpsc::UnboundedReceiver<Progr
     bar.enable_steady_tick(Duration::from_millis(250));
     let mut lines = Lines {
         ui,
-        rounds,
-        round: 0,
         scores: BTreeMap::new(),
     };
     let mut moving = Moving::default();
@@ -193,8 +191,6 @@ impl Moving {
 
 struct Lines {
     ui: Ui,
-    rounds: u32,
-    round: u32,
     scores: BTreeMap<VariantId, Tally>,
 }
 
@@ -217,16 +213,12 @@ impl Lines {
             }
             Progress::Decided {
                 attempt,
-                round,
+                why,
                 parent,
                 entry,
-            } => {
-                self.round = self.round.max(round);
-                let rounds = self.rounds.max(round);
-                Some(format!(
-                    "{attempt}  round {round}/{rounds}: from {parent}, to learn from {entry}"
-                ))
-            }
+            } => Some(format!(
+                "{attempt}  {why}: from {parent}, to learn from {entry}"
+            )),
             Progress::Proposed { attempt, title } => Some(format!("{attempt}  proposed: {title}")),
             Progress::Failed {
                 attempt,

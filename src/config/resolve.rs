@@ -8,10 +8,11 @@ use crate::benchmark::{Permits, Suite, subset};
 use crate::domain::{Disclosure, Role, TaskId, Usd};
 use crate::evolve::{BudgetKey, Budgets, EngineSettings};
 use crate::model::{Allowance, Model, ModelSettings, Price, Rates, Scope};
-use crate::policy::{Admission, DgmSettings, Selection, Stage, Stages};
+use crate::policy::{self, Policy, PolicySettings, Stage, UnknownName};
 use crate::sandbox::Limits;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the command line says instead of the file, for this run.
@@ -83,8 +84,6 @@ pub struct Settings {
     pub(super) raw: Raw,
     /// What paths are relative to.
     pub(super) dir: PathBuf,
-    selection: Selection,
-    admission: Admission,
 }
 
 impl Settings {
@@ -111,25 +110,8 @@ impl Settings {
             "local" => Backend::Local,
             other => return Err(unknown("sandbox.backend", other, &["docker", "local"])),
         };
-        if raw.policy.name != "dgm" {
-            return Err(unknown("policy.name", &raw.policy.name, &["dgm"]));
-        }
-        let names = Selection::ALL.map(Selection::name);
-        let selection = Selection::from_name(&raw.policy.selection)
-            .ok_or_else(|| unknown("policy.selection", &raw.policy.selection, &names))?;
-        let admission = match raw.policy.admission.as_str() {
-            "keep_all" => Admission::KeepAll,
-            "keep_better" => Admission::KeepBetter {
-                noise: raw.policy.eval_noise,
-            },
-            other => {
-                return Err(unknown(
-                    "policy.admission",
-                    other,
-                    &["keep_all", "keep_better"],
-                ));
-            }
-        };
+        // Made once without tasks: whatever it does not know is told before anything is read.
+        make_policy(&raw, Vec::new())?;
         check_keys(&raw.models)?;
         let model = |role: Role, model: &RawModel| resolve_model(role, model, dir);
         Ok(Self {
@@ -153,8 +135,6 @@ impl Settings {
             ],
             raw,
             dir: dir.to_owned(),
-            selection,
-            admission,
         })
     }
 
@@ -176,8 +156,8 @@ impl Settings {
         toml::to_string(&self.raw).expect("a configuration that was read can be written")
     }
 
-    /// Returns the stages over the benchmark's tasks.
-    pub fn stages(&self, suite: &Suite) -> Result<Stages, ConfigError> {
+    /// Makes the policy over the benchmark's tasks.
+    pub fn policy(&self, suite: &Suite) -> Result<Arc<dyn Policy>, ConfigError> {
         let mut taken = BTreeSet::new();
         let mut stages = Vec::new();
         for (index, raw) in self.raw.stages.iter().enumerate() {
@@ -205,31 +185,32 @@ impl Settings {
                 "has no stage: nothing would be evaluated; begin one with `[[stages]]`",
             ));
         }
-        Ok(Stages {
-            stages,
-            repeats: self.raw.evolve.repeats,
-        })
+        make_policy(&self.raw, stages)
     }
 
-    /// Returns the settings of the policy `dgm` over these stages.
-    pub fn dgm(&self, stages: Stages) -> DgmSettings {
-        let evolve = &self.raw.evolve;
-        DgmSettings {
-            seed: evolve.random_seed,
-            rounds: evolve.generations,
-            attempts: evolve.attempts_per_generation,
-            barrier: evolve.barrier,
-            width: u32::try_from(evolve.workers).unwrap_or(u32::MAX),
-            selection: self.selection,
-            admission: self.admission,
-            stages,
-        }
+    /// Makes the policy without any task: enough to say what it would begin with.
+    pub fn policy_without_tasks(&self) -> Result<Arc<dyn Policy>, ConfigError> {
+        make_policy(&self.raw, Vec::new())
     }
+}
 
-    /// Returns the number of rounds in all.
-    pub fn generations(&self) -> u32 {
-        self.raw.evolve.generations
-    }
+fn make_policy(raw: &Raw, stages: Vec<Stage>) -> Result<Arc<dyn Policy>, ConfigError> {
+    let Raw { policy, evolve, .. } = raw;
+    let settings = PolicySettings {
+        name: policy.name.clone(),
+        seed: evolve.random_seed,
+        generations: evolve.generations,
+        attempts: evolve.attempts_per_generation,
+        barrier: evolve.barrier,
+        workers: u32::try_from(evolve.workers).unwrap_or(u32::MAX),
+        selection: policy.selection.clone(),
+        admission: policy.admission.clone(),
+        eval_noise: policy.eval_noise,
+        stages,
+        repeats: evolve.repeats,
+    };
+    policy::make(&settings)
+        .map_err(|UnknownName { key, value, known }| unknown(key, &value, &known))
 }
 
 fn check_numbers(raw: &Raw) -> Result<(), ConfigError> {

@@ -1,6 +1,8 @@
 //! One try at self-modification: how it was decided, and how it ended.
 
-use super::{BlobId, Cause, Entry, Proposal, RunId, VariantId};
+use super::{
+    BlobId, Cause, CommitId, Entry, EvaluationKey, Proposal, Purpose, RunId, TreeId, VariantId,
+};
 use std::fmt;
 
 /// Why this parent and this entry: recorded before the work starts, never drawn again.
@@ -8,16 +10,40 @@ use std::fmt;
 pub struct Decision {
     /// Number of the attempt.
     pub attempt: VariantId,
-    /// Round of the loop, from 1 (DGM's generation).
-    pub round: u32,
+    /// Ordinal of its group, from 1: attempts of a group know nothing of each other (a round of
+    /// DGM's loop, its generation).
+    pub group: u32,
     /// The chosen parent.
     pub parent: VariantId,
     /// What to learn from.
     pub entry: Entry,
     /// Name of the policy and its selection, such as `dgm/score_child_prop`.
     pub policy: String,
-    /// Selection probabilities of all eligible parents at that time, in order of number.
-    pub weights: Vec<(VariantId, f64)>,
+    /// All eligible parents at that time in order of number, each with its weight in the draw;
+    /// what a weight is (DGM: a probability) the policy's name says.
+    pub candidates: Vec<(VariantId, f64)>,
+    /// Where the policy stood, in its own words, such as `round 2/4`.
+    pub why: String,
+    /// The process that decided.
+    pub run: RunId,
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
+}
+
+/// Why this evaluation, of a policy that draws which to run: recorded before it starts, never
+/// drawn again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EvaluationDecision {
+    /// The evaluation.
+    pub key: EvaluationKey,
+    /// Where it counts.
+    pub purpose: Purpose,
+    /// Name of the policy.
+    pub policy: String,
+    /// All variants that could have been evaluated, each with its weight in the draw.
+    pub candidates: Vec<(VariantId, f64)>,
+    /// Where the policy stood, in its own words.
+    pub why: String,
     /// The process that decided.
     pub run: RunId,
     /// Unix time in milliseconds.
@@ -148,6 +174,51 @@ pub struct AttemptEnd {
     pub at_ms: i64,
 }
 
+/// A child that passed the gates and waits for the end of other attempts: only then is it known
+/// whether it is new. Its commit is durable, under `refs/dgm/drafts/`. At most one per attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChildDraft {
+    /// Number of the attempt.
+    pub attempt: VariantId,
+    /// The commit whose tree is the child's complete source.
+    pub commit: CommitId,
+    /// That tree.
+    pub tree: TreeId,
+    /// What the parent printed while it edited itself.
+    pub log: Option<BlobId>,
+    /// The model calls of the modification.
+    pub transcript: Option<BlobId>,
+    /// Unified diff of the change.
+    pub patch: Option<BlobId>,
+    /// What the gates printed.
+    pub gate_log: Option<BlobId>,
+    /// The process and the execution whose result this is.
+    pub run: RunId,
+    /// Execution of the job within that process.
+    pub execution: u32,
+    /// Time of the commit, Unix time in milliseconds.
+    pub created_ms: i64,
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
+}
+
+impl ChildDraft {
+    /// Returns how the attempt ended, given whether its child is not new, and why.
+    pub fn end(&self, failure: Option<(Failure, String)>) -> AttemptEnd {
+        AttemptEnd {
+            attempt: self.attempt,
+            failure,
+            log: self.log.clone(),
+            transcript: self.transcript.clone(),
+            patch: self.patch.clone(),
+            gate_log: self.gate_log.clone(),
+            run: self.run,
+            execution: self.execution,
+            at_ms: self.at_ms,
+        }
+    }
+}
+
 /// Everything known of one attempt: a fold of its facts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
@@ -155,6 +226,8 @@ pub struct Attempt {
     pub decision: Decision,
     /// What the diagnosing model answered, with the evidence it was given.
     pub proposal: Option<(Proposal, BlobId)>,
+    /// The child that waits to be one; none where it did not have to wait.
+    pub draft: Option<ChildDraft>,
     /// How it ended; none while it runs or after a crash, until it is redone.
     pub end: Option<AttemptEnd>,
 }

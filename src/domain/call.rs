@@ -1,21 +1,10 @@
 //! A model call on the books: its intent before the request leaves, its settlement after.
 
-use super::{Amount, Role, RunId, TaskId, Tokens, Usd, VariantId};
+use super::{Amount, JobId, Role, RunId, Tokens, Usd};
 
 /// Ordinal of a model call in the archive, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
-
-/// What a call was made for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum CallSubject {
-    /// An attempt at self-modification (roles diagnose and modify).
-    Attempt(VariantId),
-    /// An evaluation of a variant on a task, repeat k (role solve).
-    Evaluation(VariantId, TaskId, u32),
-    /// Something that a person asked for by hand: it belongs to no attempt and no evaluation.
-    Manual,
-}
 
 /// A call that may leave: durable before the request is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +16,7 @@ pub struct CallIntent {
     /// Which execution of the job within that process, from 1; a redone job has a new one.
     pub execution: u32,
     /// What it is for.
-    pub subject: CallSubject,
+    pub subject: JobId,
     /// Role of the model.
     pub role: Role,
     /// Name of the model as configured.

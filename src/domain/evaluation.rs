@@ -1,6 +1,7 @@
 //! One run of one variant on one task, and its outcome.
 
-use super::{BlobId, CallSubject, Cause, Judgement, Outcome, RunId, TaskId, VariantId};
+use super::{BlobId, Cause, JobId, Judgement, Outcome, RunId, TaskId, VariantId};
+use std::fmt;
 
 /// Identity of an evaluation: at most one settled result exists for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,6 +12,17 @@ pub struct EvaluationKey {
     pub task: TaskId,
     /// Which repeat, from 0.
     pub repeat: u32,
+}
+
+impl fmt::Display for EvaluationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            variant,
+            task,
+            repeat,
+        } = self;
+        write!(f, "{variant} on `{task}`, repeat {repeat}")
+    }
 }
 
 /// Why an evaluation was made, which decides where it counts.
@@ -68,8 +80,8 @@ pub struct Evaluation {
 /// An execution that did not count and is redone or given up: a fact, but not a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The evaluation, or the attempt.
-    pub subject: CallSubject,
+    /// The job.
+    pub subject: JobId,
     /// What happened.
     pub outcome: Outcome,
     /// Whose doing it is.

@@ -1,8 +1,9 @@
 //! What may be recorded. The archive is the fold of these facts; nothing is ever changed.
 
 use super::{
-    AttemptEnd, BlobId, CallIntent, CallSettlement, Decision, Evaluation, EvaluationKey, Fault,
-    Proposal, Recording, Regrade, Replay, RunId, TaskId, Variant, VariantId, Verdict,
+    AttemptEnd, BlobId, CallIntent, CallSettlement, ChildDraft, Decision, Evaluation,
+    EvaluationDecision, EvaluationKey, Fault, Proposal, Recording, Regrade, Replay, RunId, TaskId,
+    Variant, VariantId, Verdict,
 };
 
 /// A process began to write.
@@ -18,7 +19,7 @@ pub struct RunStart {
     pub version: String,
     /// Name of the sandbox backend.
     pub sandbox: String,
-    /// Tasks of each stage.
+    /// Tasks whose scores guide the policy, by group (DGM: stage).
     pub stages: Vec<Vec<TaskId>>,
     /// Unix time in milliseconds.
     pub at_ms: i64,
@@ -44,6 +45,8 @@ pub enum Fact {
     RunEnded(RunEnd),
     /// A policy decided on an attempt.
     Decided(Decision),
+    /// A policy decided on an evaluation.
+    EvaluationDecided(EvaluationDecision),
     /// The diagnosing model is shown hidden tests and reference solutions for an attempt,
     /// because the configuration asks for it; durable before it is.
     Disclosed {
@@ -63,6 +66,8 @@ pub enum Fact {
         /// What the model was shown and what it said, verbatim.
         exchange: BlobId,
     },
+    /// An attempt came to a child that waits for the end of others: its commit is durable.
+    Drafted(ChildDraft),
     /// An attempt ended.
     AttemptEnded(AttemptEnd),
     /// A variant exists: its commit is durable.

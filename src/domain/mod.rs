@@ -13,7 +13,9 @@ mod entry;
 mod evaluation;
 mod fact;
 mod file_tree;
+mod forecast;
 mod id;
+mod job;
 mod judgement;
 mod outcome;
 mod proposal;
@@ -23,9 +25,9 @@ mod score;
 mod trajectory;
 mod variant;
 
-pub use attempt::{Attempt, AttemptEnd, Decision, Failure, Gate};
+pub use attempt::{Attempt, AttemptEnd, ChildDraft, Decision, EvaluationDecision, Failure, Gate};
 pub use blob::BlobId;
-pub use call::{CallId, CallIntent, CallSettlement, CallStatus, CallSubject};
+pub use call::{CallId, CallIntent, CallSettlement, CallStatus};
 pub use cause::{Cause, NoReward};
 pub use cost::{Amount, Tokens, Usd};
 pub use disclosure::Disclosure;
@@ -33,7 +35,11 @@ pub use entry::{Entry, Pattern};
 pub use evaluation::{Evaluation, EvaluationKey, Fault, Purpose, Regrade, Timing};
 pub use fact::{Fact, RunEnd, RunStart};
 pub use file_tree::{Change, FileEntry, FileTree, PathError, TreePath};
+pub use forecast::{
+    Count, EvaluationGroup, Forecast, Goal, Raise, Rate, Remaining, Spread, WorkEstimate, WorkKind,
+};
 pub use id::{CommitId, RunId, TaskId, TreeId, VariantId};
+pub use job::JobId;
 pub use judgement::{Judgement, Rewards};
 pub use outcome::{Outcome, Redo};
 pub use proposal::Proposal;

@@ -1,7 +1,7 @@
 //! The dispatcher's side of the books: jobs ask over a channel, and a model call leaves only
 //! when the one writer has made its intent durable.
 
-use super::event::Event;
+use super::jobs::Event;
 use crate::domain::{CallId, CallSettlement};
 use crate::model::{Books, Denied, Intent, Traffic};
 use futures_util::future::BoxFuture;

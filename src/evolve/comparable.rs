@@ -3,7 +3,6 @@
 use crate::benchmark::Suite;
 use crate::domain::{Purpose, TaskId};
 use crate::lineage::Lineage;
-use crate::policy::Stages;
 use std::collections::BTreeSet;
 
 /// Why they may not.
@@ -49,19 +48,18 @@ pub enum Incomparable {
     },
 }
 
-/// Checks the tasks and stages of a run against what is recorded.
-pub fn comparable(lineage: &Lineage, suite: &Suite, stages: &Stages) -> Result<(), Incomparable> {
-    let now: Vec<Vec<TaskId>> = stages
-        .stages
-        .iter()
-        .map(|stage| stage.tasks.clone())
-        .collect();
+/// Checks the tasks of a run, and which of them guide it, against what is recorded.
+pub fn comparable(
+    lineage: &Lineage,
+    suite: &Suite,
+    guiding: &[Vec<TaskId>],
+) -> Result<(), Incomparable> {
     for (start, _) in lineage.runs() {
-        if !start.stages.is_empty() && start.stages != now {
-            return Err(other_stages(start.run.0, &start.stages, &now));
+        if !start.stages.is_empty() && start.stages != guiding {
+            return Err(other_stages(start.run.0, &start.stages, guiding));
         }
     }
-    none_was_held_out(lineage, stages)?;
+    none_was_held_out(lineage, guiding)?;
     same_tasks(lineage, suite)
 }
 
@@ -119,13 +117,13 @@ pub fn never_mixed(lineage: &Lineage, held_out: &BTreeSet<TaskId>) -> Result<(),
 }
 
 /// Checks that no stage has a task that was held out before.
-fn none_was_held_out(lineage: &Lineage, stages: &Stages) -> Result<(), Incomparable> {
+fn none_was_held_out(lineage: &Lineage, guiding: &[Vec<TaskId>]) -> Result<(), Incomparable> {
     let before: BTreeSet<&TaskId> = lineage
         .evaluations()
         .filter(|evaluation| evaluation.purpose == Purpose::Holdout)
         .map(|evaluation| &evaluation.key.task)
         .collect();
-    let mut tasks = stages.stages.iter().flat_map(|stage| &stage.tasks);
+    let mut tasks = guiding.iter().flatten();
     match tasks.find(|task| before.contains(task)) {
         Some(task) => Err(Incomparable::WasHeldOut(task.clone())),
         None => Ok(()),

@@ -1,49 +1,44 @@
 //! The dispatcher: the loop that linearizes everything. It has no rules of its own: what to
-//! start is [`plan`]'s, what an end means is [`settle`](super::settle)'s and the
-//! [`Recorder`]'s.
+//! start is the policy's word, what an end means is that of each kind of [job](super::jobs),
+//! and the [`Recorder`] writes.
 
 use super::Progress;
 use super::budget::{BudgetKey, Exhausted};
-use super::ends::Ended;
-use super::event::{Event, JobEnd};
 use super::inbox::{Inbox, MOST_EVENTS};
+use super::jobs::{self, Ended, Event, Settlement, Workbench};
 use super::parts::{EndCause, Finished, Parts, Unrecorded};
-use super::plan::{JobKey, Step, Volatile, plan};
+use super::plan::{Volatile, plan};
 use super::providers::Providers;
 use super::record::Recorder;
 use super::replay::{self, ReplaySource};
-use super::start::Starter;
-use crate::domain::{Decision, Disclosure, Fact, Purpose, RunEnd, RunId, VariantId};
+use crate::domain::{Fact, RunEnd, RunId};
 use crate::lineage::Lineage;
-use crate::policy::{Expansion, Policy};
+use crate::policy::{Action, Assignment, Choice, Policy};
 use crate::sys::clock::now_ms;
 use crate::sys::shutdown::{Level, Shutdown};
 use anyhow::Context as _;
-use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// One run of the dispatcher.
 pub struct Engine {
     recorder: Recorder,
-    starter: Starter,
+    bench: Workbench,
     policy: Arc<dyn Policy>,
     workers: usize,
     grace: std::time::Duration,
     shutdown: Shutdown,
     volatile: Volatile,
     events: mpsc::UnboundedReceiver<Event>,
-    jobs: JoinSet<JobEnd>,
-    job_of: HashMap<Id, Started>,
+    jobs: JoinSet<Ended>,
     cancel: CancellationToken,
     run: RunId,
     ends_at: Option<Instant>,
     exhausted: Option<Exhausted>,
     replay: Option<ReplaySource>,
-    disclosure: Disclosure,
     providers: Providers,
     /// How the run ends as soon as its jobs are stopped.
     ending: Option<Finished>,
@@ -71,7 +66,6 @@ impl Engine {
             parts.writer,
             parts.lineage,
             run,
-            parts.policy.clone(),
             settings.infra_retries,
             &settings.budgets,
             parts.progress,
@@ -83,14 +77,13 @@ impl Engine {
         recorder.record(facts)?;
         let mut engine = Self {
             recorder,
-            policy: parts.policy,
+            policy: parts.policy.clone(),
             workers: settings.workers.max(1),
             grace: settings.grace,
             shutdown: parts.shutdown,
             volatile: Volatile::default(),
             events,
             jobs: JoinSet::new(),
-            job_of: HashMap::new(),
             cancel: cancel.clone(),
             run,
             ends_at: settings
@@ -100,17 +93,17 @@ impl Engine {
             exhausted: None,
             replay: parts.replay,
             providers: Providers::new(parts.models.paces(), settings.outage_limit),
-            disclosure: settings.disclosure,
             ending: None,
-            starter: Starter::new(
-                parts.place,
-                parts.suite,
-                parts.lacking,
-                parts.models,
+            bench: Workbench {
+                host: parts.place,
+                suite: parts.suite,
+                lacking: parts.lacking,
+                models: parts.models,
+                policy: parts.policy,
                 settings,
-                sender,
+                events: sender,
                 cancel,
-            ),
+            },
         };
         let finished = engine.dispatch().await;
         // Whatever still runs after an error dies before anything is reported; its calls stay
@@ -137,7 +130,8 @@ impl Engine {
             self.check_replay()?;
             is_stale |= self.heed_providers();
             if is_stale {
-                self.recorder.judge_finished()?;
+                self.recorder.end_drafts(self.policy.as_ref())?;
+                self.recorder.judge_finished(self.policy.as_ref())?;
             }
             if self.exhausted.is_none() && self.shutdown.level() == Level::Run {
                 self.exhausted = self.used_up();
@@ -181,7 +175,7 @@ impl Engine {
                     is_stale = false;
                     self.recorder.handle(inbox.flush())?;
                 }
-                Some(ended) = self.jobs.join_next_with_id() => {
+                Some(ended) = self.jobs.join_next() => {
                     // Events that the job sent before it ended are recorded first.
                     while let Ok(event) = self.events.try_recv() {
                         batch.push(event);
@@ -190,7 +184,7 @@ impl Engine {
                     self.recorder.handle(now)?;
                     // What was asked and not recorded makes what a job ends with worthless.
                     self.check_replay()?;
-                    self.end(ended)?;
+                    self.end(ended.context("a job was lost")?)?;
                 }
                 () = self.shutdown.drain().cancelled(), if killed_at.is_none() => {
                     killed_at = Some(Instant::now() + self.grace);
@@ -274,154 +268,54 @@ impl Engine {
         let width = self.providers.width(self.workers);
         while self.jobs.len() < width {
             let lineage = self.recorder.lineage();
-            match plan(
-                lineage,
-                self.policy.as_ref(),
-                &self.volatile,
-                Instant::now(),
-            ) {
-                Step::Decide(expansions) => self.decide(expansions)?,
-                Step::Improve(id) => {
-                    self.disclose(id)?;
-                    let execution = self.recorder.next_execution(JobKey::Improve(id));
-                    let job = self.starter.improve(&self.recorder, id, execution)?;
-                    let handle = self.jobs.spawn(job);
-                    let job = JobKey::Improve(id);
-                    self.started(
-                        handle.id(),
-                        Started {
-                            job,
-                            purpose: None,
-                            execution,
-                        },
-                    );
-                }
-                Step::Evaluate(key, purpose) => {
-                    let job = JobKey::Evaluate(key.clone());
-                    let execution = self.recorder.next_execution(job.clone());
-                    let run = self
-                        .starter
-                        .evaluate(&self.recorder, key, purpose, execution)?;
-                    let handle = self.jobs.spawn(run);
-                    self.started(
-                        handle.id(),
-                        Started {
-                            job,
-                            purpose: Some(purpose),
-                            execution,
-                        },
-                    );
-                }
-                Step::Regrade(key) => {
-                    let job = JobKey::Regrade(key.clone());
-                    let execution = self.recorder.next_execution(job.clone());
-                    let run = self.starter.regrade(&self.recorder, key, execution)?;
-                    let handle = self.jobs.spawn(run);
-                    let purpose = None;
-                    self.started(
-                        handle.id(),
-                        Started {
-                            job,
-                            purpose,
-                            execution,
-                        },
-                    );
-                }
-                Step::Wait => return Ok(None),
-                Step::Stop(reason) => return Ok(Some(reason)),
+            let now = Instant::now();
+            match plan(lineage, self.policy.as_ref(), &self.volatile, now) {
+                Action::Decide(choices) => self.decide(choices)?,
+                Action::Start(assignment) => self.start(assignment)?,
+                Action::Wait => return Ok(None),
+                Action::Stop(reason) => return Ok(Some(reason)),
             }
         }
         Ok(None)
     }
 
-    /// Puts on record that the diagnosis of an attempt will see what is hidden of the tasks,
-    /// before it does.
-    fn disclose(&mut self, attempt: VariantId) -> anyhow::Result<()> {
-        let lineage = self.recorder.lineage();
-        let is_proposed = lineage
-            .attempt(attempt)
-            .is_some_and(|found| found.proposal.is_some());
-        if self.disclosure == Disclosure::Visible || is_proposed || lineage.is_disclosed(attempt) {
-            return Ok(());
-        }
-        self.recorder.record(vec![Fact::Disclosed {
-            attempt,
-            run: self.run,
-            at_ms: now_ms(),
-        }])
-    }
-
-    fn started(&mut self, id: Id, started: Started) {
-        self.volatile.waiting.remove(&started.job);
-        self.volatile.running.insert(started.job.clone());
-        self.job_of.insert(id, started);
-        self.recorder.tell_status(self.jobs.len());
-    }
-
-    fn decide(&mut self, expansions: Vec<Expansion>) -> anyhow::Result<()> {
+    fn decide(&mut self, choices: Vec<Choice>) -> anyhow::Result<()> {
         let (policy, run, at_ms) = (self.policy.name(), self.run, now_ms());
-        let facts = expansions.into_iter().map(|expansion| {
-            Fact::Decided(Decision {
-                attempt: expansion.attempt,
-                round: expansion.round,
-                parent: expansion.parent,
-                entry: expansion.entry,
-                policy: policy.clone(),
-                weights: expansion.weights,
-                run,
-                at_ms,
-            })
-        });
+        let facts = choices
+            .into_iter()
+            .map(|choice| choice.into_fact(policy.clone(), run, at_ms));
         self.recorder.record(facts.collect())
     }
 
-    fn end(&mut self, ended: Result<(Id, JobEnd), JoinError>) -> anyhow::Result<()> {
-        let (id, ended) = match ended {
-            Ok((id, end)) => (id, Ok(end)),
-            Err(error) => (error.id(), Err(error)),
-        };
-        let Some(started) = self.job_of.remove(&id) else {
-            anyhow::bail!("a job ended that was never started");
-        };
-        let job = started.job.clone();
-        self.volatile.running.remove(&job);
-        self.recorder.forget_traffic(&job);
-        let ended = match ended {
-            Ok(end) => self.recorder.end(end)?,
-            // A panic is our own defect: the job counts as failed infrastructure.
-            Err(error) => self.recorder.crashed(&started, &error.to_string())?,
-        };
-        match ended {
-            Ended::Recorded => {}
-            Ended::Held => {
-                self.volatile.running.insert(job);
-            }
-            Ended::Released(jobs) => {
-                for job in jobs {
-                    self.volatile.running.remove(&job);
-                }
-            }
-            Ended::Again(after, why) => {
+    fn start(&mut self, assignment: Assignment) -> anyhow::Result<()> {
+        let job = jobs::prepare(assignment, &self.bench, &mut self.recorder)?;
+        self.volatile.start(job.id);
+        self.jobs.spawn(job.run);
+        self.recorder.tell_status(self.jobs.len());
+        Ok(())
+    }
+
+    fn end(&mut self, ended: Ended) -> anyhow::Result<()> {
+        let id = ended.id.clone();
+        self.recorder.forget_traffic(&id);
+        let settlement = ended.settle(&mut self.recorder)?;
+        self.volatile.running.remove(&id);
+        match settlement {
+            Settlement::Recorded => {}
+            Settlement::Again(after, why) => {
                 // What the job failed with may be the first that is known of a pause.
                 self.heed_providers();
                 self.recorder.tell(Progress::Retry {
-                    what: job.to_string(),
+                    what: id.to_string(),
                     why,
                     after: (!self.providers.is_out()).then_some(after),
                 });
-                self.volatile.waiting.insert(job, Instant::now() + after);
+                self.volatile.waiting.insert(id, Instant::now() + after);
             }
         }
         self.recorder.tell_status(self.jobs.len());
         Ok(())
     }
-}
-
-/// A job that runs.
-pub(super) struct Started {
-    pub job: JobKey,
-    pub purpose: Option<Purpose>,
-    pub execution: u32,
 }
 
 async fn sleep_until(moment: Option<Instant>) {

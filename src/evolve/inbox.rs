@@ -5,7 +5,7 @@
 //! Invariant: events leave in the order in which they came, and none stays longer than
 //! [`MOMENT`].
 
-use super::event::Event;
+use super::jobs::Event;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -62,7 +62,7 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::{Event, Inbox, MOMENT, MOST_EVENTS};
-    use crate::domain::{CallId, CallSettlement, CallStatus, CallSubject, Role, Tokens, Usd};
+    use crate::domain::{CallId, CallSettlement, CallStatus, JobId, Role, Tokens, Usd};
     use crate::model::Intent;
     use tokio::sync::oneshot;
     use tokio::time::Instant;
@@ -83,7 +83,7 @@ mod tests {
 
     fn intend() -> Event {
         let intent = Intent {
-            subject: CallSubject::Manual,
+            subject: JobId::Manual,
             execution: 1,
             role: Role::Solve,
             model: "m".to_owned(),

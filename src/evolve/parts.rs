@@ -1,8 +1,8 @@
 //! What an engine is made of, and how its run can end.
 
 use super::budget::BudgetKey;
+use super::jobs::RoleModels;
 use super::replay::ReplaySource;
-use super::start::RoleModels;
 use super::{EngineSettings, Progress};
 use crate::archive::Writer;
 use crate::benchmark::Suite;
@@ -49,17 +49,13 @@ pub struct Parts {
 impl Parts {
     /// Returns the fact that a run begins now.
     pub(super) fn start(&self, run: RunId) -> RunStart {
-        let stages = self.policy.stages().map(|stages| {
-            let tasks = stages.stages.iter().map(|stage| stage.tasks.clone());
-            tasks.collect()
-        });
         RunStart {
             run,
             command: self.command.clone(),
             config: self.config.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             sandbox: self.place.sandbox.name().to_owned(),
-            stages: stages.unwrap_or_default(),
+            stages: self.policy.guiding_tasks(),
             at_ms: now_ms(),
         }
     }

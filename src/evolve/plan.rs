@@ -1,57 +1,33 @@
-//! What to start next: a pure function of facts, what is running, and the time.
+//! What to do next: the policy's word on the facts and on what is under way.
 
-use crate::domain::{EvaluationKey, Purpose, VariantId};
+use crate::domain::JobId;
 use crate::lineage::Lineage;
-use crate::policy::{Action, Expansion, Policy, Seen};
+use crate::policy::{Action, Policy, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use tokio::time::Instant;
-
-/// A job of the engine.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum JobKey {
-    /// An attempt at self-modification.
-    Improve(VariantId),
-    /// An evaluation.
-    Evaluate(EvaluationKey),
-    /// Another judgement of an evaluation's answer.
-    Regrade(EvaluationKey),
-}
-
-impl fmt::Display for JobKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Improve(id) => write!(f, "attempt {id}"),
-            Self::Evaluate(key) => write!(f, "{} on {}", key.variant, key.task),
-            Self::Regrade(key) => write!(f, "answer of {} to {}", key.variant, key.task),
-        }
-    }
-}
 
 /// What is going on and not recorded: gone when the process dies, and then planned again.
 #[derive(Debug, Default)]
 pub(super) struct Volatile {
     /// Jobs that run.
-    pub running: BTreeSet<JobKey>,
+    pub running: BTreeSet<JobId>,
     /// Jobs that wait for another try, until when.
-    pub waiting: BTreeMap<JobKey, Instant>,
+    pub waiting: BTreeMap<JobId, Instant>,
 }
 
-/// One step of the dispatcher.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Step {
-    /// Start an attempt that is decided.
-    Improve(VariantId),
-    /// Start an evaluation.
-    Evaluate(EvaluationKey, Purpose),
-    /// Start to judge an answer again.
-    Regrade(EvaluationKey),
-    /// Record these decisions, then plan again.
-    Decide(Vec<Expansion>),
-    /// Nothing to start until something ends, or until a waiting job's time comes.
-    Wait,
-    /// Nothing to start ever again.
-    Stop(String),
+impl Volatile {
+    /// Notes that a job runs.
+    pub(super) fn start(&mut self, job: JobId) {
+        self.waiting.remove(&job);
+        self.running.insert(job);
+    }
+
+    /// Returns the jobs that cannot be started now.
+    fn busy(&self, now: Instant) -> BTreeSet<JobId> {
+        let waiting = self.waiting.iter().filter(|(_, until)| **until > now);
+        let waiting = waiting.map(|(job, _)| job);
+        self.running.iter().chain(waiting).cloned().collect()
+    }
 }
 
 /// Plans one step for one free worker.
@@ -60,81 +36,48 @@ pub(super) fn plan(
     policy: &dyn Policy,
     volatile: &Volatile,
     now: Instant,
-) -> Step {
-    let is_free = |job: &JobKey| {
-        !volatile.running.contains(job)
-            && volatile.waiting.get(job).is_none_or(|until| *until <= now)
-    };
-    // Only a policy that judges variants makes attempts go on: `dgm eval` leaves them alone.
-    if policy.stages().is_some() {
-        let decided = lineage
-            .open_attempts()
-            .map(|attempt| attempt.decision.attempt)
-            .find(|id| is_free(&JobKey::Improve(*id)));
-        if let Some(id) = decided {
-            return Step::Improve(id);
-        }
-    }
-    let busy: BTreeSet<EvaluationKey> = volatile
-        .running
-        .iter()
-        .chain(
-            volatile
-                .waiting
-                .iter()
-                .filter(|(_, until)| **until > now)
-                .map(|(job, _)| job),
-        )
-        .filter_map(|job| match job {
-            JobKey::Evaluate(key) | JobKey::Regrade(key) => Some(key.clone()),
-            JobKey::Improve(_) => None,
-        })
-        .collect();
-    match policy.decide(&Seen {
+) -> Action {
+    policy.decide(&Snapshot {
         lineage,
-        busy: &busy,
-    }) {
-        Action::Expand(expansions) => Step::Decide(expansions),
-        Action::Evaluate(key, purpose) => Step::Evaluate(key, purpose),
-        Action::Regrade(key) => Step::Regrade(key),
-        Action::Wait => Step::Wait,
-        Action::Stop(reason) => Step::Stop(reason),
-    }
+        busy: &volatile.busy(now),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{JobKey, Step, Volatile, plan};
+    use super::{Volatile, plan};
     use crate::domain::{
-        AttemptEnd, CommitId, Decision, EvaluationKey, Fact, Failure, Gate, Outcome, Purpose,
-        RunId, TaskId, TreeId, Variant, VariantId, Verdict,
+        AttemptEnd, CommitId, EvaluationKey, Fact, Failure, Gate, Outcome, RunId, TaskId, TreeId,
+        Variant, VariantId,
     };
     use crate::lineage::Lineage;
     use crate::policy::fixture::{World, evaluation};
-    use crate::policy::{Admission, Dgm, DgmSettings, Next, Policy as _, Selection, Stage, Stages};
+    use crate::policy::{Action, Assignment, Policy, PolicySettings, Stage, make};
     use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
     use rand::rngs::StdRng;
     use rand::{RngExt as _, SeedableRng as _};
+    use std::sync::Arc;
     use tokio::time::Instant;
 
-    fn policy(barrier: bool) -> Dgm {
+    fn policy(barrier: bool) -> Arc<dyn Policy> {
         let stage = |from: u32, to: u32| Stage {
             tasks: (from..to).map(|n| TaskId::new(format!("t{n}"))).collect(),
             go_on: 0.4,
         };
-        Dgm::new(DgmSettings {
+        let settings = PolicySettings {
+            name: "dgm".to_owned(),
             seed: 5,
-            rounds: 6,
+            generations: 6,
             attempts: 3,
             barrier,
-            width: 3,
-            selection: Selection::ScoreChildProp,
-            admission: Admission::KeepAll,
-            stages: Stages {
-                stages: vec![stage(0, 4), stage(4, 9)],
-                repeats: 1,
-            },
-        })
+            workers: 3,
+            selection: "score_child_prop".to_owned(),
+            admission: "keep_all".to_owned(),
+            eval_noise: 0.0,
+            stages: vec![stage(0, 4), stage(4, 9)],
+            repeats: 1,
+        };
+        make(&settings).expect("the names are known")
     }
 
     /// What a job does depends on what it is, never on when.
@@ -177,18 +120,15 @@ mod tests {
         facts
     }
 
-    fn judge_finished(policy: &Dgm, lineage: &mut Lineage) {
-        let stages = policy.stages().expect("it has stages").clone();
-        let open: Vec<VariantId> = lineage
-            .variants()
-            .map(|variant| variant.id)
-            .filter(|id| !lineage.is_admitted(*id))
-            .filter(|id| stages.next(lineage, *id) == Next::Finished)
+    fn judge_finished(policy: &dyn Policy, lineage: &mut Lineage) {
+        let judged: Vec<_> = lineage
+            .evaluating()
+            .filter_map(|variant| Some((variant, policy.verdict(lineage, variant)?)))
             .collect();
-        for variant in open {
+        for (variant, verdict) in judged {
             lineage.apply(&Fact::Judged {
                 variant,
-                verdict: Verdict::Admitted,
+                verdict,
                 at_ms: 0,
             });
         }
@@ -203,41 +143,32 @@ mod tests {
         world.make(0, None);
         let mut lineage = world.lineage;
         let mut volatile = Volatile::default();
-        let mut running: Vec<(JobKey, Option<Purpose>)> = Vec::new();
+        let mut running: Vec<Assignment> = Vec::new();
         loop {
-            judge_finished(&policy, &mut lineage);
+            judge_finished(policy.as_ref(), &mut lineage);
             let mut stopped = false;
             while running.len() < workers {
-                let (job, purpose) = match plan(&lineage, &policy, &volatile, Instant::now()) {
-                    Step::Improve(id) => (JobKey::Improve(id), None),
-                    Step::Evaluate(key, purpose) => (JobKey::Evaluate(key), Some(purpose)),
-                    Step::Decide(expansions) => {
-                        for expansion in expansions {
-                            lineage.apply(&Fact::Decided(Decision {
-                                attempt: expansion.attempt,
-                                round: expansion.round,
-                                parent: expansion.parent,
-                                entry: expansion.entry,
-                                policy: policy.name(),
-                                weights: expansion.weights,
-                                run: RunId(1),
-                                at_ms: 0,
-                            }));
-                        }
-                        continue;
+                match plan(&lineage, policy.as_ref(), &volatile, Instant::now()) {
+                    Action::Start(assignment) => {
+                        let job = assignment.job();
+                        assert!(
+                            !volatile.running.contains(&job),
+                            "{job} is started once at a time"
+                        );
+                        volatile.start(job);
+                        running.push(assignment);
                     }
-                    Step::Regrade(_) => panic!("nothing is to be judged again"),
-                    Step::Wait => break,
-                    Step::Stop(_) => {
+                    Action::Decide(choices) => {
+                        for choice in choices {
+                            lineage.apply(&choice.into_fact(policy.name(), RunId(1), 0));
+                        }
+                    }
+                    Action::Wait => break,
+                    Action::Stop(_) => {
                         stopped = true;
                         break;
                     }
-                };
-                assert!(
-                    volatile.running.insert(job.clone()),
-                    "{job} is started once at a time"
-                );
-                running.push((job, purpose));
+                }
             }
             if running.is_empty() {
                 assert!(stopped, "nothing runs, and the policy waits");
@@ -248,20 +179,19 @@ mod tests {
                 volatile = Volatile::default();
                 continue;
             }
-            let (job, purpose) = running.swap_remove(rng.random_range(0..running.len()));
-            volatile.running.remove(&job);
-            match job {
-                JobKey::Evaluate(key) => {
+            let assignment = running.swap_remove(rng.random_range(0..running.len()));
+            volatile.running.remove(&assignment.job());
+            match assignment {
+                Assignment::Evaluate(key, purpose) => {
                     assert!(
                         lineage.evaluation(&key).is_none(),
                         "nothing is evaluated twice"
                     );
-                    let purpose = purpose.expect("an evaluation has a purpose");
                     let outcome = outcome(&key);
                     lineage.apply(&Fact::Evaluated(evaluation(key, purpose, outcome)));
                 }
-                JobKey::Regrade(_) => panic!("nothing is to be judged again"),
-                JobKey::Improve(id) => {
+                Assignment::Regrade(_) => panic!("nothing is to be judged again"),
+                Assignment::Improve(id) => {
                     for fact in ended(&lineage, id) {
                         lineage.apply(&fact);
                     }
@@ -283,7 +213,7 @@ mod tests {
                     decision.attempt.0,
                     decision.parent.0,
                     score.resolved * 100 + score.counted,
-                    format!("{} {:?}", decision.entry, decision.weights),
+                    format!("{} {:?}", decision.entry, decision.candidates),
                 )
             })
             .collect()

@@ -12,8 +12,8 @@ pub enum Progress {
     Decided {
         /// The attempt.
         attempt: VariantId,
-        /// Its round.
-        round: u32,
+        /// Where the policy stands, in its own words.
+        why: String,
         /// Its parent.
         parent: VariantId,
         /// What it learns from.

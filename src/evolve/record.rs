@@ -4,20 +4,22 @@
 //! in-memory lineage is changed only by facts that are durable.
 
 use super::budget::{Exhausted, Granted, Treasury};
-use super::event::{Event, JobEnd};
+use super::jobs::Event;
 use super::notes;
-use super::plan::JobKey;
 use super::traffic::{Ended, Keeper};
 use super::{Budgets, Progress};
-use crate::archive::{Reader, Writer};
+use crate::archive::{Reader, Writer, diff_trees};
 use crate::domain::{
-    AttemptEnd, CallId, CallIntent, CallSubject, Fact, Outcome, Regrade, RunId, VariantId, Verdict,
+    AttemptEnd, BlobId, CallId, CallIntent, Fact, FileTree, JobId, Outcome, Regrade, RunId,
+    VariantId, Verdict,
 };
 use crate::lineage::Lineage;
 use crate::model::{Denied, Intent};
-use crate::policy::{Next, Policy, admit};
+use crate::policy::Policy;
+use crate::sandbox::AgentSource;
 use crate::sys::clock::now_ms;
-use std::collections::{BTreeMap, HashMap};
+use anyhow::Context as _;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -29,18 +31,16 @@ pub(super) struct Recorder {
     pub(super) writer: Writer,
     pub(super) lineage: Lineage,
     pub(super) run: RunId,
-    pub(super) policy: Arc<dyn Policy>,
     pub(super) infra_retries: u32,
     progress: mpsc::UnboundedSender<Progress>,
-    executions: HashMap<JobKey, u32>,
+    executions: HashMap<JobId, u32>,
     next_call: CallId,
     treasury: Treasury<Asker>,
     keeper: Keeper,
-    pub(super) held: BTreeMap<VariantId, JobEnd>,
     /// How often each job ended because a provider was in trouble, which does not count.
-    pub(super) excused: HashMap<CallSubject, usize>,
+    pub(super) excused: HashMap<JobId, usize>,
     calls: u64,
-    pub(super) evaluations: u64,
+    evaluations: u64,
 }
 
 impl Recorder {
@@ -48,7 +48,6 @@ impl Recorder {
         writer: Writer,
         lineage: Lineage,
         run: RunId,
-        policy: Arc<dyn Policy>,
         infra_retries: u32,
         budgets: &Budgets,
         progress: mpsc::UnboundedSender<Progress>,
@@ -59,14 +58,12 @@ impl Recorder {
             writer,
             lineage,
             run,
-            policy,
             infra_retries,
             progress,
             executions: HashMap::new(),
             next_call,
             treasury,
             keeper: Keeper::default(),
-            held: BTreeMap::new(),
             excused: HashMap::new(),
             calls: 0,
             evaluations: 0,
@@ -96,8 +93,8 @@ impl Recorder {
     }
 
     /// Returns the number of a job's next execution in this process.
-    pub(super) fn next_execution(&mut self, job: JobKey) -> u32 {
-        let execution = self.executions.entry(job).or_insert(0);
+    pub(super) fn next_execution(&mut self, job: &JobId) -> u32 {
+        let execution = self.executions.entry(job.clone()).or_insert(0);
         *execution += 1;
         *execution
     }
@@ -110,6 +107,7 @@ impl Recorder {
         self.writer.record(&facts)?;
         for fact in &facts {
             self.lineage.apply(fact);
+            self.evaluations += u64::from(matches!(fact, Fact::Evaluated(_) | Fact::Regraded(_)));
             self.tell_fact(fact);
         }
         Ok(())
@@ -119,7 +117,7 @@ impl Recorder {
         let progress = match fact {
             Fact::Decided(decision) => Progress::Decided {
                 attempt: decision.attempt,
-                round: decision.round,
+                why: decision.why.clone(),
                 parent: decision.parent,
                 entry: decision.entry.clone(),
             },
@@ -165,6 +163,8 @@ impl Recorder {
                 score: self.lineage.score(*variant),
             },
             Fact::AttemptEnded(_)
+            | Fact::EvaluationDecided(_)
+            | Fact::Drafted(_)
             | Fact::Disclosed { .. }
             | Fact::RunStarted(_)
             | Fact::RunEnded(_)
@@ -178,14 +178,8 @@ impl Recorder {
     }
 
     /// Forgets what was kept of a job's traffic: it has ended.
-    pub(super) fn forget_traffic(&mut self, job: &JobKey) {
-        let subject = match job {
-            JobKey::Improve(attempt) => CallSubject::Attempt(*attempt),
-            JobKey::Evaluate(key) | JobKey::Regrade(key) => {
-                CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat)
-            }
-        };
-        self.keeper.forget(|who| who.subject == subject);
+    pub(super) fn forget_traffic(&mut self, job: &JobId) {
+        self.keeper.forget(|who| who.subject == *job);
     }
 
     /// Returns how an evaluation had ended before any of its answer was judged again.
@@ -272,18 +266,13 @@ impl Recorder {
     }
 
     /// Records verdicts on variants whose evaluation is finished.
-    pub(super) fn judge_finished(&mut self) -> anyhow::Result<()> {
-        let policy = self.policy.clone();
-        let (Some(stages), Some(admission)) = (policy.stages(), policy.admission()) else {
-            return Ok(());
-        };
-        let open: Vec<VariantId> = self
+    pub(super) fn judge_finished(&mut self, policy: &dyn Policy) -> anyhow::Result<()> {
+        let judged: Vec<(VariantId, Verdict)> = self
             .lineage
             .evaluating()
-            .filter(|id| stages.next(&self.lineage, *id) == Next::Finished)
+            .filter_map(|id| Some((id, policy.verdict(&self.lineage, id)?)))
             .collect();
-        for variant in open {
-            let verdict = admit(&self.lineage, stages, *admission, variant);
+        for (variant, verdict) in judged {
             if verdict == Verdict::Admitted {
                 let note = notes::note(&self.lineage, variant);
                 let commit = self
@@ -301,5 +290,41 @@ impl Recorder {
             }])?;
         }
         Ok(())
+    }
+
+    /// Reads a variant's source.
+    pub(super) fn source(&self, id: VariantId) -> anyhow::Result<AgentSource> {
+        let variant = self
+            .lineage
+            .variant(id)
+            .with_context(|| format!("{id} is not in the archive"))?;
+        let files = self.writer.files(&variant.commit)?;
+        Ok(AgentSource {
+            id: variant.tree.as_str().to_owned(),
+            files: Arc::new(files),
+        })
+    }
+
+    /// Stores contents, all at once; there is no blob of nothing.
+    pub(super) fn blobs<const N: usize>(
+        &self,
+        contents: [&[u8]; N],
+    ) -> anyhow::Result<[Option<BlobId>; N]> {
+        let some = contents.into_iter().filter(|bytes| !bytes.is_empty());
+        let mut ids = self
+            .writer
+            .put_blobs(&some.collect::<Vec<_>>())?
+            .into_iter();
+        Ok(contents.map(|bytes| if bytes.is_empty() { None } else { ids.next() }))
+    }
+}
+
+/// Returns a change as a unified diff; empty where nothing changed.
+pub(super) fn patch(change: Option<(&FileTree, &FileTree)>) -> anyhow::Result<Vec<u8>> {
+    match change {
+        Some((before, after)) if !before.change_to(after).is_empty() => {
+            Ok(diff_trees(before, after)?.into_bytes())
+        }
+        Some(_) | None => Ok(Vec::new()),
     }
 }

@@ -1,7 +1,7 @@
 //! What an archive recorded, made ready to answer the calls of a run.
 
 use crate::archive::Reader;
-use crate::domain::{CallId, CallIntent, CallSettlement, CallSubject, Fact, Outcome, RunId};
+use crate::domain::{CallId, CallIntent, CallSettlement, Fact, JobId, Outcome, RunId};
 use crate::lineage::Lineage;
 use crate::model::{Recorded, Replay};
 use anyhow::Context as _;
@@ -70,7 +70,7 @@ impl ReplaySource {
 /// have had.
 #[derive(Default)]
 struct Executions {
-    ended: HashMap<CallSubject, BTreeSet<(RunId, u32)>>,
+    ended: HashMap<JobId, BTreeSet<(RunId, u32)>>,
 }
 
 impl Executions {
@@ -78,12 +78,15 @@ impl Executions {
         let mut executions = Self::default();
         for evaluation in lineage.evaluations() {
             let key = &evaluation.key;
-            let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+            let subject = JobId::Evaluation(key.clone());
             executions.add(subject, evaluation.run, evaluation.execution);
         }
         for attempt in lineage.attempts() {
+            let id = JobId::Attempt(attempt.decision.attempt);
             if let Some(end) = &attempt.end {
-                executions.add(CallSubject::Attempt(end.attempt), end.run, end.execution);
+                executions.add(id, end.run, end.execution);
+            } else if let Some(draft) = &attempt.draft {
+                executions.add(id, draft.run, draft.execution);
             }
         }
         for fault in lineage.faults() {
@@ -94,7 +97,7 @@ impl Executions {
         executions
     }
 
-    fn add(&mut self, subject: CallSubject, run: RunId, execution: u32) {
+    fn add(&mut self, subject: JobId, run: RunId, execution: u32) {
         self.ended
             .entry(subject)
             .or_default()

@@ -14,8 +14,9 @@ pub use spend::{Spend, SubjectSpend};
 pub use tree::{Row, walk};
 
 use crate::domain::{
-    Attempt, BlobId, CallSubject, Evaluation, EvaluationKey, Fact, Fault, Judgement, Outcome,
-    Regrade, Replay, RunEnd, RunId, RunStart, Standing, Tally, TaskId, Variant, VariantId, Verdict,
+    Attempt, BlobId, Evaluation, EvaluationDecision, EvaluationKey, Fact, Fault, JobId, Judgement,
+    Outcome, Regrade, Replay, RunEnd, RunId, RunStart, Standing, Tally, TaskId, Variant, VariantId,
+    Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub struct Lineage {
     verdicts: BTreeMap<VariantId, Verdict>,
     attempts: BTreeMap<VariantId, Attempt>,
     disclosed: BTreeSet<VariantId>,
+    decided_evaluations: BTreeMap<EvaluationKey, EvaluationDecision>,
     evaluations: BTreeMap<EvaluationKey, Evaluation>,
     answers: BTreeMap<EvaluationKey, BlobId>,
     /// The newest of each; a process judges an answer once.
@@ -68,10 +70,23 @@ impl Lineage {
                 let attempt = Attempt {
                     decision: decision.clone(),
                     proposal: None,
+                    draft: None,
                     end: None,
                 };
                 self.attempts.insert(decision.attempt, attempt);
                 self.tallies.open.insert(decision.attempt);
+            }
+            Fact::EvaluationDecided(decision) => {
+                let key = decision.key.clone();
+                if !self.evaluations.contains_key(&key) {
+                    self.tallies.open_evaluations.insert(key.clone());
+                }
+                self.decided_evaluations.insert(key, decision.clone());
+            }
+            Fact::Drafted(draft) => {
+                if let Some(attempt) = self.attempts.get_mut(&draft.attempt) {
+                    attempt.draft = Some(draft.clone());
+                }
             }
             Fact::Disclosed { attempt, .. } => {
                 self.disclosed.insert(*attempt);
@@ -128,6 +143,7 @@ impl Lineage {
         let key = evaluation.key.clone();
         let id = key.variant;
         let judged = judgement::counting(evaluation, self.regrades.get(&key)).tally();
+        self.tallies.open_evaluations.remove(&key);
         if self.evaluations.insert(key, evaluation.clone()).is_none() {
             self.tallies.evaluated(id, evaluation.purpose, judged);
             return;
@@ -245,6 +261,17 @@ impl Lineage {
         open.filter_map(|id| self.attempts.get(id))
     }
 
+    /// Returns the decisions on evaluations in order of their keys.
+    pub fn decided_evaluations(&self) -> impl Iterator<Item = &EvaluationDecision> {
+        self.decided_evaluations.values()
+    }
+
+    /// Returns the decisions on evaluations that have no result yet in order of their keys.
+    pub fn open_evaluations(&self) -> impl Iterator<Item = &EvaluationDecision> {
+        let open = self.tallies.open_evaluations.iter();
+        open.filter_map(|key| self.decided_evaluations.get(key))
+    }
+
     /// Returns the attempts that had this variant as parent.
     pub fn attempts_of(&self, parent: VariantId) -> impl Iterator<Item = &Attempt> {
         self.attempts
@@ -301,11 +328,7 @@ impl Lineage {
     }
 
     /// Returns the executions of a subject that ended with this outcome without counting.
-    pub fn faults_of(
-        &self,
-        subject: &CallSubject,
-        outcome: Outcome,
-    ) -> impl Iterator<Item = &Fault> {
+    pub fn faults_of(&self, subject: &JobId, outcome: Outcome) -> impl Iterator<Item = &Fault> {
         self.faults
             .iter()
             .filter(move |fault| fault.subject == *subject && fault.outcome == outcome)
@@ -378,6 +401,8 @@ fn stamp(fact: &Fact) -> Option<(RunId, i64)> {
         Fact::RunStarted(start) => (start.run, start.at_ms),
         Fact::RunEnded(end) => (end.run, end.at_ms),
         Fact::Decided(decision) => (decision.run, decision.at_ms),
+        Fact::EvaluationDecided(decision) => (decision.run, decision.at_ms),
+        Fact::Drafted(draft) => (draft.run, draft.at_ms),
         Fact::Disclosed { run, at_ms, .. } => (*run, *at_ms),
         Fact::AttemptEnded(end) => (end.run, end.at_ms),
         Fact::Evaluated(evaluation) => (evaluation.run, evaluation.at_ms),

@@ -1,7 +1,7 @@
 //! The books as a value: what calls cost, for what, and what is still open.
 
 use crate::domain::{
-    Amount, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Role, RunId, Tokens, Usd,
+    Amount, CallId, CallIntent, CallSettlement, CallStatus, JobId, Role, RunId, Tokens, Usd,
 };
 use std::collections::BTreeMap;
 
@@ -136,12 +136,12 @@ impl Spend {
     }
 
     /// Returns the totals of everything done for a subject.
-    pub fn of(&self, subject: &CallSubject) -> SubjectSpend {
+    pub fn of(&self, subject: &JobId) -> SubjectSpend {
         self.total(|intent| intent.subject == *subject)
     }
 
     /// Returns the totals of one execution of a subject.
-    pub fn of_execution(&self, subject: &CallSubject, run: RunId, execution: u32) -> SubjectSpend {
+    pub fn of_execution(&self, subject: &JobId, run: RunId, execution: u32) -> SubjectSpend {
         self.total(|intent| {
             intent.subject == *subject && intent.run == run && intent.execution == execution
         })

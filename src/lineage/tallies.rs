@@ -3,7 +3,7 @@
 //!
 //! Invariant: whatever the order of the facts, this equals counting anew.
 
-use crate::domain::{Purpose, Tally, VariantId};
+use crate::domain::{EvaluationKey, Purpose, Tally, VariantId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Counts that belong to a [`Lineage`](super::Lineage).
@@ -15,6 +15,8 @@ pub(super) struct Tallies {
     pub(super) evaluating: BTreeSet<VariantId>,
     /// Attempts without an end.
     pub(super) open: BTreeSet<VariantId>,
+    /// Evaluations that were decided and have no result.
+    pub(super) open_evaluations: BTreeSet<EvaluationKey>,
 }
 
 /// Scores of one variant.
@@ -188,11 +190,12 @@ mod tests {
     fn decided(attempt: u32) -> Fact {
         Fact::Decided(Decision {
             attempt: VariantId(attempt),
-            round: 1,
+            group: 1,
             parent: VariantId::SEED,
             entry: Entry::Task(TaskId::new("t0")),
             policy: String::new(),
-            weights: Vec::new(),
+            candidates: Vec::new(),
+            why: String::new(),
             run: RunId(1),
             at_ms: 0,
         })

@@ -1,7 +1,7 @@
 //! What the books are to whoever makes calls: ask before, report after.
 
 use super::Traffic;
-use crate::domain::{Amount, CallId, CallSettlement, CallSubject, Role, Usd};
+use crate::domain::{Amount, CallId, CallSettlement, JobId, Role, Usd};
 use futures_util::future::BoxFuture;
 
 /// The books of an archive, kept by its one writer.
@@ -29,7 +29,7 @@ pub trait Books: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent {
     /// What it is for.
-    pub subject: CallSubject,
+    pub subject: JobId,
     /// Execution of the job within this process.
     pub execution: u32,
     /// Role of the model.

@@ -5,7 +5,7 @@ use super::{
     Allowance, Books, Denied, Dialect, Intent, JobSubject, Metered, Model, ModelError,
     ModelSettings, Price, Reply, Retry,
 };
-use crate::domain::{CallId, CallSettlement, CallStatus, CallSubject, Role, VariantId};
+use crate::domain::{CallId, CallSettlement, CallStatus, JobId, Role, VariantId};
 use crate::sys::durable;
 use futures_util::future::BoxFuture;
 use std::path::{Path, PathBuf};
@@ -154,7 +154,7 @@ fn settings(folder: &Path) -> ModelSettings {
 /// The job that asks.
 pub(crate) fn job() -> JobSubject {
     JobSubject {
-        subject: CallSubject::Attempt(VariantId(7)),
+        subject: JobId::Attempt(VariantId(7)),
         execution: 1,
         role: Role::Modify,
     }

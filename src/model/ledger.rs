@@ -286,7 +286,7 @@ impl Drop for OpenCall {
 #[cfg(test)]
 mod tests {
     use super::{Bound, Ledger};
-    use crate::domain::{Amount, CallStatus, CallSubject, Role, Tokens, Usd};
+    use crate::domain::{Amount, CallStatus, JobId, Role, Tokens, Usd};
     use crate::model::fixture::{Remembered, Row};
     use crate::model::{Allowance, Denied, Intent, Scope};
     use proptest::collection::vec;
@@ -329,7 +329,7 @@ mod tests {
             cost: Usd(0),
         };
         let intent = Intent {
-            subject: CallSubject::Manual,
+            subject: JobId::Manual,
             execution: 1,
             role: Role::Solve,
             model: "m".to_owned(),

@@ -1,8 +1,8 @@
 //! Small lineages with declared truth, for tests of policies.
 
 use crate::domain::{
-    CommitId, Decision, Entry, Evaluation, EvaluationKey, Fact, Judgement, Outcome, Purpose, RunId,
-    TaskId, Timing, TreeId, Variant, VariantId, Verdict,
+    AttemptEnd, ChildDraft, CommitId, Decision, Entry, Evaluation, EvaluationKey, Fact, Failure,
+    Gate, Judgement, Outcome, Purpose, RunId, TaskId, Timing, TreeId, Variant, VariantId, Verdict,
 };
 use crate::lineage::Lineage;
 
@@ -50,12 +50,45 @@ impl World {
     pub(crate) fn decide(&mut self, attempt: u32, round: u32, parent: u32) {
         self.lineage.apply(&Fact::Decided(Decision {
             attempt: VariantId(attempt),
-            round,
+            group: round,
             parent: VariantId(parent),
             entry: Entry::Task(TaskId::new("t0")),
             policy: "test".to_owned(),
-            weights: Vec::new(),
+            candidates: Vec::new(),
+            why: String::new(),
             run: RunId(1),
+            at_ms: 0,
+        }));
+    }
+
+    /// Ends an attempt with a child that has this tree and waits for others.
+    pub(crate) fn draft(&mut self, attempt: u32, tree: u32) {
+        self.lineage.apply(&Fact::Drafted(ChildDraft {
+            attempt: VariantId(attempt),
+            commit: CommitId::new(format!("{attempt:040x}")),
+            tree: TreeId::new(format!("{tree:040x}")),
+            log: None,
+            transcript: None,
+            patch: None,
+            gate_log: None,
+            run: RunId(1),
+            execution: 1,
+            created_ms: 0,
+            at_ms: 0,
+        }));
+    }
+
+    /// Ends an attempt without a child.
+    pub(crate) fn fail(&mut self, attempt: u32) {
+        self.lineage.apply(&Fact::AttemptEnded(AttemptEnd {
+            attempt: VariantId(attempt),
+            failure: Some((Failure::Gate(Gate::Changed), String::new())),
+            log: None,
+            transcript: None,
+            patch: None,
+            gate_log: None,
+            run: RunId(1),
+            execution: 1,
             at_ms: 0,
         }));
     }
@@ -92,4 +125,17 @@ pub(crate) fn evaluation(key: EvaluationKey, purpose: Purpose, outcome: Outcome)
         execution: 1,
         at_ms: 0,
     }
+}
+
+/// A seed that resolves 1 of 4 with two children, one that resolves 3 of 4, none of its own.
+pub(crate) fn family() -> World {
+    use Outcome::{Empty, Resolved, Unresolved};
+    World::default()
+        .admitted(0, None, &[Resolved, Unresolved, Unresolved, Empty])
+        .admitted(1, Some(0), &[Resolved, Resolved, Resolved, Unresolved])
+        .admitted(
+            2,
+            Some(0),
+            &[Unresolved, Unresolved, Unresolved, Unresolved],
+        )
 }

@@ -11,7 +11,7 @@ use super::page::Page;
 use super::replays;
 use super::style::{Ink, Style};
 use super::table::{Align, Table};
-use crate::domain::{CallIntent, CallSubject};
+use crate::domain::{CallIntent, JobId};
 use crate::lineage::{Lineage, SubjectSpend};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -80,11 +80,15 @@ impl By {
             (Self::Model, _) => text(&intent.model),
             (Self::Day, _) => text(&day(intent.at_ms)),
             (Self::Run, _) => Key::Number(intent.run.0),
-            (Self::Variant, CallSubject::Evaluation(id, _, _))
-            | (Self::Attempt, CallSubject::Attempt(id)) => Key::Number(id.0),
-            (Self::Task, CallSubject::Evaluation(_, task, _)) => text(task.as_str()),
-            (Self::Variant | Self::Task, CallSubject::Attempt(_) | CallSubject::Manual)
-            | (Self::Attempt, CallSubject::Evaluation(..) | CallSubject::Manual) => Key::Other,
+            (Self::Attempt, JobId::Attempt(id)) => Key::Number(id.0),
+            (Self::Variant, JobId::Evaluation(key) | JobId::Regrade(key)) => {
+                Key::Number(key.variant.0)
+            }
+            (Self::Task, JobId::Evaluation(key) | JobId::Regrade(key)) => text(key.task.as_str()),
+            (Self::Variant | Self::Task, JobId::Attempt(_) | JobId::Manual)
+            | (Self::Attempt, JobId::Evaluation(_) | JobId::Regrade(_) | JobId::Manual) => {
+                Key::Other
+            }
         }
     }
 }
@@ -355,8 +359,8 @@ pub fn json(lineage: &Lineage, kinds: &[By], limits: Option<&Limits>) -> String 
 mod tests {
     use super::{By, groups, json};
     use crate::domain::{
-        CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Fact, Role, RunId, TaskId,
-        Tokens, Usd, VariantId,
+        CallId, CallIntent, CallSettlement, CallStatus, EvaluationKey, Fact, JobId, Role, RunId,
+        TaskId, Tokens, Usd, VariantId,
     };
     use crate::lineage::{Lineage, SubjectSpend};
     use proptest::collection::vec;
@@ -377,9 +381,13 @@ mod tests {
                     run: RunId(u32::from(small[2] % 3)),
                     execution: 1,
                     subject: match small[3] % 3 {
-                        0 => CallSubject::Attempt(number),
-                        1 => CallSubject::Evaluation(number, task, 0),
-                        _ => CallSubject::Manual,
+                        0 => JobId::Attempt(number),
+                        1 => JobId::Evaluation(EvaluationKey {
+                            variant: number,
+                            task,
+                            repeat: 0,
+                        }),
+                        _ => JobId::Manual,
                     },
                     role: Role::ALL[usize::from(small[4] % 3)],
                     model: format!("m{}", small[4] % 2),

@@ -3,9 +3,7 @@
 //! Asking the lineage variant by variant would look at every call and every variant again for
 //! each of them; archives of 100,000 variants must be drawn in seconds.
 
-use crate::domain::{
-    CallSubject, Evaluation, Failure, Purpose, Standing, Tally, VariantId, Verdict,
-};
+use crate::domain::{Evaluation, Failure, Purpose, Standing, Tally, VariantId, Verdict};
 use crate::lineage::{Lineage, SubjectSpend};
 use crate::stats::{Interval, newcombe};
 use std::collections::{BTreeMap, BTreeSet};
@@ -156,9 +154,8 @@ impl Digest {
     fn add_spend(&mut self, lineage: &Lineage) {
         for (intent, settlement) in lineage.spend().calls() {
             self.spend.add(intent, settlement.as_ref());
-            let id = match &intent.subject {
-                CallSubject::Attempt(id) | CallSubject::Evaluation(id, _, _) => *id,
-                CallSubject::Manual => continue,
+            let Some(id) = intent.subject.variant() else {
+                continue;
             };
             let own = &mut self.figures.entry(id).or_default().spend;
             own.add(intent, settlement.as_ref());

@@ -7,14 +7,11 @@ use super::page::Page;
 use super::prices::{self, Model, ModelShape};
 use super::style::{Ink, Style};
 use super::table::{Align, Table};
-use crate::domain::{Amount, Disclosure, Usd};
+use crate::domain::{
+    Amount, Count, Disclosure, Forecast, Goal, Rate, Spread, TaskId, Usd, WorkKind,
+};
 use crate::lineage::Lineage;
 use serde::Serialize;
-
-/// How often something happens: at least, likely, at most.
-pub type Count = [u64; 3];
-/// What something uses: low, likely, high.
-pub type Spread = [Amount; 3];
 
 /// A run that has not begun.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,50 +24,28 @@ pub struct Plan {
     pub benchmark: String,
     /// Jobs at once.
     pub workers: u64,
-    /// Rounds that have begun, and rounds in all.
-    pub rounds: (u32, u32),
-    /// Attempts that are left.
-    pub attempts: u64,
-    /// Tasks of each stage, and its evaluations that are left.
-    pub stages: Vec<(Vec<String>, Count)>,
     /// A model per role: role, provider, model with its price.
     pub models: Vec<(&'static str, String, Model)>,
-    /// Work by kind.
-    pub work: Vec<Work>,
-    /// What all of it may use.
-    pub total: Spread,
+    /// What is left, and what it may use.
+    pub forecast: Forecast,
     /// The limits.
     pub limits: Limits,
-    /// What the estimate rests on, a sentence each.
-    pub assumptions: Vec<String>,
     /// What a run would warn of before it starts, a sentence each.
     pub warnings: Vec<String>,
-}
-
-/// One kind of work.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Work {
-    /// What it is.
-    pub what: &'static str,
-    /// Role of the model.
-    pub role: &'static str,
-    /// How often it is done.
-    pub jobs: Count,
-    /// What it uses each time.
-    pub each: Spread,
-    /// Jobs of the archive's history that say so; none: it is assumed.
-    pub seen: u64,
 }
 
 /// Returns the plan as text.
 pub fn text(plan: &Plan, lineage: &Lineage, style: Style) -> String {
     let mut page = Page::new(style, true);
-    let (begun, rounds) = plan.rounds;
+    let remaining = &plan.forecast.remaining;
+    let Goal {
+        unit, begun, of, ..
+    } = remaining.goal;
     page.field(
-        "rounds",
+        unit,
         &format!(
-            "{begun} of {rounds} have begun; {} attempts are left",
-            count(plan.attempts)
+            "{begun} of {of} have begun; {} attempts are left",
+            count(remaining.attempts.likely)
         ),
     );
     page.field("benchmark", &plan.benchmark);
@@ -78,7 +53,7 @@ pub fn text(plan: &Plan, lineage: &Lineage, style: Style) -> String {
         "sandbox",
         &format!("{}, {} jobs at once", plan.sandbox, count(plan.workers)),
     );
-    stages(&mut page, plan, style);
+    evaluations(&mut page, plan, style);
     page.heading("Models, in US dollars per million tokens");
     let named: Vec<Model> = plan
         .models
@@ -93,7 +68,7 @@ pub fn text(plan: &Plan, lineage: &Lineage, style: Style) -> String {
     budget::show(&mut page, &plan.limits, lineage, style);
     work(&mut page, plan, style);
     page.heading("Estimate");
-    let [low, likely, high] = plan.total;
+    let Spread { low, likely, high } = plan.forecast.total;
     page.line(format!(
         "  {} to {}, likely about {}; {} to {} tokens; {} to {} model calls",
         money(low.cost),
@@ -104,25 +79,31 @@ pub fn text(plan: &Plan, lineage: &Lineage, style: Style) -> String {
         count(low.calls),
         count(high.calls),
     ));
-    for assumption in &plan.assumptions {
-        page.prose(assumption);
+    for assumption in assumptions(&plan.forecast) {
+        page.prose(&assumption);
     }
     page.finish()
 }
 
-fn stages(page: &mut Page, plan: &Plan, style: Style) {
+fn evaluations(page: &mut Page, plan: &Plan, style: Style) {
     page.heading("Evaluations that are left");
     let mut table = Table::new([
-        ("stage", Align::Left),
+        ("group", Align::Left),
         ("tasks", Align::Right),
         ("at least", Align::Right),
         ("likely", Align::Right),
         ("at most", Align::Right),
     ]);
-    for (number, (tasks, counts)) in plan.stages.iter().enumerate() {
-        let [least, likely, most] = counts.map(count);
-        let tasks = count(tasks.len() as u64);
-        table.row([number.to_string(), tasks, least, likely, most], Ink::Plain);
+    for group in &plan.forecast.remaining.evaluations {
+        let Count {
+            least,
+            likely,
+            most,
+        } = group.left;
+        let figures = [group.tasks.len() as u64, least, likely, most].map(count);
+        let [tasks, least, likely, most] = figures;
+        let cells = [group.label.clone(), tasks, least, likely, most];
+        table.row(cells, Ink::Plain);
     }
     table.lines(style).iter().for_each(|line| page.line(line));
 }
@@ -148,12 +129,12 @@ fn work(page: &mut Page, plan: &Plan, style: Style) {
             format!("{low}{to}{high}")
         }
     };
-    for work in &plan.work {
-        let [low, likely, high] = work.each;
+    for work in &plan.forecast.work {
+        let Spread { low, likely, high } = work.each;
         let cells = [
-            work.what.to_owned(),
-            work.role.to_owned(),
-            range(count(work.jobs[0]), count(work.jobs[2])),
+            kind(work.kind).to_owned(),
+            work.kind.role().name().to_owned(),
+            range(count(work.jobs.least), count(work.jobs.most)),
             count(likely.calls),
             count(likely.tokens),
             money(likely.cost),
@@ -161,12 +142,56 @@ fn work(page: &mut Page, plan: &Plan, style: Style) {
             money(high.cost),
             match work.seen {
                 0 => "assumed".to_owned(),
-                seen => format!("{} jobs", count(seen)),
+                seen => format!("{} jobs", count(seen as u64)),
             },
         ];
         table.row(cells, Ink::Plain);
     }
     table.lines(style).iter().for_each(|line| page.line(line));
+}
+
+fn kind(kind: WorkKind) -> &'static str {
+    match kind {
+        WorkKind::Diagnose => "diagnose",
+        WorkKind::Modify => "change the source",
+        WorkKind::Gates => "pass the gates",
+        WorkKind::Evaluate => "evaluate on a task",
+    }
+}
+
+/// Returns what the estimate rests on, a sentence each.
+fn assumptions(forecast: &Forecast) -> Vec<String> {
+    let known = |rate: &Rate| {
+        let (percent, of, what) = (rate.part * 100.0, rate.of, rate.what);
+        match rate.seen {
+            0 => format!("{percent:.0} % of {of} {what} (assumed)."),
+            seen => format!("{percent:.0} % of {of} {what} (as {seen} of this archive did)."),
+        }
+    };
+    let mut sentences: Vec<String> = forecast.remaining.rates.iter().map(known).collect();
+    sentences.push(
+        "Low: no attempt makes a child, and each job uses what the cheapest tenth does. High: \
+         all make one that is evaluated as far as can be, and each job uses what the dearest \
+         tenth does."
+            .to_owned(),
+    );
+    if forecast.work.iter().any(|work| work.seen > 0) {
+        sentences.push(
+            "What is known from this archive: the tokens of its ended jobs, failures and \
+             repeated executions included, at today's prices."
+                .to_owned(),
+        );
+    }
+    if forecast.work.iter().any(|work| work.seen == 0) {
+        sentences.push(
+            "What is assumed: a tool loop of some 30 calls for a task and 40 for a change of \
+             the source, 12,000 and 20,000 prompt tokens a call, none of them from a cache. \
+             First results make the estimate better."
+                .to_owned(),
+        );
+    }
+    sentences.push("The budgets hold, whatever the estimate says.".to_owned());
+    sentences
 }
 
 #[derive(Serialize)]
@@ -176,23 +201,29 @@ struct Shape<'a> {
     sandbox: &'a str,
     benchmark: &'a str,
     workers: u64,
-    rounds_begun: u32,
-    rounds: u32,
+    goal: GoalShape,
     attempts: u64,
-    stages: Vec<StageShape<'a>>,
+    evaluations: Vec<GroupShape<'a>>,
     models: Vec<RoleShape<'a>>,
     budgets: budget::Shape,
     work: Vec<WorkShape>,
     estimate: SpreadShape,
-    assumptions: &'a [String],
+    assumptions: Vec<String>,
     warnings: &'a [String],
 }
 
 #[derive(Serialize)]
-struct StageShape<'a> {
-    stage: usize,
-    tasks: &'a [String],
-    evaluations: CountShape,
+struct GoalShape {
+    unit: &'static str,
+    begun: u64,
+    of: u64,
+}
+
+#[derive(Serialize)]
+struct GroupShape<'a> {
+    group: &'a str,
+    tasks: Vec<&'a str>,
+    left: CountShape,
 }
 
 #[derive(Serialize)]
@@ -220,7 +251,12 @@ struct CountShape {
 }
 
 impl From<Count> for CountShape {
-    fn from([least, likely, most]: Count) -> Self {
+    fn from(count: Count) -> Self {
+        let Count {
+            least,
+            likely,
+            most,
+        } = count;
         Self {
             least,
             likely,
@@ -237,7 +273,8 @@ struct SpreadShape {
 }
 
 impl From<Spread> for SpreadShape {
-    fn from([low, likely, high]: Spread) -> Self {
+    fn from(spread: Spread) -> Self {
+        let Spread { low, likely, high } = spread;
         Self {
             low: low.into(),
             likely: likely.into(),
@@ -265,23 +302,26 @@ impl From<Amount> for AmountShape {
 
 /// Returns the plan as `dgm.plan/1`.
 pub fn json(plan: &Plan, lineage: &Lineage) -> String {
+    let remaining = &plan.forecast.remaining;
     json::text(&Shape {
         schema: "dgm.plan/1",
         evidence: plan.evidence.name(),
         sandbox: &plan.sandbox,
         benchmark: &plan.benchmark,
         workers: plan.workers,
-        rounds_begun: plan.rounds.0,
-        rounds: plan.rounds.1,
-        attempts: plan.attempts,
-        stages: plan
-            .stages
+        goal: GoalShape {
+            unit: remaining.goal.unit,
+            begun: remaining.goal.begun,
+            of: remaining.goal.of,
+        },
+        attempts: remaining.attempts.likely,
+        evaluations: remaining
+            .evaluations
             .iter()
-            .enumerate()
-            .map(|(stage, (tasks, counts))| StageShape {
-                stage,
-                tasks,
-                evaluations: (*counts).into(),
+            .map(|group| GroupShape {
+                group: &group.label,
+                tasks: group.tasks.iter().map(TaskId::as_str).collect(),
+                left: group.left.into(),
             })
             .collect(),
         models: plan
@@ -295,18 +335,19 @@ pub fn json(plan: &Plan, lineage: &Lineage) -> String {
             .collect(),
         budgets: budget::shape(&plan.limits, lineage),
         work: plan
+            .forecast
             .work
             .iter()
             .map(|work| WorkShape {
-                work: work.what,
-                role: work.role,
+                work: kind(work.kind),
+                role: work.kind.role().name(),
                 jobs: work.jobs.into(),
                 each: work.each.into(),
-                jobs_seen: work.seen,
+                jobs_seen: work.seen as u64,
             })
             .collect(),
-        estimate: plan.total.into(),
-        assumptions: &plan.assumptions,
+        estimate: plan.forecast.total.into(),
+        assumptions: assumptions(&plan.forecast),
         warnings: &plan.warnings,
     })
 }

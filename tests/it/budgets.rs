@@ -2,7 +2,7 @@
 
 use crate::support::Program;
 use dgm::archive::{Layout, Reader};
-use dgm::domain::{CallSubject, Failure, Gate, Outcome, Role, Usd, VariantId};
+use dgm::domain::{Failure, Gate, JobId, Outcome, Role, Usd, VariantId};
 use dgm::lineage::Lineage;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -126,7 +126,7 @@ fn a_job_out_of_its_allowance_is_told_so_and_counts_as_what_it_is() {
     assert!(!outcomes.contains(&Outcome::Cancelled), "{outcomes:?}");
     for evaluation in lineage.evaluations() {
         let key = &evaluation.key;
-        let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+        let subject = JobId::Evaluation(key.clone());
         assert!(lineage.spend().of(&subject).cost <= Usd(17_000));
         if evaluation.judgement.outcome == Outcome::Budget {
             assert_eq!(evaluation.judgement.detail, "the job's allowance ran out");
@@ -141,7 +141,7 @@ fn first_attempt(lineage: &Lineage) -> (Option<(Failure, String)>, impl Fn(Role)
     let calls: Vec<Role> = lineage
         .spend()
         .calls()
-        .filter(|(intent, _)| intent.subject == CallSubject::Attempt(first))
+        .filter(|(intent, _)| intent.subject == JobId::Attempt(first))
         .map(|(intent, _)| intent.role)
         .collect();
     let count = move |role| calls.iter().filter(|it| **it == role).count();
@@ -251,7 +251,7 @@ fn an_attempt_whose_diagnosis_can_never_be_paid_ends_the_run_and_not_the_attempt
         assert!(
             lineage
                 .attempts()
-                .all(|attempt| attempt.decision.round == 1)
+                .all(|attempt| attempt.decision.group == 1)
         );
 
         // With more it goes on with the same attempts.

@@ -5,7 +5,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
 use dgm::archive::Reader;
-use dgm::domain::{CallStatus, CallSubject};
+use dgm::domain::{CallStatus, JobId};
 use dgm::sys::durable;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -69,7 +69,7 @@ fn every_model_is_asked_once_and_the_calls_are_on_the_books() {
     let mut cost = 0.0;
     for (intent, settlement) in calls {
         let settlement = settlement.as_ref().expect("it is settled");
-        assert_eq!(intent.subject, CallSubject::Manual);
+        assert_eq!(intent.subject, JobId::Manual);
         assert_eq!(settlement.status, CallStatus::Answered);
         cost += settlement.cost.dollars();
     }

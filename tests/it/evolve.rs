@@ -229,7 +229,7 @@ fn an_interrupted_run_goes_on_where_it_stopped() {
     world.done("evolve demo --generations 2");
     let rounds = lineage_of(&archive)
         .attempts()
-        .map(|attempt| attempt.decision.round)
+        .map(|attempt| attempt.decision.group)
         .collect::<Vec<_>>();
     assert_eq!(rounds, [1, 2]);
     world.assert_nothing_is_left();

@@ -2,7 +2,7 @@
 
 use crate::support::{Plan, Upstream, World};
 use dgm::archive::Reader;
-use dgm::domain::{CallStatus, CallSubject};
+use dgm::domain::{CallStatus, JobId};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
@@ -83,7 +83,7 @@ fn a_person_is_served_booked_and_bounded() {
     let calls: Vec<_> = lineage.spend().calls().collect();
     assert_eq!(calls.len(), 2);
     for (intent, settlement) in calls {
-        assert_eq!(intent.subject, CallSubject::Manual);
+        assert_eq!(intent.subject, JobId::Manual);
         let status = settlement.as_ref().unwrap().status;
         assert_eq!(status, CallStatus::Answered);
     }

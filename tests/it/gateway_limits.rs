@@ -2,7 +2,7 @@
 //! what one job does harms neither the process nor another job.
 
 use crate::support::SOON;
-use dgm::domain::{CallId, CallSettlement, CallSubject, Role};
+use dgm::domain::{CallId, CallSettlement, JobId, Role};
 use dgm::gateway::Gateway;
 use dgm::model::{
     Allowance, Books, Denied, Intent, JobSubject, Metered, Model, ModelSettings, Price,
@@ -42,7 +42,7 @@ fn metered() -> Arc<Metered> {
         ..ModelSettings::new("command", "served")
     };
     let job = JobSubject {
-        subject: CallSubject::Manual,
+        subject: JobId::Manual,
         execution: 1,
         role: Role::Solve,
     };

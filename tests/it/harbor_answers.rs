@@ -5,7 +5,7 @@ use crate::adversarial::metered;
 use crate::support::docker::Engines;
 use dgm::benchmark::Task;
 use dgm::domain::{
-    CallSubject, Evaluation, EvaluationKey, FileTree, Judgement, Outcome, Purpose, RunId, Timing,
+    Evaluation, EvaluationKey, FileTree, JobId, Judgement, Outcome, Purpose, RunId, Timing,
     TreePath, VariantId,
 };
 use dgm::sandbox::{AgentSource, Limits};
@@ -76,7 +76,11 @@ impl World {
             default_timeout: Duration::from_secs(60),
             limits: Limits::default(),
         };
-        let subject = CallSubject::Evaluation(VariantId(1), task.id.clone(), 0);
+        let subject = JobId::Evaluation(EvaluationKey {
+            variant: VariantId(1),
+            task: task.id.clone(),
+            repeat: 0,
+        });
         let metered = metered(subject, self.folder.path());
         evaluate(&host, &job, metered, CancellationToken::new()).await
     }

@@ -3,7 +3,7 @@
 
 use crate::support::{Plan, World, names};
 use dgm::archive::Reader;
-use dgm::domain::{CallSubject, Fact, Purpose, VariantId};
+use dgm::domain::{Fact, Purpose, VariantId};
 use dgm::sys::durable;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -168,12 +168,8 @@ fn nothing_reaches_a_model(world: &World) {
     let calls = lineage
         .spend()
         .calls()
-        .filter(|(intent, _)| match &intent.subject {
-            CallSubject::Evaluation(_, task, repeat) => {
-                HELD_OUT.contains(&task.as_str()) && *repeat < 1000
-            }
-            CallSubject::Attempt(_) | CallSubject::Manual => false,
-        });
+        .filter_map(|(intent, _)| intent.subject.evaluation())
+        .filter(|key| HELD_OUT.contains(&key.task.as_str()) && key.repeat < 1000);
     assert_eq!(calls.count(), 0);
 }
 

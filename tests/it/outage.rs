@@ -46,7 +46,7 @@ fn found(dir: &Path) -> String {
             decision.attempt,
             decision.parent,
             decision.entry,
-            decision.weights,
+            decision.candidates,
             attempt.proposal.as_ref().map(|(proposal, _)| proposal),
             end.failure,
             end.patch,

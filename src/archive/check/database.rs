@@ -8,7 +8,7 @@ use crate::archive::fact_row;
 use crate::archive::layout::FORMAT;
 use crate::archive::reader::Reader;
 use crate::archive::tables::TABLES;
-use crate::domain::{BlobId, Fact, Variant, VariantId, Verdict};
+use crate::domain::{BlobId, ChildDraft, Fact, Variant, VariantId, Verdict};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,8 +21,10 @@ pub(super) struct Facts {
     pub(super) admitted: BTreeSet<VariantId>,
     /// Every blob that a fact names, with the first fact that does.
     pub(super) blobs: BTreeMap<BlobId, String>,
+    /// Children that had to wait, by attempt.
+    pub(super) drafts: BTreeMap<VariantId, ChildDraft>,
     /// Parents of attempts.
-    parents: BTreeMap<VariantId, VariantId>,
+    pub(super) parents: BTreeMap<VariantId, VariantId>,
     /// Ended attempts, and whether they say that they made a variant.
     ends: BTreeMap<VariantId, bool>,
 }
@@ -68,12 +70,16 @@ impl Facts {
             Fact::Decided(decision) => {
                 self.parents.insert(decision.attempt, decision.parent);
             }
+            Fact::Drafted(draft) => {
+                self.drafts.insert(draft.attempt, draft.clone());
+            }
             Fact::AttemptEnded(end) => {
                 self.ends.insert(end.attempt, end.failure.is_none());
             }
             Fact::Judged { .. }
             | Fact::RunStarted(_)
             | Fact::RunEnded(_)
+            | Fact::EvaluationDecided(_)
             | Fact::Disclosed { .. }
             | Fact::Proposed { .. }
             | Fact::Evaluated(_)
@@ -102,6 +108,13 @@ impl Facts {
             if self.ends.get(id) != Some(&true) {
                 findings.damage(format!(
                     "variant {id} exists, but its attempt does not say so"
+                ));
+            }
+            if let Some(draft) = self.drafts.get(id)
+                && draft.commit != variant.commit
+            {
+                findings.damage(format!(
+                    "variant {id} is not the child that its attempt came to"
                 ));
             }
             match self.variants.get(&parent) {

@@ -230,7 +230,7 @@ pub(super) fn keys(named: Option<&[String]>, is_set: &dyn Fn(&str) -> bool) -> C
 #[cfg(test)]
 mod tests {
     use super::{confinement, keys, memory, python};
-    use crate::view::checks::State;
+    use crate::view::check::State;
 
     #[test]
     fn knows_an_old_python() {

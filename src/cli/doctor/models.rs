@@ -5,8 +5,8 @@ use crate::cli::error::{Hint as _, usage};
 use crate::cli::progress::command_line;
 use crate::cli::run;
 use crate::config::{Overrides, Settings};
-use crate::domain::{CallId, CallSettlement, CallSubject, Role, Usd};
-use crate::evolve::Desk;
+use crate::domain::{CallId, CallSettlement, JobId, Role, Usd};
+use crate::evolve::ManualCalls;
 use crate::model::{
     Allowance, Books, CallError, Denied, Health, Intent, JobSubject, Metered, Model, ModelError,
     ModelSettings, Price, Reply, Retry,
@@ -53,9 +53,9 @@ pub(super) async fn ask(dir: &Path) -> anyhow::Result<Found> {
     let budgets = &settings.engine.budgets;
     // What is told to whoever watches is counted here by the books themselves.
     let (told, _nobody) = mpsc::unbounded_channel();
-    let desk = Desk::open(writer, command_line(), settings.in_force(), budgets, told)?;
-    let asked = each(&settings, Some(desk.books())).await;
-    desk.close("every model was asked").await?;
+    let manual = ManualCalls::open(writer, command_line(), settings.in_force(), budgets, told)?;
+    let asked = each(&settings, Some(manual.books())).await;
+    manual.close("every model was asked").await?;
     Ok(Found { asked, is_booked })
 }
 
@@ -95,7 +95,7 @@ async fn one(
     };
     let price = rates(model.price());
     let job = JobSubject {
-        subject: CallSubject::Manual,
+        subject: JobId::Manual,
         execution: 1,
         role,
     };

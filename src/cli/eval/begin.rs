@@ -28,7 +28,6 @@ pub(super) struct Begin<'a> {
     pub(super) lineage: Lineage,
     pub(super) shutdown: Shutdown,
     pub(super) models: Models,
-    pub(super) planned: usize,
 }
 
 /// Tasks whose images are ready, as far as they can be had.
@@ -92,12 +91,13 @@ impl Begin<'_> {
         let can_run = tasks.iter().filter(|task| !lacking.contains_key(&task.id));
         let images = workplace::images(can_run, None);
         let place = workplace::open(settings.backend, self.writer.id(), &images).await?;
+        let planned = policy.remaining(&self.lineage).all_evaluations().most;
         let run = Run {
             writer: self.writer,
             lineage: self.lineage,
             suite: chosen.suite,
             place,
-            watch: Watch::Evaluations(self.planned as u64),
+            watch: Watch::Evaluations(planned),
             models: self.models,
             policy,
             replay: self.order.replay.clone(),

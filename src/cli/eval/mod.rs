@@ -241,7 +241,6 @@ impl Args {
                 lineage,
                 shutdown,
                 models: Models::None,
-                planned: policy.keys().len(),
             };
             let (finished, lineage) = run.go(ui, Arc::new(policy)).await?;
             return Ok(Done {
@@ -271,7 +270,6 @@ impl Args {
                 lineage,
                 shutdown,
                 models: Models::Solve,
-                planned: policy.keys().len(),
             };
             let (finished, lineage) = run.go(ui, Arc::new(policy)).await?;
             (Some(finished), lineage)

@@ -5,11 +5,13 @@
 //! settled waits until those that are in flight leave room for it; those behind it that
 //! share its budget wait as well, so that a large call is not passed forever by small ones.
 
+mod impossible;
 mod key;
 
+pub use impossible::{TooSmall, too_small, too_small_for};
 pub use key::BudgetKey;
 
-use crate::domain::{Amount, CallId, CallSettlement, CallSubject, Role, VariantId};
+use crate::domain::{Amount, CallId, CallSettlement, JobId, Role, VariantId};
 use crate::lineage::Lineage;
 use crate::model::{Account, Allowance, Denied, Intent, Limit, Room, Scope};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -66,7 +68,7 @@ impl<T> Treasury<T> {
                 .as_ref()
                 .map_or_else(|| intent.reserved(), CallSettlement::used);
             used = used + amount;
-            if let CallSubject::Attempt(id) = intent.subject {
+            if let JobId::Attempt(id) = intent.subject {
                 let own = by_attempt.entry(id).or_default();
                 *own = *own + amount;
             }
@@ -217,10 +219,10 @@ impl<T> Treasury<T> {
     }
 }
 
-fn attempt(subject: &CallSubject) -> Option<VariantId> {
+fn attempt(subject: &JobId) -> Option<VariantId> {
     match subject {
-        CallSubject::Attempt(id) => Some(*id),
-        CallSubject::Evaluation(..) | CallSubject::Manual => None,
+        JobId::Attempt(id) => Some(*id),
+        JobId::Evaluation(_) | JobId::Regrade(_) | JobId::Manual => None,
     }
 }
 

@@ -1,34 +1,27 @@
 //! What the jobs of an archive have used so far, for what is still to come. A job counts once it
 //! has ended, with the calls of all its executions.
 
-use super::{Kind, Spread};
-use crate::domain::{Amount, CallSubject, EvaluationKey, Role, Usd};
+use crate::domain::{Amount, CallIntent, JobId, Role, Spread, Usd, WorkKind};
 use crate::lineage::Lineage;
 use crate::model::Price;
 use std::collections::{BTreeMap, HashMap};
 
 /// What jobs of the past used, by kind.
 pub(super) struct History {
-    jobs: BTreeMap<Kind, Vec<Amount>>,
+    jobs: BTreeMap<WorkKind, Vec<Amount>>,
 }
 
 impl History {
     /// Sums the calls of each job that has ended, over all its executions.
     pub(super) fn of(lineage: &Lineage, prices: [Price; 3]) -> Self {
-        let has_ended = |subject: &CallSubject| match subject {
-            CallSubject::Attempt(id) => lineage.attempt(*id).is_some_and(|it| it.end.is_some()),
-            CallSubject::Evaluation(variant, task, repeat) => lineage
-                .evaluation(&EvaluationKey {
-                    variant: *variant,
-                    task: task.clone(),
-                    repeat: *repeat,
-                })
-                .is_some(),
-            CallSubject::Manual => false,
+        let has_ended = |subject: &JobId| match subject {
+            JobId::Attempt(id) => lineage.attempt(*id).is_some_and(|it| it.end.is_some()),
+            JobId::Evaluation(key) => lineage.evaluation(key).is_some(),
+            JobId::Regrade(_) | JobId::Manual => false,
         };
-        let mut sums: HashMap<(Kind, &CallSubject), Amount> = HashMap::new();
+        let mut sums: HashMap<(WorkKind, &JobId), Amount> = HashMap::new();
         for (intent, settlement) in lineage.spend().calls() {
-            let (Some(kind), Some(settlement)) = (Kind::of(intent), settlement) else {
+            let (Some(kind), Some(settlement)) = (kind_of(intent), settlement) else {
                 continue;
             };
             if !has_ended(&intent.subject) {
@@ -45,7 +38,7 @@ impl History {
             let job = sums.entry((kind, &intent.subject)).or_default();
             *job = *job + used;
         }
-        let mut jobs: BTreeMap<Kind, Vec<Amount>> = BTreeMap::new();
+        let mut jobs: BTreeMap<WorkKind, Vec<Amount>> = BTreeMap::new();
         for ((kind, _), amount) in sums {
             jobs.entry(kind).or_default().push(amount);
         }
@@ -53,7 +46,7 @@ impl History {
     }
 
     /// Returns what jobs of a kind used: the mean, and what one in ten used less, or more.
-    pub(super) fn spread(&self, kind: Kind) -> Option<(Spread, usize)> {
+    pub(super) fn spread(&self, kind: WorkKind) -> Option<(Spread, usize)> {
         let jobs = self.jobs.get(&kind)?;
         let count = jobs.len();
         let quantiles = |of: &dyn Fn(&Amount) -> u64| {
@@ -80,5 +73,16 @@ impl History {
             high: at(2),
         };
         Some((spread, count))
+    }
+}
+
+/// Returns which kind of work made a call; none: a person did.
+fn kind_of(intent: &CallIntent) -> Option<WorkKind> {
+    match (&intent.subject, intent.role) {
+        (JobId::Attempt(_), Role::Diagnose) => Some(WorkKind::Diagnose),
+        (JobId::Attempt(_), Role::Modify) => Some(WorkKind::Modify),
+        (JobId::Attempt(_), Role::Solve) => Some(WorkKind::Gates),
+        (JobId::Evaluation(_), _) => Some(WorkKind::Evaluate),
+        (JobId::Regrade(_) | JobId::Manual, _) => None,
     }
 }

@@ -16,7 +16,7 @@ use super::exchange::{Ending, Heard, Outline, canonical, piece, whole, without_m
 use super::tape::Tape;
 use super::wire::{Answer, Dialect};
 use super::{Exchange, JobSubject, ModelError};
-use crate::domain::{BlobId, CallId, CallSettlement, CallStatus, CallSubject, Recording, Role};
+use crate::domain::{BlobId, CallId, CallSettlement, CallStatus, JobId, Recording, Role};
 use difference::Difference;
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
@@ -33,7 +33,7 @@ pub struct Recorded {
     /// Its traffic.
     pub recording: Recording,
     /// What it was made for.
-    pub subject: CallSubject,
+    pub subject: JobId,
     /// Role of the model.
     pub role: Role,
     /// Which execution of its job it belongs to, counting those that came to an end, from 1;
@@ -70,7 +70,7 @@ struct State {
 /// One execution of one job.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Lane {
-    subject: CallSubject,
+    subject: JobId,
     role: Role,
     execution: u32,
 }
@@ -435,13 +435,12 @@ fn steady_outline(body: &Value) -> Outline {
     }
 }
 
-fn told(subject: &CallSubject) -> String {
+fn told(subject: &JobId) -> String {
     match subject {
-        CallSubject::Attempt(attempt) => format!("attempt {attempt}"),
-        CallSubject::Evaluation(variant, task, repeat) => {
-            format!("the evaluation of {variant} on `{task}`, repeat {repeat}")
-        }
-        CallSubject::Manual => "somebody by hand".to_owned(),
+        JobId::Attempt(attempt) => format!("attempt {attempt}"),
+        JobId::Evaluation(key) => format!("the evaluation of {key}"),
+        JobId::Regrade(key) => format!("the regrade of {key}"),
+        JobId::Manual => "somebody by hand".to_owned(),
     }
 }
 

@@ -2,9 +2,7 @@
 
 use super::{Recorded, Replay};
 use crate::domain::CallSettlement;
-use crate::domain::{
-    BlobId, CallId, CallStatus, CallSubject, Recording, Role, Tokens, Usd, VariantId,
-};
+use crate::domain::{BlobId, CallId, CallStatus, JobId, Recording, Role, Tokens, Usd, VariantId};
 use crate::model::exchange::{Ending, Exchange, Heard};
 use crate::model::fixture::{Remembered, Row, job, metered};
 use crate::model::{
@@ -144,7 +142,7 @@ async fn the_same_request_gets_its_answers_in_order_at_the_recorded_cost() {
 #[tokio::test]
 async fn the_same_job_and_its_execution_come_first() {
     let mut tape = Tape::default();
-    let other = CallSubject::Attempt(VariantId(99));
+    let other = JobId::Attempt(VariantId(99));
     tape.add(&body("a"), Some(said("other job"))).subject = other.clone();
     tape.add(&body("a"), None).execution = None;
     tape.add(&body("a"), Some(said("broken off"))).execution = None;

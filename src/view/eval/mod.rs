@@ -13,7 +13,7 @@ pub(in crate::view) use text::gap_text;
 
 use super::digest::{Gap, gap};
 use crate::domain::{
-    CallSubject, Cause, Evaluation, Judgement, Outcome, Purpose, RunId, Tally, TaskId, VariantId,
+    Cause, Evaluation, Judgement, Outcome, Purpose, RunId, Tally, TaskId, VariantId,
 };
 use crate::lineage::{Lineage, SubjectSpend};
 use crate::stats::{Clustered, clustered, pass_at};
@@ -231,10 +231,10 @@ fn of_task<'a>(
 fn spends(lineage: &Lineage, id: VariantId) -> BTreeMap<(&TaskId, u32), SubjectSpend> {
     let mut spends: BTreeMap<(&TaskId, u32), SubjectSpend> = BTreeMap::new();
     for (intent, settlement) in lineage.spend().calls() {
-        if let CallSubject::Evaluation(variant, task, repeat) = &intent.subject
-            && *variant == id
+        if let Some(key) = intent.subject.evaluation()
+            && key.variant == id
         {
-            let spend = spends.entry((task, *repeat)).or_default();
+            let spend = spends.entry((&key.task, key.repeat)).or_default();
             spend.add(intent, settlement.as_ref());
         }
     }

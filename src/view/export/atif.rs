@@ -5,9 +5,7 @@
 //! call is not known stands in a step of the system.
 
 use super::{Subject, Work, timestamp};
-use crate::domain::{
-    Answer, CallSubject, Role, RunId, Said, Speaker, Step, ToolCall, Turn, TurnEnd,
-};
+use crate::domain::{Answer, JobId, Role, RunId, Said, Speaker, Step, ToolCall, Turn, TurnEnd};
 use crate::lineage::SubjectSpend;
 use crate::view::{figure, json};
 use serde::Serialize;
@@ -108,7 +106,7 @@ struct FinalMetrics {
 
 /// Which execution it is, as the books name it.
 struct Execution {
-    subject: CallSubject,
+    subject: JobId,
     role: Role,
     run: RunId,
     number: u32,
@@ -150,7 +148,7 @@ fn execution(subject: &Subject<'_>) -> Option<Execution> {
         Work::Evaluation(evaluation) => {
             let key = &evaluation.key;
             Execution {
-                subject: CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat),
+                subject: JobId::Evaluation(key.clone()),
                 role: Role::Solve,
                 run: evaluation.run,
                 number: evaluation.execution,
@@ -160,7 +158,7 @@ fn execution(subject: &Subject<'_>) -> Option<Execution> {
         Work::Attempt(attempt) => {
             let end = attempt.end.as_ref()?;
             Execution {
-                subject: CallSubject::Attempt(end.attempt),
+                subject: JobId::Attempt(end.attempt),
                 role: Role::Modify,
                 run: end.run,
                 number: end.execution,

@@ -3,7 +3,7 @@
 //! Invariant: columns are only added, at the end. Counts and money are integers, so that sums
 //! over a table are the sums of the books.
 
-use crate::domain::{CallSubject, Evaluation, Purpose, RunId, Usd, Variant};
+use crate::domain::{Evaluation, JobId, Purpose, RunId, Usd, Variant};
 use crate::lineage::{Lineage, SubjectSpend};
 use crate::view::json;
 use std::borrow::Cow;
@@ -39,12 +39,12 @@ pub fn rows<'a>(
     lineage: &'a Lineage,
     evaluations: &[&'a Evaluation],
 ) -> Vec<Row<'a>> {
-    let mut faults: HashMap<&CallSubject, u64> = HashMap::new();
+    let mut faults: HashMap<&JobId, u64> = HashMap::new();
     for fault in lineage.faults() {
         *faults.entry(&fault.subject).or_default() += 1;
     }
-    let mut totals: HashMap<&CallSubject, Usd> = HashMap::new();
-    let mut executions: HashMap<(&CallSubject, RunId, u32), (SubjectSpend, BTreeSet<&str>)> =
+    let mut totals: HashMap<&JobId, Usd> = HashMap::new();
+    let mut executions: HashMap<(&JobId, RunId, u32), (SubjectSpend, BTreeSet<&str>)> =
         HashMap::new();
     for (intent, settlement) in lineage.spend().calls() {
         let key = (&intent.subject, intent.run, intent.execution);
@@ -56,7 +56,7 @@ pub fn rows<'a>(
     }
     let row = |evaluation: &&'a Evaluation| {
         let key = &evaluation.key;
-        let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+        let subject = JobId::Evaluation(key.clone());
         let own = executions.get(&(&subject, evaluation.run, evaluation.execution));
         let (spend, models) = own.cloned().unwrap_or_default();
         let total = totals.get(&subject).copied().unwrap_or_default();

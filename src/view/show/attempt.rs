@@ -47,8 +47,8 @@ pub(super) fn origin(page: &mut Page, subject: Subject<'_>, attempt: &Attempt) {
     page.field(
         "origin",
         &format!(
-            "attempt {} on {}, round {}, run {}",
-            decision.attempt, decision.parent, decision.round, decision.run.0
+            "attempt {} on {}, {}, run {}",
+            decision.attempt, decision.parent, decision.why, decision.run.0
         ),
     );
     page.field(
@@ -63,7 +63,7 @@ pub(super) fn origin(page: &mut Page, subject: Subject<'_>, attempt: &Attempt) {
         .iter()
         .map(|(id, weight)| format!("{id} {}", percent(*weight)))
         .collect();
-    let hidden = decision.weights.len().saturating_sub(shown.len());
+    let hidden = decision.candidates.len().saturating_sub(shown.len());
     if hidden > 0 {
         list.push(format!("{hidden} more"));
     }

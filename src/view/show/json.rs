@@ -4,7 +4,7 @@ use super::trajectory_json::{self, TrajectoryShape};
 use super::variant::call_subject;
 use super::{FileChange, Kept, Stored, Subject, belongs};
 use crate::domain::{
-    Attempt, BlobId, CallSubject, Cause, Evaluation, Judgement, Purpose, Regrade, Rewards, Role,
+    Attempt, BlobId, Cause, Evaluation, JobId, Judgement, Purpose, Regrade, Rewards, Role,
 };
 use crate::lineage::Lineage;
 use crate::view::figure;
@@ -51,6 +51,7 @@ struct OriginShape<'a> {
     attempt: u32,
     parent: u32,
     round: u32,
+    why: &'a str,
     run: u32,
     decided: String,
     ended: Option<String>,
@@ -201,14 +202,15 @@ fn origin<'a>(lineage: &Lineage, attempt: &'a Attempt) -> OriginShape<'a> {
     OriginShape {
         attempt: decision.attempt.0,
         parent: decision.parent.0,
-        round: decision.round,
+        round: decision.group,
+        why: &decision.why,
         run: decision.run.0,
         decided: figure::moment(decision.at_ms),
         ended: end.map(|end| figure::moment(end.at_ms)),
         entry: decision.entry.encode(),
         policy: &decision.policy,
         weights: decision
-            .weights
+            .candidates
             .iter()
             .map(|(id, probability)| WeightShape {
                 number: id.0,
@@ -344,7 +346,7 @@ fn regrade(regrade: &Regrade) -> RegradeShape<'_> {
 
 fn cost(subject: Subject<'_>) -> CostShape {
     let books = subject.lineage.spend();
-    let own = |of: &CallSubject| belongs(of, subject.id);
+    let own = |of: &JobId| belongs(of, subject.id);
     CostShape {
         total: books.total(|intent| own(&intent.subject)).into(),
         by_role: Role::ALL
@@ -363,8 +365,8 @@ fn faults(subject: Subject<'_>) -> Vec<FaultShape<'_>> {
         .filter(|fault| belongs(&fault.subject, subject.id))
         .map(|fault| FaultShape {
             task: match &fault.subject {
-                CallSubject::Attempt(_) | CallSubject::Manual => None,
-                CallSubject::Evaluation(_, task, _) => Some(task.as_str()),
+                JobId::Attempt(_) | JobId::Manual => None,
+                JobId::Evaluation(key) | JobId::Regrade(key) => Some(key.task.as_str()),
             },
             outcome: fault.outcome.name(),
             cause: fault.cause.name(),

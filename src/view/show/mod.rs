@@ -11,7 +11,7 @@ mod trajectory;
 mod trajectory_json;
 mod variant;
 
-use crate::domain::{BlobId, CallSubject, Decision, Trajectory, VariantId};
+use crate::domain::{BlobId, Decision, JobId, Trajectory, VariantId};
 use crate::lineage::Lineage;
 
 /// A file that differs between two variants.
@@ -122,7 +122,7 @@ pub fn evaluation_json(
 
 /// Selection weights, highest first; the chosen parent is always among those shown.
 fn weights(decision: &Decision, most: usize) -> Vec<(VariantId, f64)> {
-    let mut weights = decision.weights.clone();
+    let mut weights = decision.candidates.clone();
     weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     let chosen = weights.iter().position(|(id, _)| *id == decision.parent);
     if let Some(chosen) = chosen
@@ -136,11 +136,8 @@ fn weights(decision: &Decision, most: usize) -> Vec<(VariantId, f64)> {
 }
 
 /// Whether a call or a fault belongs to a variant or attempt of that number.
-fn belongs(subject: &CallSubject, id: VariantId) -> bool {
-    match subject {
-        CallSubject::Attempt(number) | CallSubject::Evaluation(number, _, _) => *number == id,
-        CallSubject::Manual => false,
-    }
+fn belongs(subject: &JobId, id: VariantId) -> bool {
+    subject.variant() == Some(id)
 }
 
 #[cfg(test)]
@@ -152,15 +149,16 @@ mod tests {
     fn the_chosen_parent_is_among_the_weights() {
         let decision = Decision {
             attempt: VariantId(9),
-            round: 1,
+            group: 1,
             parent: VariantId(3),
             entry: Entry::Task(TaskId::new("t")),
             policy: "dgm/random".to_owned(),
-            weights: [0.4, 0.3, 0.2, 0.1]
+            candidates: [0.4, 0.3, 0.2, 0.1]
                 .into_iter()
                 .zip(0..)
                 .map(|(weight, id)| (VariantId(id), weight))
                 .collect(),
+            why: String::new(),
             run: RunId(1),
             at_ms: 0,
         };

@@ -1,7 +1,7 @@
 //! What a variant or an attempt cost, and its executions that did not count.
 
 use super::{Subject, belongs};
-use crate::domain::{CallSubject, Fault, Role};
+use crate::domain::{Fault, JobId, Role};
 use crate::view::cost;
 use crate::view::line::clean;
 use crate::view::page::Page;
@@ -43,9 +43,10 @@ pub(super) fn faults(page: &mut Page, subject: Subject<'_>, style: Style) {
     let own = |fault: &&Fault| belongs(&fault.subject, subject.id);
     for fault in subject.lineage.faults().iter().filter(own) {
         let of = match &fault.subject {
-            CallSubject::Attempt(_) => "attempt".to_owned(),
-            CallSubject::Evaluation(_, task, _) => clean(task.as_str()),
-            CallSubject::Manual => String::new(),
+            JobId::Attempt(_) => "attempt".to_owned(),
+            JobId::Evaluation(key) => clean(key.task.as_str()),
+            JobId::Regrade(key) => format!("{}, judged again", clean(key.task.as_str())),
+            JobId::Manual => String::new(),
         };
         let cells = [
             of,

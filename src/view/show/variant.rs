@@ -1,7 +1,7 @@
 //! A variant as text.
 
 use super::{FileChange, Subject, attempt, spend};
-use crate::domain::{CallSubject, Evaluation, Purpose, Standing, Tally, Verdict};
+use crate::domain::{Evaluation, JobId, Purpose, Standing, Tally, Verdict};
 use crate::view::digest::{gap, stage_tallies};
 use crate::view::eval::gap_text;
 use crate::view::figure::{self, count, duration, interval_text, moment, percent, tally};
@@ -191,9 +191,8 @@ fn evaluation_cells(subject: Subject<'_>, evaluation: &Evaluation, style: Style)
     ]
 }
 
-pub(super) fn call_subject(evaluation: &Evaluation) -> CallSubject {
-    let key = &evaluation.key;
-    CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat)
+pub(super) fn call_subject(evaluation: &Evaluation) -> JobId {
+    JobId::Evaluation(evaluation.key.clone())
 }
 
 pub(super) fn purpose(purpose: Purpose) -> String {

@@ -8,8 +8,7 @@ use crate::support::{Plan, World as Evolution};
 use attacks::{ATTACKS, Attack};
 use dgm::benchmark::Task;
 use dgm::domain::{
-    CallId, CallSettlement, CallSubject, EvaluationKey, FileTree, Outcome, Role, TreePath,
-    VariantId,
+    CallId, CallSettlement, EvaluationKey, FileTree, JobId, Outcome, Role, TreePath, VariantId,
 };
 use dgm::model::{
     Allowance, Books, Denied, Intent, JobSubject, Metered, Model, ModelSettings, Price,
@@ -155,7 +154,7 @@ impl Machine {
             task: self.task.id.clone(),
             repeat: 0,
         };
-        let subject = CallSubject::Evaluation(key.variant, key.task.clone(), 0);
+        let subject = JobId::Evaluation(key.clone());
         let job = EvaluateJob {
             key,
             task: self.task.clone(),
@@ -213,7 +212,7 @@ impl Machine {
 }
 
 /// Returns a model that is never asked.
-pub(crate) fn metered(subject: CallSubject, dir: &Path) -> Arc<Metered> {
+pub(crate) fn metered(subject: JobId, dir: &Path) -> Arc<Metered> {
     let model = Model::new(ModelSettings {
         command: vec!["false".to_owned()],
         dir: dir.to_owned(),

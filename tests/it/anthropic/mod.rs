@@ -4,7 +4,7 @@
 mod faults;
 mod upstream;
 
-use dgm::domain::{CallId, CallSettlement, CallStatus, CallSubject, Role, Usd, VariantId};
+use dgm::domain::{CallId, CallSettlement, CallStatus, JobId, Role, Usd, VariantId};
 use dgm::model::{
     Allowance, Books, Denied, Intent, JobSubject, Metered, Model, ModelSettings, Price,
 };
@@ -64,7 +64,7 @@ impl Bench {
         change(&mut settings);
         let books = Arc::new(Kept::default());
         let job = JobSubject {
-            subject: CallSubject::Attempt(VariantId(1)),
+            subject: JobId::Attempt(VariantId(1)),
             execution: 1,
             role: Role::Solve,
         };

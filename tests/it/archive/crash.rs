@@ -40,7 +40,7 @@ fn summary(lineage: &Lineage) -> String {
         .map(|evaluation| format!("{:?} {}", evaluation.key, evaluation.judgement.outcome));
     let attempts = lineage
         .attempts()
-        .map(|attempt| format!("{:?} {:?}", attempt.decision.weights, attempt.proposal));
+        .map(|attempt| format!("{:?} {:?}", attempt.decision.candidates, attempt.proposal));
     let spend = lineage.spend().total(|_| true);
     let lines: Vec<String> = variants
         .chain(standings)

@@ -2,8 +2,8 @@
 
 use dgm::archive::{self, Writer};
 use dgm::domain::{
-    AttemptEnd, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Decision, Entry,
-    Evaluation, EvaluationKey, Fact, FileTree, Judgement, Outcome, Proposal, Purpose, Role, RunEnd,
+    AttemptEnd, CallId, CallIntent, CallSettlement, CallStatus, Decision, Entry, Evaluation,
+    EvaluationKey, Fact, FileTree, JobId, Judgement, Outcome, Proposal, Purpose, Role, RunEnd,
     RunId, RunStart, TaskId, Timing, Tokens, TreePath, Usd, Variant, VariantId, Verdict,
 };
 use std::path::Path;
@@ -128,11 +128,12 @@ pub(crate) fn run_on(dir: &Path) -> archive::Result<()> {
     if lineage.attempt(child).is_none() {
         writer.record(&[Fact::Decided(Decision {
             attempt: child,
-            round: 1,
+            group: 1,
             parent: VariantId::SEED,
             entry: Entry::Task(TaskId::new("first")),
             policy: "dgm/score_child_prop".to_owned(),
-            weights: vec![(VariantId::SEED, 1.0)],
+            candidates: vec![(VariantId::SEED, 1.0)],
+            why: "round 1/1".to_owned(),
             run,
             at_ms: NOW,
         })])?;
@@ -191,7 +192,7 @@ pub(crate) fn propose(writer: &mut Writer, attempt: VariantId, run: RunId) -> ar
         id: call,
         run,
         execution: 1,
-        subject: CallSubject::Attempt(attempt),
+        subject: JobId::Attempt(attempt),
         role: Role::Diagnose,
         model: "scripted".to_owned(),
         at_most: Usd(1000),

@@ -9,9 +9,9 @@ use dgm::archive::Writer;
 use dgm::benchmark::Suite;
 use dgm::benchmark::swebench::{Selection, import};
 use dgm::domain::{
-    CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Cause, Evaluation, EvaluationKey,
-    Fact, Fault, FileTree, Judgement, NoReward, Outcome, Purpose, Role, RunId, RunStart, TaskId,
-    Timing, Tokens, TreePath, Usd, Variant, VariantId,
+    CallId, CallIntent, CallSettlement, CallStatus, Cause, Evaluation, EvaluationKey, Fact, Fault,
+    FileTree, JobId, Judgement, NoReward, Outcome, Purpose, Role, RunId, RunStart, TaskId, Timing,
+    Tokens, TreePath, Usd, Variant, VariantId,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -133,7 +133,11 @@ impl Answers {
         // execution did not count, and cost something.
         let (task, case) = (ENDS[0].0, "aorwall-sweagentGpt4-rc__django__django-11815");
         facts.extend(self.evaluation(&writer, task, 1, Outcome::Unresolved, case));
-        let subject = CallSubject::Evaluation(id, TaskId::new(ENDS[1].0), 0);
+        let subject = JobId::Evaluation(EvaluationKey {
+            variant: id,
+            task: TaskId::new(ENDS[1].0),
+            repeat: 0,
+        });
         facts.push(Fact::Faulted(Fault {
             subject,
             outcome: Outcome::InfraError,
@@ -246,7 +250,11 @@ fn call(id: u64, task: &str, execution: u32, input: u64) -> [Fact; 2] {
         id,
         run: RunId(1),
         execution,
-        subject: CallSubject::Evaluation(VariantId(0), TaskId::new(task), 0),
+        subject: JobId::Evaluation(EvaluationKey {
+            variant: VariantId(0),
+            task: TaskId::new(task),
+            repeat: 0,
+        }),
         role: Role::Solve,
         model: "vendor/m-1".to_owned(),
         at_most: Usd(10_000),

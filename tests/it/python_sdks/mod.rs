@@ -4,7 +4,7 @@
 mod upstream;
 
 use dgm::agent::Manifest;
-use dgm::domain::{CallId, CallSettlement, CallSubject, FileTree, Role, TreePath};
+use dgm::domain::{CallId, CallSettlement, FileTree, JobId, Role, TreePath};
 use dgm::model::{
     Allowance, Books, Denied, Intent, JobSubject, Metered, Model, ModelSettings, Price, Retry,
 };
@@ -145,7 +145,7 @@ fn settings(provider: &str, upstream: &Upstream) -> ModelSettings {
 
 fn metered(settings: ModelSettings) -> Arc<Metered> {
     let job = JobSubject {
-        subject: CallSubject::Manual,
+        subject: JobId::Manual,
         execution: 1,
         role: Role::Solve,
     };

@@ -14,10 +14,10 @@
 
 use dgm::archive::Writer;
 use dgm::domain::{
-    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Cause,
-    CommitId, Decision, Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, FileTree, Gate,
-    Judgement, Outcome, Pattern, Proposal, Purpose, Role, RunId, RunStart, TaskId, Timing, Tokens,
-    TreeId, TreePath, Usd, Variant, VariantId, Verdict,
+    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, Cause, CommitId, Decision,
+    Entry, Evaluation, EvaluationKey, Fact, Failure, Fault, FileTree, Gate, JobId, Judgement,
+    Outcome, Pattern, Proposal, Purpose, Role, RunId, RunStart, TaskId, Timing, Tokens, TreeId,
+    TreePath, Usd, Variant, VariantId, Verdict,
 };
 use dgm::lineage::Lineage;
 use std::path::{Path, PathBuf};
@@ -147,7 +147,11 @@ impl Growth {
         self.ended(6, None);
         self.variant(6, Some(5), "retry flaky commands", "print('six')\n");
         self.evaluate(6, "edit-small", Purpose::Stage(0), 'r');
-        let subject = CallSubject::Evaluation(VariantId(6), TaskId::new("long-file"), 0);
+        let subject = JobId::Evaluation(EvaluationKey {
+            variant: VariantId(6),
+            task: TaskId::new("long-file"),
+            repeat: 0,
+        });
         self.intend(subject.clone(), Role::Solve);
         self.record(Fact::Faulted(Fault {
             subject,
@@ -220,15 +224,16 @@ impl Growth {
         let attempt = VariantId(id);
         self.record(Fact::Decided(Decision {
             attempt,
-            round: id.div_ceil(2),
+            group: id.div_ceil(2),
             parent: VariantId(parent),
             entry,
             policy: "dgm/score_child_prop".to_owned(),
-            weights: vec![(VariantId(0), 0.25), (VariantId(parent.max(1)), 0.75)],
+            candidates: vec![(VariantId(0), 0.25), (VariantId(parent.max(1)), 0.75)],
+            why: format!("round {}/4", id.div_ceil(2)),
             run: RunId(1),
             at_ms: NOW,
         }));
-        self.call(CallSubject::Attempt(attempt), Role::Diagnose);
+        self.call(JobId::Attempt(attempt), Role::Diagnose);
         let exchange = self.blob(&format!("asked about {attempt}")).unwrap();
         self.record(Fact::Proposed {
             attempt,
@@ -251,7 +256,7 @@ impl Growth {
 
     fn ended(&mut self, id: u32, failure: Option<(Failure, String)>) {
         let attempt = VariantId(id);
-        self.call(CallSubject::Attempt(attempt), Role::Modify);
+        self.call(JobId::Attempt(attempt), Role::Modify);
         let log: Vec<String> = (1..=40).map(|line| format!("line {line}")).collect();
         let end = AttemptEnd {
             attempt,
@@ -289,10 +294,7 @@ impl Growth {
             task: TaskId::new(task),
             repeat: 0,
         };
-        self.call(
-            CallSubject::Evaluation(key.variant, key.task.clone(), 0),
-            Role::Solve,
-        );
+        self.call(JobId::Evaluation(key.clone()), Role::Solve);
         let evaluation = Evaluation {
             key,
             purpose,
@@ -320,7 +322,7 @@ impl Growth {
         self.record(Fact::Evaluated(evaluation));
     }
 
-    fn intend(&mut self, subject: CallSubject, role: Role) -> CallId {
+    fn intend(&mut self, subject: JobId, role: Role) -> CallId {
         self.calls += 1;
         let id = CallId(self.calls);
         self.record(Fact::CallIntended(CallIntent {
@@ -342,7 +344,7 @@ impl Growth {
         id
     }
 
-    fn call(&mut self, subject: CallSubject, role: Role) {
+    fn call(&mut self, subject: JobId, role: Role) {
         let id = self.intend(subject, role);
         self.record(Fact::CallSettled(CallSettlement {
             id,

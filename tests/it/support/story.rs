@@ -2,7 +2,7 @@
 //! configuration: times, and which process did something.
 
 use dgm::archive::Reader;
-use dgm::domain::{Attempt, BlobId, CallIntent, CallStatus, CallSubject, Evaluation, Fact, Role};
+use dgm::domain::{Attempt, BlobId, CallIntent, CallStatus, Evaluation, Fact, JobId, Role};
 use dgm::lineage::Lineage;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ pub(crate) fn story(dir: &Path) -> String {
     for evaluation in lineage.evaluations() {
         lines.push(tell_evaluation(&reader, evaluation));
         let key = &evaluation.key;
-        let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+        let subject = JobId::Evaluation(key.clone());
         lines.extend(calls(&lineage, |intent| {
             intent.subject == subject
                 && intent.run == evaluation.run
@@ -60,6 +60,8 @@ pub(crate) fn audit(dir: &Path, asked: usize, when: &str) {
             Fact::VariantMade(variant) => format!("variant {}", variant.id),
             Fact::Judged { variant, .. } => format!("verdict on {variant}"),
             Fact::Decided(decision) => format!("decision on {}", decision.attempt),
+            Fact::EvaluationDecided(decision) => format!("decision on {:?}", decision.key),
+            Fact::Drafted(draft) => format!("draft of {}", draft.attempt),
             Fact::Disclosed { attempt, .. } => format!("disclosure for {attempt}"),
             Fact::Proposed { attempt, .. } => format!("proposal of {attempt}"),
             Fact::CallIntended(intent) => format!("intent {:?}", intent.id),
@@ -91,11 +93,11 @@ fn tell_attempt(reader: &Reader, attempt: &Attempt) -> String {
     let mut text = format!(
         "attempt {} round {} from {} to learn from {} policy {} weights {:?} proposal {:?}",
         decision.attempt,
-        decision.round,
+        decision.group,
         decision.parent,
         decision.entry.encode(),
         decision.policy,
-        decision.weights,
+        decision.candidates,
         attempt.proposal,
     );
     let end = attempt.end.as_ref().expect("the run has reached its goal");
@@ -116,7 +118,7 @@ fn tell_attempt(reader: &Reader, attempt: &Attempt) -> String {
 /// diagnosis are those of the last execution that made any.
 fn calls_of_attempt(lineage: &Lineage, attempt: &Attempt) -> Vec<String> {
     let end = attempt.end.as_ref().expect("the run has reached its goal");
-    let subject = CallSubject::Attempt(end.attempt);
+    let subject = JobId::Attempt(end.attempt);
     let of = |intent: &CallIntent| (intent.run, intent.execution);
     let diagnosis = lineage
         .spend()

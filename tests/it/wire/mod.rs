@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use dgm::domain::{CallId, CallSettlement, CallSubject, Role};
+use dgm::domain::{CallId, CallSettlement, JobId, Role};
 use dgm::gateway::Gateway;
 use dgm::model::{
     Allowance, Books, Denied, Intent, JobSubject, Metered, Model, ModelSettings, Price,
@@ -124,7 +124,7 @@ impl Line {
 
 fn metered(settings: ModelSettings) -> Arc<Metered> {
     let job = JobSubject {
-        subject: CallSubject::Manual,
+        subject: JobId::Manual,
         execution: 1,
         role: Role::Solve,
     };

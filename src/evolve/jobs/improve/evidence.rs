@@ -68,12 +68,12 @@ fn shows(pattern: Pattern, evaluation: &Evaluation) -> bool {
     }
 }
 
-/// Earlier attempts on the same parent. Those of the same round are left out: whether they
+/// Earlier attempts on the same parent. Those of the same group are left out: whether they
 /// have ended already would depend on timing.
 fn earlier(lineage: &Lineage, decision: &Decision) -> Vec<String> {
     lineage
         .attempts_of(decision.parent)
-        .filter(|attempt| attempt.decision.round < decision.round)
+        .filter(|attempt| attempt.decision.group < decision.group)
         .filter_map(|attempt| {
             let title = attempt
                 .proposal

@@ -1,12 +1,13 @@
 //! Who enters the pool of parents.
 
-use super::Stages;
+use super::stages::Stages;
 use crate::domain::{VariantId, Verdict};
 use crate::lineage::Lineage;
+use crate::policy::settings::UnknownName;
 
 /// An admission rule (arXiv 2505.22954; names of the published code).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Admission {
+pub(super) enum Admission {
     /// Every working child.
     KeepAll,
     /// Every working child whose score is at least the seed's less this noise.
@@ -16,10 +17,25 @@ pub enum Admission {
     },
 }
 
+impl Admission {
+    /// Returns the rule of that name, with the loss that it tolerates.
+    pub(super) fn named(name: &str, noise: f64) -> Result<Self, UnknownName> {
+        match name {
+            "keep_all" => Ok(Self::KeepAll),
+            "keep_better" => Ok(Self::KeepBetter { noise }),
+            other => Err(UnknownName {
+                key: "policy.admission",
+                value: other.to_owned(),
+                known: vec!["keep_all", "keep_better"],
+            }),
+        }
+    }
+}
+
 /// Judges a variant whose evaluation is finished. Working is who was measured on the whole
 /// first stage and changed something at least once. The seed is always admitted: without a
 /// parent there is no run.
-pub fn admit(
+pub(super) fn admit(
     lineage: &Lineage,
     stages: &Stages,
     admission: Admission,

@@ -1,8 +1,12 @@
 //! A fixed list of further evaluations, for `dgm eval`, or of answers to judge again.
 
-use super::{Action, Admission, Policy, Seen, Stages};
-use crate::domain::{CallSubject, EvaluationKey, Outcome, Purpose, RunId, TaskId, VariantId};
+use super::interface::{Action, Assignment, Policy, Snapshot};
+use crate::domain::{
+    Count, EvaluationGroup, EvaluationKey, Goal, JobId, Outcome, Purpose, Remaining, RunId, TaskId,
+    VariantId, Verdict,
+};
 use crate::lineage::Lineage;
+use std::collections::BTreeSet;
 
 /// Repeats from here on are further evaluations: they can never take the place of a repeat
 /// that a stage will ask for.
@@ -71,25 +75,32 @@ impl Policy for EvalPolicy {
         "eval".to_owned()
     }
 
-    fn decide(&self, seen: &Seen<'_>) -> Action {
-        let is_done = |key: &&EvaluationKey| seen.lineage.evaluation(key).is_some();
-        match first(&self.keys, seen, is_done) {
-            First::Free(key) => Action::Evaluate(key.clone(), self.purpose),
-            First::Busy => Action::Wait,
-            First::None => Action::Stop(format!("all {} evaluations are done", self.keys.len())),
-        }
+    fn decide(&self, snapshot: &Snapshot<'_>) -> Action {
+        let open = self.keys.iter();
+        let open = open
+            .filter(|key| snapshot.lineage.evaluation(key).is_none())
+            .map(|key| Assignment::Evaluate(key.clone(), self.purpose));
+        next(open.collect(), snapshot, || {
+            format!("all {} evaluations are done", self.keys.len())
+        })
     }
 
-    fn stages(&self) -> Option<&Stages> {
+    fn verdict(&self, _: &Lineage, _: VariantId) -> Option<Verdict> {
         None
     }
 
-    fn orders_rounds(&self) -> bool {
+    fn is_due(&self, _: &Lineage, _: VariantId) -> bool {
         false
     }
 
-    fn admission(&self) -> Option<&Admission> {
-        None
+    fn guiding_tasks(&self) -> Vec<Vec<TaskId>> {
+        Vec::new()
+    }
+
+    fn remaining(&self, lineage: &Lineage) -> Remaining {
+        of_list("evaluations", &self.keys, &|key| {
+            lineage.evaluation(key).is_none()
+        })
     }
 }
 
@@ -127,11 +138,17 @@ impl RegradePolicy {
         let (newest, now) = known(lineage, key);
         newest > *run || now >= faults + self.tries
     }
+
+    /// Returns what is not done.
+    fn open(&self, lineage: &Lineage) -> impl Iterator<Item = &EvaluationKey> {
+        let keys = self.keys.iter().enumerate();
+        keys.filter_map(move |(index, key)| (!self.is_done(lineage, index)).then_some(key))
+    }
 }
 
 /// Returns the process that judged it last, and how often the infrastructure failed it.
 fn known(lineage: &Lineage, key: &EvaluationKey) -> (Option<RunId>, usize) {
-    let subject = CallSubject::Evaluation(key.variant, key.task.clone(), key.repeat);
+    let subject = JobId::Regrade(key.clone());
     let faults = lineage.faults_of(&subject, Outcome::InfraError).count();
     (lineage.regrade(key).map(|regrade| regrade.run), faults)
 }
@@ -141,49 +158,64 @@ impl Policy for RegradePolicy {
         "regrade".to_owned()
     }
 
-    fn decide(&self, seen: &Seen<'_>) -> Action {
-        let open: Vec<EvaluationKey> = (0..self.keys.len())
-            .filter(|index| !self.is_done(seen.lineage, *index))
-            .filter_map(|index| self.keys.get(index).cloned())
-            .collect();
-        match first(&open, seen, |_| false) {
-            First::Free(key) => Action::Regrade(key.clone()),
-            First::Busy => Action::Wait,
-            First::None => {
-                Action::Stop(format!("all {} answers are judged again", self.keys.len()))
-            }
-        }
+    fn decide(&self, snapshot: &Snapshot<'_>) -> Action {
+        let open = self.open(snapshot.lineage).cloned();
+        next(open.map(Assignment::Regrade).collect(), snapshot, || {
+            format!("all {} answers are judged again", self.keys.len())
+        })
     }
 
-    fn stages(&self) -> Option<&Stages> {
+    fn verdict(&self, _: &Lineage, _: VariantId) -> Option<Verdict> {
         None
     }
 
-    fn orders_rounds(&self) -> bool {
+    fn is_due(&self, _: &Lineage, _: VariantId) -> bool {
         false
     }
 
-    fn admission(&self) -> Option<&Admission> {
-        None
+    fn guiding_tasks(&self) -> Vec<Vec<TaskId>> {
+        Vec::new()
+    }
+
+    fn remaining(&self, lineage: &Lineage) -> Remaining {
+        let open: BTreeSet<&EvaluationKey> = self.open(lineage).collect();
+        of_list("answers", &self.keys, &|key| open.contains(key))
     }
 }
 
-enum First<'a> {
-    Free(&'a EvaluationKey),
-    Busy,
-    None,
+/// Starts the first that is not under way.
+fn next(open: Vec<Assignment>, snapshot: &Snapshot<'_>, all_done: impl Fn() -> String) -> Action {
+    if open.is_empty() {
+        return Action::Stop(all_done());
+    }
+    open.into_iter()
+        .find(|assignment| snapshot.is_free(&assignment.job()))
+        .map_or(Action::Wait, Action::Start)
 }
 
-/// Returns the first that is neither done nor under way.
-fn first<'a>(
-    keys: &'a [EvaluationKey],
-    seen: &Seen<'_>,
-    is_done: impl Fn(&&EvaluationKey) -> bool,
-) -> First<'a> {
-    let mut open = keys.iter().filter(|key| !is_done(key)).peekable();
-    if open.peek().is_none() {
-        return First::None;
+/// Returns what is left of a list.
+fn of_list(
+    unit: &'static str,
+    keys: &[EvaluationKey],
+    is_left: &dyn Fn(&EvaluationKey) -> bool,
+) -> Remaining {
+    let left = keys.iter().filter(|key| is_left(key)).count() as u64;
+    let of = keys.len() as u64;
+    let tasks: BTreeSet<&TaskId> = keys.iter().map(|key| &key.task).collect();
+    Remaining {
+        goal: Goal {
+            unit,
+            begun: of - left,
+            of,
+            raise: None,
+        },
+        attempts: Count::default(),
+        children: Count::default(),
+        evaluations: vec![EvaluationGroup {
+            label: unit.to_owned(),
+            tasks: tasks.into_iter().cloned().collect(),
+            left: Count::exactly(left),
+        }],
+        rates: Vec::new(),
     }
-    open.find(|key| !seen.busy.contains(*key))
-        .map_or(First::Busy, First::Free)
 }

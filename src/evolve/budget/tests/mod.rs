@@ -1,10 +1,12 @@
 //! Schedules of many callers: no budget is ever exceeded, nobody waits for nothing, everything
 //! settles, and what is said to be used is the sum of the rows.
 
+mod concurrency;
+
 use super::{Budgets, Granted, Treasury};
 use crate::domain::{
-    Amount, CallId, CallIntent, CallSettlement, CallStatus, CallSubject, Fact, Role, RunId, TaskId,
-    Tokens, Usd, VariantId,
+    Amount, CallId, CallIntent, CallSettlement, CallStatus, EvaluationKey, Fact, JobId, Role,
+    RunId, TaskId, Tokens, Usd, VariantId,
 };
 use crate::lineage::Lineage;
 use crate::model::{Allowance, Denied, Intent, Scope};
@@ -86,9 +88,13 @@ impl World {
         }
         let intent = Intent {
             subject: match subject % 5 {
-                0 | 1 => CallSubject::Attempt(VariantId(u32::from(subject % 2) + 1)),
-                2 | 3 => CallSubject::Evaluation(VariantId::SEED, TaskId::new("t"), 0),
-                _ => CallSubject::Manual,
+                0 | 1 => JobId::Attempt(VariantId(u32::from(subject % 2) + 1)),
+                2 | 3 => JobId::Evaluation(EvaluationKey {
+                    variant: VariantId::SEED,
+                    task: TaskId::new("t"),
+                    repeat: 0,
+                }),
+                _ => JobId::Manual,
             },
             execution: 1,
             role: Role::Solve,
@@ -201,7 +207,7 @@ impl World {
                 None => intent.reserved(),
             };
             all = all + amount;
-            if let CallSubject::Attempt(id) = intent.subject {
+            if let JobId::Attempt(id) = intent.subject {
                 let own: &mut Amount = by_attempt.entry(id).or_default();
                 *own = *own + amount;
             }
@@ -258,7 +264,7 @@ proptest! {
     }
 }
 
-fn intent(subject: CallSubject, cost: i64) -> Intent {
+fn intent(subject: JobId, cost: i64) -> Intent {
     Intent {
         subject,
         execution: 1,
@@ -285,7 +291,7 @@ fn a_large_call_is_not_passed_by_small_ones_forever() {
     let mut treasury = Treasury::new(&budgets, &Lineage::default());
     let mut next = CallId(1);
     for (who, cost) in [("first", 60), ("large", 80), ("small", 10)] {
-        treasury.ask(intent(CallSubject::Manual, cost), who);
+        treasury.ask(intent(JobId::Manual, cost), who);
     }
     let names = |granted: Vec<(Intent, &'static str)>| -> Vec<&str> {
         granted.into_iter().map(|(_, who)| who).collect()
@@ -310,10 +316,7 @@ fn an_attempt_that_used_its_own_allowance_does_not_end_the_run() {
         ..Budgets::default()
     };
     let mut treasury = Treasury::new(&budgets, &Lineage::default());
-    treasury.ask(
-        intent(CallSubject::Attempt(VariantId(1)), 500),
-        "of an attempt",
-    );
+    treasury.ask(intent(JobId::Attempt(VariantId(1)), 500), "of an attempt");
     let mut next = CallId(1);
     let denied = treasury.grant(&mut next).denied;
     let [(Denied::Budget { scope, what }, _)] = denied.as_slice() else {
@@ -325,7 +328,7 @@ fn an_attempt_that_used_its_own_allowance_does_not_end_the_run() {
         "the attempt's allowance of $0.0000 does not cover this call: $0.0000 used, $0.0005 more at most"
     );
     assert_eq!(treasury.exhausted(), None);
-    treasury.ask(intent(CallSubject::Manual, 500), "by hand");
+    treasury.ask(intent(JobId::Manual, 500), "by hand");
     let denied = treasury.grant(&mut next).denied;
     assert!(
         matches!(
@@ -347,7 +350,7 @@ fn an_attempt_that_used_its_own_allowance_does_not_end_the_run() {
 /// Asks for one call of the first attempt; returns what was said, and what is to be raised.
 fn ask_once(treasury: &mut Treasury<u64>, role: Role, tokens: u64) -> (Option<Scope>, String) {
     let intent = Intent {
-        subject: CallSubject::Attempt(VariantId(1)),
+        subject: JobId::Attempt(VariantId(1)),
         execution: 1,
         role,
         model: "m".to_owned(),

@@ -12,7 +12,11 @@ const PATTERN: f64 = 0.25;
 /// order, the pattern of empty patches (if at least a tenth ended empty), of unstable
 /// results, of an unhandled context overflow (if there was one); else a task not resolved,
 /// else one that ended empty, else any (where the published code crashes).
-pub fn choose_entry(lineage: &Lineage, parent: VariantId, rng: &mut StdRng) -> Option<Entry> {
+pub(super) fn choose_entry(
+    lineage: &Lineage,
+    parent: VariantId,
+    rng: &mut StdRng,
+) -> Option<Entry> {
     let mut resolved: Vec<&TaskId> = Vec::new();
     let mut unresolved: Vec<&TaskId> = Vec::new();
     let mut empty: Vec<&TaskId> = Vec::new();

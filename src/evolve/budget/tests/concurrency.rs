@@ -2,19 +2,18 @@
 //! slow server that charges for what it does, with callers that go away and a process that
 //! dies in the middle. What the server charged is the truth that budgets are held against.
 
-use super::Budgets;
-use super::books::ChannelBooks;
-use super::event::Event;
-use super::record::Recorder;
 use crate::archive::Writer;
 use crate::domain::{
-    Amount, CallSubject, Decision, Entry, Fact, FileTree, Purpose, Role, RunId, RunStart, TaskId,
+    Amount, Decision, Entry, EvaluationKey, Fact, FileTree, JobId, Role, RunId, RunStart, TaskId,
     TreePath, Usd, Variant, VariantId,
 };
+use crate::evolve::Budgets;
+use crate::evolve::books::ChannelBooks;
+use crate::evolve::jobs::Event;
+use crate::evolve::record::Recorder;
 use crate::model::{
     Allowance, CallError, Denied, JobSubject, Metered, Model, ModelSettings, Price, Retry, Scope,
 };
-use crate::policy::EvalPolicy;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -122,11 +121,12 @@ fn make(dir: &Path) {
     facts.extend([1, 2].map(|attempt| {
         Fact::Decided(Decision {
             attempt: VariantId(attempt),
-            round: 1,
+            group: 1,
             parent: seed,
             entry: Entry::Task(TaskId::new("t")),
             policy: String::new(),
-            weights: Vec::new(),
+            candidates: Vec::new(),
+            why: String::new(),
             run: RunId(1),
             at_ms: 1,
         })
@@ -149,15 +149,8 @@ fn started(run: RunId) -> Fact {
 fn recorder(dir: &Path, run: RunId, budgets: &Budgets) -> Recorder {
     let writer = Writer::open(dir).unwrap();
     let lineage = writer.lineage().unwrap();
-    let policy = Arc::new(EvalPolicy::missing(
-        &lineage,
-        VariantId::SEED,
-        Purpose::Extra,
-        &[],
-        0,
-    ));
     let (progress, _) = mpsc::unbounded_channel();
-    Recorder::new(writer, lineage, run, policy, 0, budgets, progress)
+    Recorder::new(writer, lineage, run, 0, budgets, progress)
 }
 
 /// What callers were told.
@@ -171,9 +164,13 @@ struct Told {
 /// One job of the crowd: some calls one after the other, some given up.
 async fn job(number: u64, model: Arc<Model>, books: ChannelBooks, allowance: Allowance) -> Told {
     let subject = match number % 4 {
-        0 | 1 => CallSubject::Attempt(VariantId(u32::try_from(number % 2).unwrap() + 1)),
-        2 => CallSubject::Evaluation(VariantId::SEED, TaskId::new("t"), 0),
-        _ => CallSubject::Manual,
+        0 | 1 => JobId::Attempt(VariantId(u32::try_from(number % 2).unwrap() + 1)),
+        2 => JobId::Evaluation(EvaluationKey {
+            variant: VariantId::SEED,
+            task: TaskId::new("t"),
+            repeat: 0,
+        }),
+        _ => JobId::Manual,
     };
     let subject = JobSubject {
         subject,
@@ -274,7 +271,7 @@ fn check(recorder: &Recorder, budgets: &Budgets) {
         let own = recorder
             .lineage()
             .spend()
-            .of(&CallSubject::Attempt(VariantId(id)));
+            .of(&JobId::Attempt(VariantId(id)));
         let sum = Amount {
             calls: 0,
             tokens: own.tokens.total() + own.unsettled_at_most_tokens,

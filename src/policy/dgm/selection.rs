@@ -2,10 +2,11 @@
 
 use crate::domain::VariantId;
 use crate::lineage::Lineage;
+use crate::policy::settings::UnknownName;
 
 /// A selection method (arXiv 2505.22954, section 3 and appendix; names of the published code).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Selection {
+pub(super) enum Selection {
     /// σ(10·(s − 0.5)) · 1/(1 + n): score, and few children.
     ScoreChildProp,
     /// σ(10·(s − 0.5)): score alone.
@@ -18,7 +19,7 @@ pub enum Selection {
 
 impl Selection {
     /// All methods.
-    pub const ALL: [Self; 4] = [
+    const ALL: [Self; 4] = [
         Self::ScoreChildProp,
         Self::ScoreProp,
         Self::Random,
@@ -26,7 +27,7 @@ impl Selection {
     ];
 
     /// Returns the name used in the configuration.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::ScoreChildProp => "score_child_prop",
             Self::ScoreProp => "score_prop",
@@ -36,16 +37,21 @@ impl Selection {
     }
 
     /// Returns the method of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(super) fn named(name: &str) -> Result<Self, UnknownName> {
         Self::ALL
             .into_iter()
             .find(|selection| selection.name() == name)
+            .ok_or_else(|| UnknownName {
+                key: "policy.selection",
+                value: name.to_owned(),
+                known: Self::ALL.map(Self::name).to_vec(),
+            })
     }
 }
 
 /// Returns the probability of each eligible parent, in order of number, for the `slot`-th
 /// draw (from 0) of a round of `slots` draws. Eligible is who is admitted.
-pub fn probabilities(
+pub(super) fn probabilities(
     lineage: &Lineage,
     selection: Selection,
     slot: usize,

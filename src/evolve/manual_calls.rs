@@ -5,13 +5,12 @@
 
 use super::Budgets;
 use super::books::ChannelBooks;
-use super::event::Event;
 use super::inbox::{Inbox, MOST_EVENTS};
+use super::jobs::Event;
 use super::record::Recorder;
 use crate::archive::Writer;
-use crate::domain::{CallSettlement, Fact, Purpose, RunEnd, RunId, RunStart, VariantId};
+use crate::domain::{CallSettlement, Fact, RunEnd, RunId, RunStart};
 use crate::model::Books;
-use crate::policy::EvalPolicy;
 use crate::sys::clock::now_ms;
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -19,16 +18,16 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Books that are open; [`Desk::close`] ends them in order.
+/// Books that are open; [`ManualCalls::close`] ends them in order.
 #[must_use = "books that are not closed look like those of a process that crashed"]
-pub struct Desk {
+pub struct ManualCalls {
     books: ChannelBooks,
     run: RunId,
     recording: JoinHandle<anyhow::Result<Recorder>>,
 }
 
-impl Desk {
-    /// Returns the desk with the traffic of calls kept, or not.
+impl ManualCalls {
+    /// Returns them with the traffic of calls kept, or not.
     pub fn keeping_traffic(self, keeps_traffic: bool) -> Self {
         Self {
             books: self.books.keeping_traffic(keeps_traffic),
@@ -36,7 +35,8 @@ impl Desk {
         }
     }
 
-    /// Begins a run of calls by hand, under the archive's budget for all its runs. Each settlement is sent to `told` when it is recorded.
+    /// Begins a run of calls by hand, under the archive's budget for all its runs. Each
+    /// settlement is sent to `told` when it is recorded.
     pub fn open(
         writer: Writer,
         command: String,
@@ -46,15 +46,8 @@ impl Desk {
     ) -> anyhow::Result<Self> {
         let lineage = writer.lineage()?;
         let run = lineage.next_run();
-        let policy = Arc::new(EvalPolicy::missing(
-            &lineage,
-            VariantId::SEED,
-            Purpose::Extra,
-            &[],
-            0,
-        ));
         let (progress, _nobody) = mpsc::unbounded_channel();
-        let mut recorder = Recorder::new(writer, lineage, run, policy, 0, budgets, progress);
+        let mut recorder = Recorder::new(writer, lineage, run, 0, budgets, progress);
         recorder.record(vec![Fact::RunStarted(RunStart {
             run,
             command,

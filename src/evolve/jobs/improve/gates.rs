@@ -1,6 +1,6 @@
 //! The cheap gates a child passes before money is spent on evaluating it.
 
-use super::improve::Workshop;
+use super::workshop::Workshop;
 use crate::agent::Manifest;
 use crate::archive::check_files;
 use crate::domain::{Cause, Failure, FileTree, Gate, Role};

@@ -1,41 +1,21 @@
 //! One attempt at self-modification, from evidence to a child that passed the gates.
 
-use super::budget::{BudgetKey, no_diagnosis};
-use super::event::{Event, ImproveEnd};
 use super::gates::{GateEnd, inspect, try_out};
+use super::workshop::Workshop;
 use crate::agent::Manifest;
 use crate::domain::{Cause, Failure, FileTree, Proposal, Role, VariantId};
+use crate::evolve::budget::{BudgetKey, no_diagnosis};
+use crate::evolve::jobs::event::Event;
 use crate::model::{CallError, Denied, Metered, ModelError, Scope};
 use crate::propose::{CONVENTIONS, Evidence, ProposeError, diagnose, instruction};
-use crate::sandbox::{AgentSource, Limits, SandboxError};
-use crate::trial::{AgentJob, AgentTurn, Interruption, SandboxHost, run_agent};
+use crate::sandbox::{AgentSource, SandboxError};
+use crate::trial::{AgentJob, Interruption, run_agent};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-/// Folder in which an agent changes its own source.
-const WORKDIR: &str = "/workspace";
 /// Further questions where the diagnosing model's answer cannot be read (as DGM does).
 const DIAGNOSE_RETRIES: u32 = 3;
-
-/// Where children are made.
-#[derive(Clone)]
-pub(super) struct Workshop {
-    pub host: SandboxHost,
-    pub image: String,
-    pub limits: Limits,
-    pub modify_timeout: Duration,
-}
-
-impl Workshop {
-    /// Returns a turn in the image in which agents are made.
-    pub(super) fn turn(&self, job: String, instruction: String, files: Arc<FileTree>) -> AgentTurn {
-        let mut turn = AgentTurn::sealed(job, instruction, WORKDIR, files);
-        turn.image = Some(self.image.clone());
-        turn
-    }
-}
 
 /// The models of one attempt, each with its books.
 pub(super) struct Models {
@@ -53,8 +33,21 @@ pub(super) struct ImproveJob {
     pub evidence: Evidence,
 }
 
+/// How an attempt ended, before anything of it is recorded.
+pub(super) struct ImproveEnd {
+    /// What the parent printed while it changed itself.
+    pub log: Vec<u8>,
+    /// Source before and after, if the parent got to work.
+    pub change: Option<(Arc<FileTree>, FileTree)>,
+    /// What the gates printed.
+    pub gate_log: Vec<u8>,
+    /// How it went.
+    pub result: GateEnd,
+}
+
 impl ImproveEnd {
-    fn early(result: GateEnd) -> Self {
+    /// Returns an end before the parent got to work.
+    pub(super) fn early(result: GateEnd) -> Self {
         Self {
             log: Vec::new(),
             change: None,
@@ -67,12 +60,12 @@ impl ImproveEnd {
 /// Runs one attempt to its end. Never fails: a failure is an end.
 pub(super) async fn improve(
     workshop: &Workshop,
-    job: ImproveJob,
+    job: &ImproveJob,
     models: &Models,
     events: &mpsc::UnboundedSender<Event>,
     cancel: CancellationToken,
 ) -> ImproveEnd {
-    let proposal = match propose(&job, &models.diagnose, events, &cancel).await {
+    let proposal = match propose(job, &models.diagnose, events, &cancel).await {
         Ok(proposal) => proposal,
         Err((end, log)) => {
             return ImproveEnd {
