@@ -20,14 +20,14 @@ pub(super) fn describe(fact: &Fact) -> String {
         Fact::Evaluated(evaluation) => {
             format!("the evaluation of {}", evaluation.key)
         }
-        Fact::AnswerKept { key, .. } => format!("the answer of {}", key),
+        Fact::AnswerKept { key, .. } => format!("the answer of {key}"),
         Fact::Regraded(regrade) => format!("the regrade of {}", regrade.key),
         Fact::Faulted(fault) => match &fault.subject {
             JobId::Attempt(attempt) => format!("a fault of attempt {attempt}"),
             JobId::Evaluation(key) => {
-                format!("a fault of the evaluation of {}", key)
+                format!("a fault of the evaluation of {key}")
             }
-            JobId::Regrade(key) => format!("a fault of the regrade of {}", key),
+            JobId::Regrade(key) => format!("a fault of the regrade of {key}"),
             JobId::Manual => "a fault of nothing".to_owned(),
         },
         Fact::Judged { variant, .. } => format!("the verdict on {variant}"),

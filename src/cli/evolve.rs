@@ -121,37 +121,42 @@ impl Args {
             .map(|dir| format!(" {}", dir.display()))
             .unwrap_or_default();
         let again = format!("dgm evolve{typed}");
-        Ok(match finished.cause {
-            EndCause::Interrupted => {
-                ui.talk(&format!(
-                    "interrupted; nothing is lost: go on with `{again}`"
-                ));
-                Code::Interrupted
-            }
-            EndCause::Budget => {
-                ui.talk(&out_of_budget(&finished, &format!("`{again}`")));
-                Code::Budget
-            }
-            EndCause::Provider => {
-                ui.talk(&format!(
-                    "stopped: {}\nnothing is lost: see to the provider (`dgm doctor --models` asks \
-                     each model), then go on with `{again}`",
-                    finished.reason
-                ));
-                Code::Unusable
-            }
-            EndCause::Goal => {
-                let how = raise.map(|Raise { option, value }| {
-                    format!("; go on with `{again} --{option} {value}`")
-                });
-                ui.status(&format!(
-                    "goal reached: {}{}",
-                    finished.reason,
-                    how.unwrap_or_default()
-                ));
-                Code::Done
-            }
-        })
+        Ok(conclude(ui, &finished, raise, &again))
+    }
+}
+
+/// Says how a run ended, and how to go on.
+fn conclude(ui: Ui, finished: &Finished, raise: Option<Raise>, again: &str) -> Code {
+    match finished.cause {
+        EndCause::Interrupted => {
+            ui.talk(&format!(
+                "interrupted; nothing is lost: go on with `{again}`"
+            ));
+            Code::Interrupted
+        }
+        EndCause::Budget => {
+            ui.talk(&out_of_budget(finished, &format!("`{again}`")));
+            Code::Budget
+        }
+        EndCause::Provider => {
+            ui.talk(&format!(
+                "stopped: {}\nnothing is lost: see to the provider (`dgm doctor --models` asks \
+                 each model), then go on with `{again}`",
+                finished.reason
+            ));
+            Code::Unusable
+        }
+        EndCause::Goal => {
+            let how = raise.map(|Raise { option, value }| {
+                format!("; go on with `{again} --{option} {value}`")
+            });
+            ui.status(&format!(
+                "goal reached: {}{}",
+                finished.reason,
+                how.unwrap_or_default()
+            ));
+            Code::Done
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One run of one variant on one task, and its outcome.
 
-use super::{BlobId, Cause, JobId, Judgement, Outcome, RunId, TaskId, VariantId};
+use super::{BlobId, Judgement, RunId, TaskId, VariantId};
 use std::fmt;
 
 /// Identity of an evaluation: at most one settled result exists for it.
@@ -74,25 +74,6 @@ pub struct Evaluation {
     /// Execution of the job within that process.
     pub execution: u32,
     /// Unix time in milliseconds when it was settled.
-    pub at_ms: i64,
-}
-
-/// An execution that did not count and is redone or given up: a fact, but not a result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The job.
-    pub subject: JobId,
-    /// What happened.
-    pub outcome: Outcome,
-    /// Whose doing it is.
-    pub cause: Cause,
-    /// For a reader.
-    pub detail: String,
-    /// The process.
-    pub run: RunId,
-    /// Execution of the job within that process.
-    pub execution: u32,
-    /// Unix time in milliseconds.
     pub at_ms: i64,
 }
 

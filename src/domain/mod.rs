@@ -12,6 +12,7 @@ mod disclosure;
 mod entry;
 mod evaluation;
 mod fact;
+mod fault;
 mod file_tree;
 mod forecast;
 mod id;
@@ -32,8 +33,9 @@ pub use cause::{Cause, NoReward};
 pub use cost::{Amount, Tokens, Usd};
 pub use disclosure::Disclosure;
 pub use entry::{Entry, Pattern};
-pub use evaluation::{Evaluation, EvaluationKey, Fault, Purpose, Regrade, Timing};
+pub use evaluation::{Evaluation, EvaluationKey, Purpose, Regrade, Timing};
 pub use fact::{Fact, RunEnd, RunStart};
+pub use fault::Fault;
 pub use file_tree::{Change, FileEntry, FileTree, PathError, TreePath};
 pub use forecast::{
     Count, EvaluationGroup, Forecast, Goal, Raise, Rate, Remaining, Spread, WorkEstimate, WorkKind,

@@ -106,15 +106,7 @@ impl Lineage {
                     self.tallies.open.remove(&end.attempt);
                 }
             }
-            Fact::VariantMade(variant) => {
-                let before = self.parent_in_pool(variant.id);
-                self.variants.insert(variant.id, variant.clone());
-                if !self.verdicts.contains_key(&variant.id) {
-                    self.tallies.evaluating.insert(variant.id);
-                }
-                let after = self.parent_in_pool(variant.id);
-                self.tallies.moved(before, after);
-            }
+            Fact::VariantMade(variant) => self.made(variant),
             Fact::Evaluated(evaluation) => self.evaluated(evaluation),
             Fact::AnswerKept { key, answer } => {
                 self.answers.insert(key.clone(), answer.clone());
@@ -137,6 +129,16 @@ impl Lineage {
                 self.replays.insert(replay.run, replay.clone());
             }
         }
+    }
+
+    fn made(&mut self, variant: &Variant) {
+        let before = self.parent_in_pool(variant.id);
+        self.variants.insert(variant.id, variant.clone());
+        if !self.verdicts.contains_key(&variant.id) {
+            self.tallies.evaluating.insert(variant.id);
+        }
+        let after = self.parent_in_pool(variant.id);
+        self.tallies.moved(before, after);
     }
 
     fn evaluated(&mut self, evaluation: &Evaluation) {

@@ -1,6 +1,6 @@
 //! Evaluations as the folder of one of Harbor's jobs.
 
-use super::Args;
+use super::args::Args;
 use super::trajectory::Exporter;
 use crate::agent::Manifest;
 use crate::archive::write_files;

@@ -1,6 +1,6 @@
 //! Answers and grades for those who work with SWE-bench's own harness.
 
-use super::Args;
+use super::args::Args;
 use crate::agent::Manifest;
 use crate::archive::Reader;
 use crate::archive::write_files;

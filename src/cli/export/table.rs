@@ -1,6 +1,7 @@
 //! Evaluations as tables.
 
-use super::{Args, write};
+use super::args::Args;
+use super::chosen::write;
 use crate::archive::Reader;
 use crate::cli::error::usage;
 use crate::cli::exit::Code;

@@ -1,6 +1,7 @@
 //! Trajectories, one file for each execution (ATIF).
 
-use super::{Args, choose, write};
+use super::args::Args;
+use super::chosen::{choose, write};
 use crate::agent::Manifest;
 use crate::archive::{Reader, write_files};
 use crate::cli::error::usage;

@@ -1,58 +1,24 @@
 //! Property: whatever is recorded is read back as it was, in order, and folds the same.
 
+mod draft;
+
 use super::about;
 use super::blob::digest;
 use super::db;
 use super::fact_row;
 use super::tables::TABLES;
 use crate::domain::{
-    AttemptEnd, BlobId, CallId, CallIntent, CallSettlement, CallStatus, Cause, ChildDraft,
-    CommitId, Decision, Entry, Evaluation, EvaluationDecision, EvaluationKey, Fact, Failure, Fault,
-    Gate, JobId, Judgement, NoReward, Outcome, Pattern, Proposal, Purpose, Recording, Regrade,
-    Replay, Rewards, Role, RunEnd, RunId, RunStart, TaskId, Timing, Tokens, TreeId, Usd, Variant,
-    VariantId, Verdict,
+    AttemptEnd, CallId, CallIntent, CallSettlement, CallStatus, Cause, ChildDraft, CommitId,
+    Decision, Entry, Evaluation, EvaluationDecision, EvaluationKey, Fact, Failure, Fault, Gate,
+    JobId, Outcome, Pattern, Proposal, Recording, Regrade, Replay, Role, RunEnd, RunId, RunStart,
+    TaskId, Timing, Tokens, TreeId, Usd, Variant, VariantId, Verdict,
 };
 use crate::lineage::Lineage;
+use draft::{Draft, blob, candidates, cause, draft, judgement, outcome, purpose};
 use proptest::collection::vec;
-use proptest::prelude::{ProptestConfig, Strategy, any};
+use proptest::prelude::ProptestConfig;
 use proptest::{prop_assert_eq, proptest};
 use rusqlite::Connection;
-
-/// What one fact is made from.
-#[derive(Clone, Debug)]
-struct Draft {
-    kind: u8,
-    texts: [String; 5],
-    counts: [u64; 5],
-    small: [u32; 4],
-    time: i64,
-    real: f64,
-    flags: [bool; 5],
-}
-
-fn draft() -> impl Strategy<Value = Draft> {
-    let text = || "[\\x00-\\x7f]{0,6}.{0,6}";
-    let count = || 0..=i64::MAX.unsigned_abs();
-    let real = any::<f64>().prop_map(|real| if real.is_finite() { real + 0.0 } else { 0.5 });
-    (
-        0..17_u8,
-        [text(), text(), text(), text(), text()],
-        [count(), count(), count(), count(), count()],
-        any::<[u32; 4]>(),
-        any::<i64>(),
-        real,
-        any::<[bool; 5]>(),
-    )
-        .prop_map(|(kind, texts, counts, small, time, real, flags)| Draft {
-            kind,
-            texts,
-            counts,
-            small,
-            time,
-            real,
-            flags,
-        })
-}
 
 /// Facts with references that hold: each draft becomes a fact that is possible by then.
 #[derive(Default)]
@@ -411,55 +377,6 @@ impl History {
             self.subject(draft)
         }
     }
-}
-
-fn purpose(draft: &Draft) -> Purpose {
-    match (draft.flags[0], draft.flags[3]) {
-        (true, _) => Purpose::Stage(draft.small[1]),
-        (false, true) => Purpose::Holdout,
-        (false, false) => Purpose::Extra,
-    }
-}
-
-fn candidates(draft: &Draft) -> Vec<(VariantId, f64)> {
-    (0..draft.small[3] % 3)
-        .map(|n| (VariantId(n), draft.real / f64::from(n + 1)))
-        .collect()
-}
-
-fn rewards(draft: &Draft) -> Rewards {
-    let all = draft.texts.iter().map(|text| (text.clone(), draft.real));
-    all.filter(|_| draft.flags[3]).collect()
-}
-
-fn outcome(draft: &Draft) -> Outcome {
-    Outcome::ALL[draft.small[3] as usize % Outcome::ALL.len()]
-}
-
-fn judgement(draft: &Draft) -> Judgement {
-    Judgement {
-        passed: draft.flags[1],
-        reward: draft.flags[2].then_some(draft.real),
-        rewards: rewards(draft),
-        cause: cause(draft, outcome(draft)),
-        detail: draft.texts[1].clone(),
-        task_digest: draft.texts[2].clone(),
-        ..Judgement::of(outcome(draft))
-    }
-}
-
-fn cause(draft: &Draft, outcome: Outcome) -> Option<Cause> {
-    let reason = NoReward::ALL[draft.small[0] as usize % NoReward::ALL.len()];
-    match outcome {
-        Outcome::VerifierError => Some(Cause::VerifierFailed(reason)),
-        Outcome::InfraError if draft.flags[4] => Some(Cause::ModelProviderFailed),
-        Outcome::Cancelled if draft.flags[4] => Some(Cause::RunExhaustedBudget),
-        other => Cause::usual(other),
-    }
-}
-
-fn blob(draft: &Draft, which: u8) -> Option<BlobId> {
-    draft.flags[usize::from(which)].then(|| digest(&[which]))
 }
 
 proptest! {
