@@ -4,7 +4,8 @@ use super::exit::Code;
 use super::place::Place;
 use super::ui::Ui;
 use crate::archive::{self, Finding, Severity};
-use crate::view::checks::{self, Check, State};
+use crate::view::check::{Check, State};
+use crate::view::checks::{self};
 use std::path::PathBuf;
 
 /// Check an archive: every invariant, every blob, every commit

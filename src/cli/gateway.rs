@@ -1,12 +1,13 @@
 //! `dgm gateway`.
 
+use super::caps;
 use super::error::Hint as _;
 use super::exit::Code;
 use super::place::Place;
 use super::progress::{command_line, provider};
 use super::run::{model, settings};
+use super::runtime::block_on;
 use super::ui::Ui;
-use super::{block_on, caps};
 use crate::archive::{Reader, Writer};
 use crate::config::{Overrides, Settings};
 use crate::domain::{CallId, CallSettlement, JobId, Role, Usd};

@@ -27,6 +27,7 @@ mod preset;
 mod prices;
 mod progress;
 mod run;
+mod runtime;
 mod show;
 mod traffic;
 mod tree;
@@ -136,15 +137,4 @@ pub fn main() -> ExitCode {
         }
     };
     code.into()
-}
-
-/// Runs a future to its end, for the commands that wait for something.
-fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    use anyhow::Context as _;
-    crate::sys::files::allow_many();
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("could not start the runtime")?
-        .block_on(future)
 }

@@ -1,6 +1,6 @@
 //! Findings about this machine or an archive, each with what to do: `doctor` and `fsck`.
 
-pub use super::check::{Check, State};
+use super::check::Check;
 use super::json;
 use super::line;
 use super::models::{self, Asked};

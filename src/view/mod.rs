@@ -8,7 +8,7 @@
 pub mod bench;
 pub mod budget;
 pub mod by_hand;
-mod check;
+pub mod check;
 pub mod checks;
 pub mod cost;
 mod digest;

@@ -178,25 +178,15 @@ fn circles(arrows: &Arrows) -> Vec<String> {
 }
 
 fn describe(arrows: &Arrows, knot: &[&str], circle: &[String]) -> String {
-    let mut text = format!("{} files import each other:", knot.len());
-    for file in knot {
-        text.push_str("\n    ");
-        text.push_str(file);
-    }
-    text.push_str("\n  for one:");
-    for step in circle.windows(2) {
-        let names: Vec<&str> = arrows[&step[0]][&step[1]]
-            .iter()
-            .map(String::as_str)
-            .collect();
-        text.push_str(&format!(
-            "\n    {} → {} ({})",
-            step[0],
-            step[1],
-            names.join(", ")
-        ));
-    }
-    text
+    let mut lines = vec![format!("{} files import each other:", knot.len())];
+    lines.extend(knot.iter().map(|file| format!("    {file}")));
+    lines.push("  for one:".to_owned());
+    lines.extend(circle.windows(2).map(|step| {
+        let (from, to) = (&step[0], &step[1]);
+        let names: Vec<&str> = arrows[from][to].iter().map(String::as_str).collect();
+        format!("    {from} → {to} ({})", names.join(", "))
+    }));
+    lines.join("\n")
 }
 
 #[test]
@@ -228,7 +218,7 @@ fn a_circle_is_seen_through_exports() {
         ),
         ("a/c.rs", "use super::B; pub struct C(B);"),
     ];
-    assert_eq!(found(&line), [String::new(); 0]);
+    assert_eq!(found(&line), Vec::<String>::new());
     // A path in a macro's body, by the name of a sibling module.
     let mut through = line;
     through[2].1 = "use super::c; pub struct B; fn f() { vec![c::C::new()] }";

@@ -1,6 +1,6 @@
 //! The database against itself.
 
-use super::Findings;
+use super::findings::Findings;
 use crate::archive::about;
 use crate::archive::db;
 use crate::archive::error::{ArchiveError, Result};

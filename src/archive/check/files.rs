@@ -1,7 +1,8 @@
 //! Blobs, settings and leftover files.
 
+use super::Severity;
 use super::database::Facts;
-use super::{Findings, Severity};
+use super::findings::Findings;
 use crate::archive::error::Result;
 use crate::archive::git::Git;
 use crate::archive::layout::Layout;

@@ -6,6 +6,7 @@
 
 mod database;
 mod files;
+mod findings;
 mod repository;
 
 use super::error::{ArchiveError, Result};
@@ -13,47 +14,9 @@ use super::git::Git;
 use super::layout::{FORMAT, Layout};
 use super::lock;
 use super::reader::{Reader, complete};
-use std::fmt;
+use findings::Findings;
+pub use findings::{Finding, Severity};
 use std::path::Path;
-
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Something that a dead writer left; harmless, and repair removes it.
-    Leftover,
-    /// Something that follows from the facts, such as a ref; repair puts it back.
-    Derived,
-    /// Something recorded is lost or contradictory; repair does not touch it.
-    Damage,
-}
-
-impl Severity {
-    /// Returns the name used in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Leftover => "leftover",
-            Self::Derived => "derived",
-            Self::Damage => "damage",
-        }
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Something that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// What and where.
-    pub what: String,
-    /// Whether it was put right.
-    pub repaired: bool,
-}
 
 /// Checks every invariant of the archive in a folder. With `repair`, removes leftovers and
 /// puts back what follows from the facts; never touches what is recorded.
@@ -96,39 +59,4 @@ pub fn fsck(dir: &Path, repair: bool) -> Result<Vec<Finding>> {
         .found
         .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok(findings.found)
-}
-
-/// What was found so far.
-struct Findings {
-    found: Vec<Finding>,
-    repair: bool,
-}
-
-impl Findings {
-    /// Notes that something recorded is lost or contradictory.
-    fn damage(&mut self, what: String) {
-        self.found.push(Finding {
-            severity: Severity::Damage,
-            what,
-            repaired: false,
-        });
-    }
-
-    /// Notes something that can be put right, and does so where asked to.
-    fn repairable(
-        &mut self,
-        severity: Severity,
-        what: String,
-        repair: impl FnOnce() -> Result<()>,
-    ) -> Result<()> {
-        if self.repair {
-            repair()?;
-        }
-        self.found.push(Finding {
-            severity,
-            what,
-            repaired: self.repair,
-        });
-        Ok(())
-    }
 }

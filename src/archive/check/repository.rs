@@ -1,7 +1,8 @@
 //! The repository against the facts.
 
+use super::Severity;
 use super::database::Facts;
-use super::{Findings, Severity};
+use super::findings::Findings;
 use crate::archive::error::{ArchiveError, Result};
 use crate::archive::git::{self, DRAFTS, Git, MAIN, VARIANTS};
 use crate::archive::reader::Reader;

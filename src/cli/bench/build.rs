@@ -1,9 +1,10 @@
 //! `dgm bench build`.
 
+use crate::cli::assets;
 use crate::cli::error::usage;
 use crate::cli::exit::Code;
+use crate::cli::runtime::block_on;
 use crate::cli::ui::Ui;
-use crate::cli::{assets, block_on};
 use crate::domain::FileTree;
 use crate::sandbox::docker::Engine;
 use crate::sandbox::docker::image::{BuildNetwork, Built, build};

@@ -3,7 +3,7 @@
 use crate::sandbox::docker::{Engine, Survey};
 use crate::sandbox::local::LocalSandbox;
 use crate::sandbox::{Sandbox as _, SandboxError};
-use crate::view::checks::{Check, State};
+use crate::view::check::{Check, State};
 
 /// What a backend said.
 pub(super) struct Backend {

@@ -1,6 +1,6 @@
 //! The machine itself: what it is, how much of it there is, which programs it has.
 
-use crate::view::checks::Check;
+use crate::view::check::Check;
 use crate::view::size;
 use std::fs;
 use std::path::Path;
@@ -230,7 +230,7 @@ pub(super) fn keys(named: Option<&[String]>, is_set: &dyn Fn(&str) -> bool) -> C
 #[cfg(test)]
 mod tests {
     use super::{confinement, keys, memory, python};
-    use crate::view::checks::State;
+    use crate::view::check::State;
 
     #[test]
     fn knows_an_old_python() {

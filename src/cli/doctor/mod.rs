@@ -4,15 +4,16 @@ mod backends;
 mod machine;
 mod models;
 
-use super::block_on;
 use super::exit::Code;
 use super::run;
+use super::runtime::block_on;
 use super::ui::Ui;
 use crate::archive::{self, Reader};
 use crate::config::Overrides;
 use crate::model::ModelSettings;
 use crate::view;
-use crate::view::checks::{self, Check, State};
+use crate::view::check::{Check, State};
+use crate::view::checks::{self};
 use crate::view::models::Asked;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

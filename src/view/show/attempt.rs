@@ -1,6 +1,6 @@
 //! An attempt as text: why it was made, what was proposed, how it ended.
 
-use super::{Kept, Subject, trajectory, variant, weights};
+use super::{Kept, Subject, spend, trajectory, weights};
 use crate::domain::{Attempt, Entry, VariantId};
 use crate::view::figure::{moment, percent};
 use crate::view::line::clean;
@@ -35,8 +35,8 @@ pub(super) fn text(subject: Subject<'_>, kept: &Kept, style: Style) -> Option<St
         }
     }
     proposal(&mut page, attempt);
-    variant::spend(&mut page, subject, style);
-    variant::faults(&mut page, subject, style);
+    spend::spend(&mut page, subject, style);
+    spend::faults(&mut page, subject, style);
     texts(&mut page, subject, kept, style);
     Some(page.finish())
 }

@@ -6,6 +6,7 @@
 mod attempt;
 mod evaluation;
 mod json;
+mod spend;
 mod trajectory;
 mod trajectory_json;
 mod variant;

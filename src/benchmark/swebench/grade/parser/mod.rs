@@ -13,30 +13,13 @@ mod lines;
 mod listed;
 mod mocha;
 mod p5;
+mod parsed;
 mod pytest;
 mod quarto;
 mod reading;
 mod sympy;
 
-use super::status::StatusMap;
-
-/// What a parser knows of an instance beside its log.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct About<'a> {
-    /// Its id.
-    pub(super) instance_id: &'a str,
-    /// Version of its repository.
-    pub(super) version: &'a str,
-}
-
-/// Why a log cannot be read at all: where the official parser fails, so that there is no
-/// result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the log cannot be read: {0}")]
-pub(super) struct Unreadable(pub(super) &'static str);
-
-/// What parsing gives.
-pub(super) type Parsed<'a> = Result<StatusMap<'a>, Unreadable>;
+pub(super) use parsed::{About, Parsed, Unreadable};
 
 type Parse = for<'a> fn(&'a str, About<'_>) -> Parsed<'a>;
 
