@@ -133,3 +133,207 @@ impl Recorder {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Recorder;
+    use crate::archive::Writer;
+    use crate::domain::{
+        AttemptEnd, Decision, Entry, Fact, Failure, FileTree, Gate, Proposal, RunId, RunStart,
+        TaskId, TreePath, Variant, VariantId,
+    };
+    use crate::evolve::Budgets;
+    use crate::policy::{Policy, PolicySettings, make};
+    use std::path::Path;
+    use std::sync::Arc;
+    use tokio::sync::mpsc;
+
+    fn policy(barrier: bool) -> Arc<dyn Policy> {
+        let settings = PolicySettings {
+            name: "dgm".to_owned(),
+            seed: 1,
+            generations: 1,
+            attempts: 3,
+            barrier,
+            workers: 3,
+            selection: "random".to_owned(),
+            admission: "keep_all".to_owned(),
+            eval_noise: 0.0,
+            stages: Vec::new(),
+            repeats: 1,
+        };
+        make(&settings).unwrap()
+    }
+
+    fn files(text: &str) -> FileTree {
+        let mut files = FileTree::new();
+        let name = TreePath::new("agent.toml").unwrap();
+        files.insert(name, text.as_bytes(), false);
+        files
+    }
+
+    /// A process that opens the archive, which may have died before.
+    fn open(dir: &Path) -> Recorder {
+        begin(Writer::open(dir).unwrap())
+    }
+
+    fn begin(writer: Writer) -> Recorder {
+        let lineage = writer.lineage().unwrap();
+        let run = lineage.next_run();
+        let (progress, _) = mpsc::unbounded_channel();
+        let mut recorder = Recorder::new(writer, lineage, run, 0, &Budgets::default(), progress);
+        let start = RunStart {
+            run,
+            command: String::new(),
+            config: String::new(),
+            version: String::new(),
+            sandbox: "local".to_owned(),
+            stages: Vec::new(),
+            at_ms: 1,
+        };
+        recorder.record(vec![Fact::RunStarted(start)]).unwrap();
+        recorder
+    }
+
+    /// An archive with a seed and three attempts of one group that have their proposals.
+    fn make_archive(dir: &Path) -> Recorder {
+        let writer = Writer::create(dir, "", 1).unwrap();
+        let seed = VariantId::SEED;
+        let made = writer.commit_variant(seed, &files("seed"), None, "seed", 1);
+        let (commit, tree) = made.unwrap();
+        let exchange = writer.put_blob(b"asked").unwrap();
+        let mut recorder = begin(writer);
+        let mut facts = vec![Fact::VariantMade(Variant {
+            id: seed,
+            commit,
+            tree,
+            parent: None,
+            generation: 0,
+            summary: String::new(),
+            created_ms: 1,
+        })];
+        for attempt in (1..=3).map(VariantId) {
+            facts.push(Fact::Decided(Decision {
+                attempt,
+                group: 1,
+                parent: seed,
+                entry: Entry::Task(TaskId::new("t")),
+                policy: String::new(),
+                candidates: Vec::new(),
+                why: String::new(),
+                run: RunId(1),
+                at_ms: 1,
+            }));
+            facts.push(Fact::Proposed {
+                attempt,
+                proposal: Proposal {
+                    log_summarization: String::new(),
+                    potential_improvements: Vec::new(),
+                    improvement_proposal: String::new(),
+                    implementation_suggestion: String::new(),
+                    problem_description: "Better".to_owned(),
+                },
+                exchange: exchange.clone(),
+            });
+        }
+        recorder.record(facts).unwrap();
+        recorder
+    }
+
+    fn end(recorder: &Recorder, attempt: u32) -> AttemptEnd {
+        AttemptEnd {
+            attempt: VariantId(attempt),
+            failure: None,
+            log: None,
+            transcript: None,
+            patch: None,
+            gate_log: None,
+            run: recorder.run,
+            execution: 1,
+            at_ms: 7,
+        }
+    }
+
+    /// What became of each attempt.
+    fn ends(recorder: &Recorder) -> Vec<String> {
+        let attempts = recorder.lineage.attempts();
+        let tell = |attempt: &crate::domain::Attempt| match (&attempt.end, &attempt.draft) {
+            (None, None) => "open".to_owned(),
+            (None, Some(_)) => "draft".to_owned(),
+            (Some(AttemptEnd { failure: None, .. }), _) => "variant".to_owned(),
+            (Some(end), _) => format!("{:?}", end.failure),
+        };
+        attempts.map(tell).collect()
+    }
+
+    #[test]
+    fn which_of_two_equal_children_is_new_is_decided_from_facts_in_order_of_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = policy(true);
+        let mut recorder = make_archive(folder.path());
+        // The last comes first, and its process dies; then the second, with the same source.
+        recorder.draft(end(&recorder, 3), &files("same")).unwrap();
+        recorder.end_drafts(policy.as_ref()).unwrap();
+        assert_eq!(ends(&recorder), ["open", "open", "draft"]);
+        drop(recorder);
+        let mut recorder = open(folder.path());
+        recorder.draft(end(&recorder, 2), &files("same")).unwrap();
+        recorder.end_drafts(policy.as_ref()).unwrap();
+        assert_eq!(ends(&recorder), ["open", "draft", "draft"]);
+        drop(recorder);
+        // The first fails: the second has its turn, and then the third, which is not new.
+        let mut recorder = open(folder.path());
+        let failure = Some((Failure::Gate(Gate::Changed), String::new()));
+        let first = AttemptEnd {
+            failure: failure.clone(),
+            ..end(&recorder, 1)
+        };
+        recorder.record(vec![Fact::AttemptEnded(first)]).unwrap();
+        drop(recorder);
+        let mut recorder = open(folder.path());
+        recorder.end_drafts(policy.as_ref()).unwrap();
+        let twin = "its source is the same as that of #2";
+        let expected = [
+            format!("{failure:?}"),
+            "variant".to_owned(),
+            format!("{:?}", Some((Failure::Gate(Gate::New), twin))),
+        ];
+        assert_eq!(ends(&recorder), expected);
+        let ends_of = recorder.lineage.attempts().filter_map(|it| it.end.as_ref());
+        let runs: Vec<u32> = ends_of.map(|end| end.run.0).collect();
+        assert_eq!(
+            runs,
+            [3, 2, 1],
+            "each end is that of the process that found it"
+        );
+        drop(recorder);
+        assert_eq!(crate::archive::fsck(folder.path(), false).unwrap(), []);
+    }
+
+    #[test]
+    fn a_draft_that_nobody_recorded_is_removed_and_one_that_lost_its_ref_gets_it_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recorder = make_archive(folder.path());
+        let files = files("child");
+        let seed = recorder.lineage.variant(VariantId::SEED).unwrap().clone();
+        let lost = VariantId(3);
+        let writer = &recorder.writer;
+        writer
+            .commit_draft(lost, &files, &seed.commit, "lost", 1)
+            .unwrap();
+        recorder.draft(end(&recorder, 2), &files).unwrap();
+        drop(recorder);
+        let refs = folder.path().join("agents.git/refs/dgm/drafts");
+        std::fs::remove_file(refs.join("2")).unwrap();
+        let found = crate::archive::fsck(folder.path(), true).unwrap();
+        let what: Vec<&str> = found.iter().map(|finding| finding.what.as_str()).collect();
+        assert_eq!(
+            what,
+            [
+                "`refs/dgm/drafts/2` does not point at the draft of attempt #2",
+                "`refs/dgm/drafts/3` belongs to no recorded draft",
+            ]
+        );
+        assert_eq!(crate::archive::fsck(folder.path(), false).unwrap(), []);
+    }
+}

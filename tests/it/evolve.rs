@@ -3,7 +3,7 @@
 
 use crate::support::{Plan, Running, World, assert_same, audit, story};
 use dgm::archive::Reader;
-use dgm::domain::{Evaluation, VariantId};
+use dgm::domain::{Evaluation, JobId, RunId, VariantId};
 use dgm::lineage::Lineage;
 use std::path::Path;
 use std::process::Command;
@@ -27,6 +27,12 @@ const STREAM: Plan = Plan {
     generations: 2,
     barrier: false,
     workers: 1,
+    ..ROUNDS
+};
+
+/// Two children that are compared in order of number.
+const TWO: Plan = Plan {
+    generations: 1,
     ..ROUNDS
 };
 
@@ -238,4 +244,66 @@ fn an_interrupted_run_goes_on_where_it_stopped() {
 fn interrupt_at_once(run: &mut Running) {
     run.interrupt();
     assert_eq!(run.code(), Some(130), "{}", run.talk());
+}
+
+/// Evolves the seed of an archive, and then kills a run in which the second attempt of a round
+/// has come to a child while the first one still waits for its model. None: it was the other
+/// way round.
+fn killed_between_two_ends() -> Option<World> {
+    let world = World::new(&TWO);
+    world.done("evolve demo --config config.toml --generations 0");
+    world.hold_one("demo", true);
+    let mut run = world.start("evolve demo");
+    let archive = world.path("demo");
+    let has_ended = |number| {
+        let lineage = lineage_of(&archive);
+        let attempt = lineage.attempt(VariantId(number));
+        attempt.is_some_and(|attempt| attempt.draft.is_some() || attempt.end.is_some())
+    };
+    run.wait_until("ends an attempt", |_| has_ended(1) || has_ended(2));
+    assert!(run.kill());
+    world.hold_one("demo", false);
+    world.wait_until_alone();
+    (!has_ended(1)).then_some(world)
+}
+
+#[test]
+fn a_child_that_waits_for_another_is_never_paid_for_again() {
+    let (_, expected) = evolved(&TWO);
+    // Which of two jobs asks first is chance; mostly it is the one that was started first.
+    let world = (0..20).find_map(|_| killed_between_two_ends());
+    let world = world.expect("the first attempt asks first once in a while");
+    let archive = world.path("demo");
+
+    // What was found is there, and it is no variant yet.
+    let (first, second) = (VariantId(1), VariantId(2));
+    let lineage = lineage_of(&archive);
+    let draft = lineage.attempt(second).unwrap().draft.clone();
+    let draft = draft.expect("it came to a child");
+    assert!(lineage.attempt(second).unwrap().end.is_none());
+    assert!(lineage.variant(second).is_none());
+    let (found, _) = world.done("fsck demo");
+    assert_eq!(found, "the archive is in order\n");
+
+    world.done("evolve demo");
+    assert_same(&story(&archive), &expected, "killed between two ends");
+    audit(&archive, world.asked("demo"), "killed between two ends");
+    let lineage = lineage_of(&archive);
+    let asked = |id, run| {
+        let calls = lineage.spend().calls();
+        let own = calls
+            .filter(|(intent, _)| intent.subject == JobId::Attempt(id) && intent.run == RunId(run));
+        own.count()
+    };
+    assert!(asked(second, 2) > 0);
+    assert_eq!(asked(second, 3), 0, "nothing is asked twice");
+    assert!(asked(first, 3) > 0);
+    let variant = lineage.variant(second).expect("it is new");
+    assert_eq!(
+        (&variant.commit, &variant.tree),
+        (&draft.commit, &draft.tree)
+    );
+    let (found, _) = world.done("fsck demo");
+    assert_eq!(found, "the archive is in order\n");
+    world.assert_nothing_is_left();
 }

@@ -13,13 +13,17 @@ use std::time::{Duration, Instant};
 pub(crate) const SOON: Duration = Duration::from_secs(120);
 
 /// The scripted model. Each of its starts is written down for the archive that it is started
-/// for; while there is a file `hold-<archive>` it gives no answer, and while there is a file
+/// for; while there is a file `hold-<archive>` it gives no answer, while there is a file
+/// `hold-one-<archive>` the first that is asked gives none, and while there is a file
 /// `out-<archive>` it fails.
 const MODEL: &str = r#"#!/bin/sh
 here=${0%/*}
 name=${PWD##*/}
 echo "$$" >>"$here/asked-$name"
 while [ -e "$here/hold-$name" ]; do sleep 0.05; done
+if [ -e "$here/hold-one-$name" ] && mkdir "$here/held-$name" 2>/dev/null; then
+    while [ -e "$here/hold-one-$name" ]; do sleep 0.05; done
+fi
 if [ -e "$here/out-$name" ]; then echo "no route to the model" >&2; exit 1; fi
 exec /usr/bin/python3 -I -S -E "$here/scripted-model/scripted.py" --tasks "$here/tasks"
 "#;
@@ -194,6 +198,12 @@ impl World {
     /// Keeps the model of an archive from answering, or lets it again.
     pub(crate) fn hold(&self, archive: &str, hold: bool) {
         self.mark(&format!("hold-{archive}"), hold);
+    }
+
+    /// Keeps the model of an archive from answering whoever asks first, or lets it again.
+    pub(crate) fn hold_one(&self, archive: &str, hold: bool) {
+        drop(std::fs::remove_dir(self.path(&format!("held-{archive}"))));
+        self.mark(&format!("hold-one-{archive}"), hold);
     }
 
     /// Makes the model of an archive fail whatever it is asked, or work again.
