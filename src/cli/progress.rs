@@ -228,6 +228,9 @@ impl Lines {
                 let what = style.paint(Ink::Bad, &failure.to_string());
                 Some(format!("{attempt}  {what}: {}", first_line(&detail)))
             }
+            Progress::Waits { attempt } => Some(format!(
+                "{attempt}  passed the gates; waits for other attempts"
+            )),
             Progress::Made { variant, .. } => {
                 Some(format!("{variant}  passed the gates; evaluating"))
             }

@@ -26,6 +26,11 @@ pub enum Progress {
         /// Title of the proposal.
         title: String,
     },
+    /// An attempt came to a child that waits for others.
+    Waits {
+        /// The attempt.
+        attempt: VariantId,
+    },
     /// An attempt made no child.
     Failed {
         /// The attempt.

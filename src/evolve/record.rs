@@ -136,6 +136,9 @@ impl Recorder {
                 failure: *failure,
                 detail: detail.clone(),
             },
+            Fact::Drafted(draft) => Progress::Waits {
+                attempt: draft.attempt,
+            },
             Fact::VariantMade(variant) => Progress::Made {
                 variant: variant.id,
                 summary: variant.summary.clone(),
@@ -164,7 +167,6 @@ impl Recorder {
             },
             Fact::AttemptEnded(_)
             | Fact::EvaluationDecided(_)
-            | Fact::Drafted(_)
             | Fact::Disclosed { .. }
             | Fact::RunStarted(_)
             | Fact::RunEnded(_)

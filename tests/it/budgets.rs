@@ -328,7 +328,7 @@ fn a_dry_run_says_what_a_run_would_do_and_does_nothing() {
     assert_eq!(content(&place.archive()), before);
     for said in [
         "0 of 2 have begun; 4 attempts are left",
-        "1          7         7      15       35",
+        "stage 1      7         7      15       35",
         "solve: scripted (command)      1.00    1.00         1.00    1.00    1.00",
         "US dollars  $2.50    $0  $2.50",
         "each attempt: at most 60 model calls",

@@ -274,7 +274,7 @@ fn show_a_variant() {
       commit        cccccccccccccccccccccccccccccccccccccccc
       tree          cccccccccccccccccccccccccccccccccccccccc
       made          2025-06-15T15:06:40Z
-      origin        attempt #5 on #1, round 3, run 1
+      origin        attempt #5 on #1, round 3/4, run 1
       learned from  task `rename`
       chosen by     dgm/score_child_prop; chances: #1 75 %, #0 25 %
 
@@ -379,7 +379,7 @@ fn show_a_failed_attempt() {
     assert_snapshot!(Program::new(grown.folder()).said("show demo 2"), @r#"
     attempt #2 · ✗ does not start
       decided       2025-06-15T15:06:40Z
-      origin        attempt #2 on #0, round 1, run 1
+      origin        attempt #2 on #0, round 1/4, run 1
       learned from  task `red-test`
       chosen by     dgm/score_child_prop; chances: #1 75 %, #0 25 %
       ended         2025-06-15T15:06:40Z

@@ -284,6 +284,8 @@ fn a_child_that_waits_for_another_is_never_paid_for_again() {
     assert!(lineage.variant(second).is_none());
     let (found, _) = world.done("fsck demo");
     assert_eq!(found, "the archive is in order\n");
+    let (shown, _) = world.done("show demo 2");
+    assert!(shown.contains("came to a child that waits"), "{shown}");
 
     world.done("evolve demo");
     assert_same(&story(&archive), &expected, "killed between two ends");

@@ -16,6 +16,9 @@ pub(super) fn text(subject: Subject<'_>, kept: &Kept, style: Style) -> Option<St
     let glyphs = style.glyphs();
     let title = style.paint(Ink::Bold, &format!("attempt {}", subject.id));
     let end = match &attempt.end {
+        None if attempt.draft.is_some() => {
+            "came to a child that waits for other attempts, to be compared with theirs".to_owned()
+        }
         None => "has not ended: it runs, or is done again when the run goes on".to_owned(),
         Some(end) => match &end.failure {
             None => format!("made variant {}", subject.id),
