@@ -32,12 +32,12 @@ pub enum ManifestError {
 }
 
 #[derive(Deserialize)]
-struct File {
-    agent: Table,
+struct ManifestFile {
+    agent: AgentTable,
 }
 
 #[derive(Deserialize)]
-struct Table {
+struct AgentTable {
     name: String,
     protocol: u32,
     command: Vec<String>,
@@ -50,7 +50,7 @@ impl Manifest {
         let file = files.get(FILE).ok_or(ManifestError::Missing)?;
         let text = std::str::from_utf8(&file.bytes)
             .map_err(|_| ManifestError::Malformed("it is not UTF-8 text".to_owned()))?;
-        let File { agent } = toml::from_str(text)
+        let ManifestFile { agent } = toml::from_str(text)
             .map_err(|error| ManifestError::Malformed(error.message().to_owned()))?;
         if agent.protocol != PROTOCOL {
             return Err(ManifestError::Protocol(agent.protocol));

@@ -180,7 +180,7 @@ macro_rules! cells {
             }
 
             fn load(value: ValueRef<'_>) -> Option<Self> {
-                let $stored = <$as as Stored>::stored(value)?;
+                let $stored = <$as as StoredValue>::stored(value)?;
                 $load
             }
         }
@@ -188,17 +188,17 @@ macro_rules! cells {
 }
 
 /// What [`cells`] read.
-trait Stored<'a>: Sized {
+trait StoredValue<'a>: Sized {
     fn stored(value: ValueRef<'a>) -> Option<Self>;
 }
 
-impl<'a> Stored<'a> for i64 {
+impl<'a> StoredValue<'a> for i64 {
     fn stored(value: ValueRef<'a>) -> Option<Self> {
         value.as_i64().ok()
     }
 }
 
-impl<'a> Stored<'a> for &'a str {
+impl<'a> StoredValue<'a> for &'a str {
     fn stored(value: ValueRef<'a>) -> Option<Self> {
         value.as_str().ok()
     }

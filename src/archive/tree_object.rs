@@ -96,12 +96,12 @@ fn git_name(component: &str) -> GitName {
 }
 
 /// A folder whose entries are being gathered.
-struct Open<'a> {
+struct OpenFolder<'a> {
     name: &'a str,
-    entries: Vec<Entry<'a>>,
+    entries: Vec<TreeEntry<'a>>,
 }
 
-struct Entry<'a> {
+struct TreeEntry<'a> {
     name: &'a str,
     mode: &'static str,
     id: Oid,
@@ -113,7 +113,7 @@ struct Entry<'a> {
 /// soon as a path leaves it. No recursion, because an agent chooses how deep folders nest.
 pub(super) fn encode(tree: &FileTree, sink: &mut Sink<'_>) -> Result<Oid> {
     let mut root = Vec::new();
-    let mut open: Vec<Open<'_>> = Vec::new();
+    let mut open: Vec<OpenFolder<'_>> = Vec::new();
     for (path, file) in tree.iter() {
         let mut folders: Vec<&str> = path.as_str().split('/').collect();
         let name = folders.pop().unwrap_or_default();
@@ -123,14 +123,14 @@ pub(super) fn encode(tree: &FileTree, sink: &mut Sink<'_>) -> Result<Oid> {
             .take_while(|(open, folder)| open.name == **folder)
             .count();
         close(&mut root, &mut open, shared, sink)?;
-        open.extend(folders.drain(shared..).map(|name| Open {
+        open.extend(folders.drain(shared..).map(|name| OpenFolder {
             name,
             entries: Vec::new(),
         }));
         let mode = if file.executable { "100755" } else { "100644" };
         let id = sink(ObjectType::Blob, &file.bytes)?;
         let entries = open.last_mut().map_or(&mut root, |open| &mut open.entries);
-        entries.push(Entry { name, mode, id });
+        entries.push(TreeEntry { name, mode, id });
     }
     close(&mut root, &mut open, 0, sink)?;
     encode_folder(root, sink)
@@ -138,18 +138,18 @@ pub(super) fn encode(tree: &FileTree, sink: &mut Sink<'_>) -> Result<Oid> {
 
 /// Completes the innermost folders until so many are open.
 fn close<'a>(
-    root: &mut Vec<Entry<'a>>,
-    open: &mut Vec<Open<'a>>,
+    root: &mut Vec<TreeEntry<'a>>,
+    open: &mut Vec<OpenFolder<'a>>,
     remaining: usize,
     sink: &mut Sink<'_>,
 ) -> Result<()> {
     while open.len() > remaining {
-        let Some(Open { name, entries }) = open.pop() else {
+        let Some(OpenFolder { name, entries }) = open.pop() else {
             break;
         };
         let id = encode_folder(entries, sink)?;
         let outer = open.last_mut().map_or(&mut *root, |open| &mut open.entries);
-        outer.push(Entry {
+        outer.push(TreeEntry {
             name,
             mode: FOLDER,
             id,
@@ -158,7 +158,7 @@ fn close<'a>(
     Ok(())
 }
 
-fn encode_folder(mut entries: Vec<Entry<'_>>, sink: &mut Sink<'_>) -> Result<Oid> {
+fn encode_folder(mut entries: Vec<TreeEntry<'_>>, sink: &mut Sink<'_>) -> Result<Oid> {
     let mut names = HashSet::new();
     if let Some(twice) = entries.iter().find(|entry| !names.insert(entry.name)) {
         return Err(ArchiveError::Unusable {
@@ -172,7 +172,7 @@ fn encode_folder(mut entries: Vec<Entry<'_>>, sink: &mut Sink<'_>) -> Result<Oid
         [entry.name.as_bytes(), end.as_bytes()].concat()
     });
     let mut bytes = Vec::new();
-    for Entry { name, mode, id } in entries {
+    for TreeEntry { name, mode, id } in entries {
         bytes.extend_from_slice(mode.as_bytes());
         bytes.push(b' ');
         bytes.extend_from_slice(name.as_bytes());

@@ -23,7 +23,7 @@ const FOLDERS: [&str; 4] = ["environment", "tests", "solution", "steps"];
 
 /// Reads the files of a task directory that belong to the task.
 pub(super) fn read_task(task: &Path) -> Result<FileTree, LoadError> {
-    let mut reader = Reader {
+    let mut reader = FolderReader {
         root: task,
         passed_over: &[],
         files: FileTree::new(),
@@ -45,7 +45,7 @@ pub(super) fn read_task(task: &Path) -> Result<FileTree, LoadError> {
 /// Reads every file of a folder: an agent's source, or a whole benchmark. Links and special
 /// files are refused; what version control and Python leave there is passed over.
 pub fn read_folder(folder: &Path) -> Result<FileTree, LoadError> {
-    let mut reader = Reader {
+    let mut reader = FolderReader {
         root: folder,
         passed_over: &[".git", "__pycache__"],
         files: FileTree::new(),
@@ -70,14 +70,14 @@ pub(super) fn below(files: &FileTree, folder: &str) -> FileTree {
     tree
 }
 
-struct Reader<'a> {
+struct FolderReader<'a> {
     root: &'a Path,
     passed_over: &'static [&'static str],
     files: FileTree,
     bytes: u64,
 }
 
-impl Reader<'_> {
+impl FolderReader<'_> {
     fn take(&mut self, name: &str, metadata: &Metadata) -> Result<(), LoadError> {
         let invalid = |why: String| LoadError::Invalid {
             spot: Spot::file(name),

@@ -68,7 +68,7 @@ impl Args {
         let (place, words) = place::split(&self.words, &SHAPE)?;
         let reader = Reader::open(&place.dir)?;
         let lineage = reader.lineage()?;
-        let look = Look {
+        let look = ShownPart {
             args: &self,
             ui,
             place: &place,
@@ -89,7 +89,7 @@ impl Args {
     }
 }
 
-struct Look<'a> {
+struct ShownPart<'a> {
     args: &'a Args,
     ui: Ui,
     place: &'a Place,
@@ -97,7 +97,7 @@ struct Look<'a> {
     lineage: &'a Lineage,
 }
 
-impl Look<'_> {
+impl ShownPart<'_> {
     fn subject(&self, id: VariantId) -> Subject<'_> {
         Subject {
             lineage: self.lineage,

@@ -47,13 +47,13 @@ impl Providers {
         let seen = self.roles.iter().map(|(role, pace, health)| {
             // Let go of before the pace is asked, which announces health while it is locked.
             let health = health.borrow().clone();
-            Seen {
+            SeenHealth {
                 role: *role,
                 health,
                 is_answering: pace.trouble().is_none(),
             }
         });
-        let seen: Vec<Seen> = seen.collect();
+        let seen: Vec<SeenHealth> = seen.collect();
         self.vigil.look(&seen, Instant::now(), tell)
     }
 
@@ -98,7 +98,7 @@ impl Providers {
 }
 
 /// What is seen of one provider.
-struct Seen {
+struct SeenHealth {
     role: Role,
     health: Health,
     /// Whether the last call that ended was answered.
@@ -110,7 +110,7 @@ struct Seen {
 struct Vigil {
     /// Time that is waited for a provider that answers nobody.
     limit: Duration,
-    pause: Option<Pause>,
+    pause: Option<ProviderPause>,
     /// While work pauses: when the next call may leave, where a provider said so.
     held_until: Option<Instant>,
     slowed: Option<String>,
@@ -119,13 +119,13 @@ struct Vigil {
 }
 
 #[derive(Debug)]
-struct Pause {
+struct ProviderPause {
     role: Role,
     since: Instant,
 }
 
 /// How one provider is to those who wait for it.
-enum Standing {
+enum ProviderStanding {
     Well,
     Slowed {
         what: String,
@@ -141,7 +141,7 @@ enum Standing {
     },
 }
 
-impl Standing {
+impl ProviderStanding {
     fn rank(&self) -> u8 {
         match self {
             Self::Well => 0,
@@ -172,7 +172,7 @@ impl Vigil {
     /// Takes in how the providers are and tells what is new; returns why to end, if so.
     fn look(
         &mut self,
-        seen: &[Seen],
+        seen: &[SeenHealth],
         now: Instant,
         mut tell: impl FnMut(Progress),
     ) -> Option<String> {
@@ -180,16 +180,16 @@ impl Vigil {
             .iter()
             .map(|seen| (seen.role, self.standing(seen, now)))
             .max_by_key(|(_, standing)| standing.rank());
-        let (role, worst) = worst.unwrap_or((Role::Solve, Standing::Well));
+        let (role, worst) = worst.unwrap_or((Role::Solve, ProviderStanding::Well));
         let held = seen.iter().filter_map(|seen| next_call(&seen.health, now));
         let held = held.max();
         if worst.rank() > 1 {
             self.slow(role, &worst, now, &mut tell);
         }
         match worst {
-            Standing::Well | Standing::Slowed { .. } => {
+            ProviderStanding::Well | ProviderStanding::Slowed { .. } => {
                 self.held_until = None;
-                if let Some(Pause { since, .. }) = self.pause.take() {
+                if let Some(ProviderPause { since, .. }) = self.pause.take() {
                     let after = now - since;
                     tracing::info!(?after, "the provider answers again");
                     tell(Progress::Resumed { after });
@@ -197,24 +197,24 @@ impl Vigil {
                 self.slow(role, &worst, now, &mut tell);
                 None
             }
-            Standing::Out { what, since_ms } => {
+            ProviderStanding::Out { what, since_ms } => {
                 self.held_until = held;
                 self.wait(role, what, since_ms, now, &mut tell)
             }
-            Standing::Barred { what } => Some(format!(
+            ProviderStanding::Barred { what } => Some(format!(
                 "the model of the role `{role}` cannot be used: {what}"
             )),
         }
     }
 
-    fn standing(&self, seen: &Seen, now: Instant) -> Standing {
+    fn standing(&self, seen: &SeenHealth, now: Instant) -> ProviderStanding {
         let was_held = self
             .pause
             .as_ref()
             .is_some_and(|pause| pause.role == seen.role);
         match &seen.health {
-            Health::Barred { what } => Standing::Barred { what: what.clone() },
-            Health::Out { what, since_ms, .. } => Standing::Out {
+            Health::Barred { what } => ProviderStanding::Barred { what: what.clone() },
+            Health::Out { what, since_ms, .. } => ProviderStanding::Out {
                 what: what.clone(),
                 since_ms: Some(*since_ms),
             },
@@ -224,16 +224,16 @@ impl Vigil {
                 let goes_on = was_held && (!still.is_zero() || !seen.is_answering);
                 if still > WORTH_PAUSING || goes_on {
                     let since_ms = None;
-                    return Standing::Out { what, since_ms };
+                    return ProviderStanding::Out { what, since_ms };
                 }
-                Standing::Slowed { what, until }
+                ProviderStanding::Slowed { what, until }
             }
             // Time has ended the slow-down, but nobody has been answered since.
-            Health::Well if was_held && !seen.is_answering => Standing::Out {
+            Health::Well if was_held && !seen.is_answering => ProviderStanding::Out {
                 what: "no call has been answered since".to_owned(),
                 since_ms: None,
             },
-            Health::Well => Standing::Well,
+            Health::Well => ProviderStanding::Well,
         }
     }
 
@@ -241,11 +241,11 @@ impl Vigil {
     fn slow(
         &mut self,
         role: Role,
-        worst: &Standing,
+        worst: &ProviderStanding,
         now: Instant,
         tell: &mut impl FnMut(Progress),
     ) {
-        let Standing::Slowed { what, until } = worst else {
+        let ProviderStanding::Slowed { what, until } = worst else {
             if self.slowed.take().is_some() {
                 tell(Progress::Slowed(None));
             }
@@ -275,7 +275,10 @@ impl Vigil {
     ) -> Option<String> {
         let news = self.held_until.filter(|until| self.is_news(*until, now));
         let is_new = self.pause.is_none();
-        let since = self.pause.get_or_insert(Pause { role, since: now }).since;
+        let since = self
+            .pause
+            .get_or_insert(ProviderPause { role, since: now })
+            .since;
         let waited = now - since;
         if waited >= self.limit && !is_new {
             let waited = span(waited);

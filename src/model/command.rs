@@ -33,14 +33,14 @@ pub(super) struct CommandModel {
 }
 
 /// What the program left.
-struct Finished {
+struct ProgramEnd {
     status: ExitStatus,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
 
 /// Why there is nothing to read a reply from.
-enum Fault {
+enum ProgramFault {
     Io(io::Error),
     TooLong,
 }
@@ -99,11 +99,11 @@ impl CommandModel {
         let run = finish(&mut child, request.to_string().into_bytes());
         let finished = match tokio::time::timeout(self.timeout, run).await {
             Ok(Ok(finished)) => finished,
-            Ok(Err(Fault::TooLong)) => {
+            Ok(Err(ProgramFault::TooLong)) => {
                 let what = format!("`{name}` printed more than {} MiB", REPLY_LIMIT >> 20);
                 return Err(failed(what, false));
             }
-            Ok(Err(Fault::Io(error))) => {
+            Ok(Err(ProgramFault::Io(error))) => {
                 return Err(failed(format!("could not run `{name}`: {error}"), true));
             }
             Err(_elapsed) => {
@@ -197,7 +197,7 @@ impl Drop for Running {
     }
 }
 
-async fn finish(running: &mut Running, request: Vec<u8>) -> Result<Finished, Fault> {
+async fn finish(running: &mut Running, request: Vec<u8>) -> Result<ProgramEnd, ProgramFault> {
     let stdin = running.child.stdin.take();
     let stdout = running.child.stdout.take();
     let stderr = running.child.stderr.take();
@@ -209,42 +209,45 @@ async fn finish(running: &mut Running, request: Vec<u8>) -> Result<Finished, Fau
         Ok(())
     };
     let end = async {
-        let status = running.child.wait().await.map_err(Fault::Io)?;
+        let status = running.child.wait().await.map_err(ProgramFault::Io)?;
         // What it left behind could hold the pipes open forever.
         running.kill_group();
         Ok(status)
     };
     let (status, stdout, stderr, ()) =
         tokio::try_join!(end, read_reply(stdout), read_tail(stderr), feed)?;
-    Ok(Finished {
+    Ok(ProgramEnd {
         status,
         stdout,
         stderr,
     })
 }
 
-async fn read_reply(stdout: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Fault> {
+async fn read_reply(stdout: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, ProgramFault> {
     let mut bytes = Vec::new();
     if let Some(stdout) = stdout {
         let limit = REPLY_LIMIT as u64 + 1;
         let mut limited = stdout.take(limit);
-        limited.read_to_end(&mut bytes).await.map_err(Fault::Io)?;
+        limited
+            .read_to_end(&mut bytes)
+            .await
+            .map_err(ProgramFault::Io)?;
     }
     if bytes.len() > REPLY_LIMIT {
-        return Err(Fault::TooLong);
+        return Err(ProgramFault::TooLong);
     }
     Ok(bytes)
 }
 
 /// Reads to the end, so that the program never waits for a reader, and keeps the last part.
-async fn read_tail(stderr: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Fault> {
+async fn read_tail(stderr: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, ProgramFault> {
     let mut kept = Vec::new();
     let Some(mut stderr) = stderr else {
         return Ok(kept);
     };
     let mut buffer = vec![0; 8 << 10];
     loop {
-        match stderr.read(&mut buffer).await.map_err(Fault::Io)? {
+        match stderr.read(&mut buffer).await.map_err(ProgramFault::Io)? {
             0 => return Ok(kept),
             read => kept.extend_from_slice(&buffer[..read]),
         }

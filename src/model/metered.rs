@@ -28,7 +28,7 @@ pub struct Metered {
 }
 
 /// A try that was answered, and that is still to be settled.
-struct Answered<T> {
+struct AnsweredTry<T> {
     what: T,
     call: OpenCall,
     permit: Permit,
@@ -187,7 +187,7 @@ impl Metered {
         let (outgoing, mut line) = self.begin(dialect, request)?;
         let once = |tape| self.model.whole(dialect, &outgoing.body, tape);
         let result = match self.tries(&outgoing, &mut line.tries, once).await {
-            Ok(Answered { what, call, .. }) => {
+            Ok(AnsweredTry { what, call, .. }) => {
                 call.answered(&what);
                 Ok(what)
             }
@@ -208,7 +208,7 @@ impl Metered {
                 return Err(error);
             }
         };
-        let Answered {
+        let AnsweredTry {
             what: came,
             call,
             permit,
@@ -255,7 +255,7 @@ impl Metered {
         outgoing: &Outgoing,
         tries: &mut u32,
         once: impl Fn(Arc<Tape>) -> F,
-    ) -> Result<Answered<T>, CallError>
+    ) -> Result<AnsweredTry<T>, CallError>
     where
         F: Future<Output = Result<T, ModelError>>,
     {
@@ -280,7 +280,7 @@ impl Metered {
             let advice = turns.hear(&permit, self.model.heard(&result));
             let error = match result {
                 Ok(what) => {
-                    return Ok(Answered {
+                    return Ok(AnsweredTry {
                         what,
                         call,
                         permit,

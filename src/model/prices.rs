@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 /// The providers of the table.
 pub fn price_table() -> &'static [PriceList] {
     static TABLE: LazyLock<Vec<PriceList>> = LazyLock::new(|| {
-        let file: File = toml::from_str(include_str!("prices.toml"))
+        let file: PriceFile = toml::from_str(include_str!("prices.toml"))
             .expect("invariant: the program's own table can be read");
         file.provider.into_iter().map(PriceList::from).collect()
     });
@@ -113,7 +113,7 @@ fn is_snapshot(model: &str, of: &str) -> bool {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct PriceFile {
     provider: Vec<ProviderTable>,
 }
 

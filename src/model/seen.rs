@@ -21,12 +21,12 @@ pub enum CallsEnd {
 
 /// What was seen of the job's calls so far.
 pub(super) struct Seen {
-    state: Mutex<State>,
+    state: Mutex<SeenState>,
     pace: Pace,
 }
 
 #[derive(Default)]
-struct State {
+struct SeenState {
     recorder: Recorder,
     requests: u64,
     out_of_budget: Option<String>,
@@ -130,12 +130,12 @@ impl Seen {
         self.state().recorder.to_bytes()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SeenState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl SeenState {
     fn note(&mut self, line: &Line, result: Option<&Result<Reply, CallError>>) {
         self.requests += 1;
         match result {

@@ -57,7 +57,7 @@ pub(super) struct Open {
 }
 
 /// What an event is for.
-enum Turn {
+enum StreamTurn {
     Pass,
     Hide,
     /// The last one.
@@ -93,12 +93,12 @@ impl ReplyStream {
     }
 
     /// Takes in one event; an error where it is none.
-    fn take_in(&mut self, event: &Event) -> Result<Turn, ModelError> {
+    fn take_in(&mut self, event: &Event) -> Result<StreamTurn, ModelError> {
         let Some((open, fold)) = &mut self.open else {
-            return Ok(Turn::Hide);
+            return Ok(StreamTurn::Hide);
         };
         if self.dialect == Dialect::Chat && event.data.trim() == DONE {
-            return Ok(Turn::End);
+            return Ok(StreamTurn::End);
         }
         let data: Map<String, Value> = serde_json::from_str(&event.data).map_err(|error| {
             reply::unusable(
@@ -107,11 +107,11 @@ impl ReplyStream {
             )
         })?;
         let turn = match self.dialect {
-            Dialect::Chat if !self.with_usage && is_usage_alone(&data) => Turn::Hide,
+            Dialect::Chat if !self.with_usage && is_usage_alone(&data) => StreamTurn::Hide,
             Dialect::Messages if data.get("type").is_some_and(|kind| kind == "message_stop") => {
-                Turn::End
+                StreamTurn::End
             }
-            Dialect::Chat | Dialect::Messages => Turn::Pass,
+            Dialect::Chat | Dialect::Messages => StreamTurn::Pass,
         };
         fold.push_data(data);
         Ok(turn)
@@ -175,9 +175,9 @@ impl Stream for ReplyStream {
                 Some(Ok(event)) => self.take_in(&event).map(|turn| (event, turn)),
             };
             match item {
-                Ok((_, Turn::Hide)) => {}
-                Ok((event, Turn::Pass)) => return Poll::Ready(Some(Ok(event))),
-                Ok((event, Turn::End)) => {
+                Ok((_, StreamTurn::Hide)) => {}
+                Ok((event, StreamTurn::Pass)) => return Poll::Ready(Some(Ok(event))),
+                Ok((event, StreamTurn::End)) => {
                     self.finish();
                     return Poll::Ready(Some(Ok(event)));
                 }

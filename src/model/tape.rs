@@ -17,11 +17,11 @@ pub(super) struct Tape {
     /// Which try of its request it is, from 1.
     tried: u32,
     keeps: bool,
-    state: Mutex<State>,
+    state: Mutex<TapeState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct TapeState {
     sent: Option<(Dialect, bool, Arc<Value>)>,
     heard: Option<Heard>,
     replayed: Option<CallSettlement>,
@@ -137,7 +137,7 @@ impl Tape {
         Some(Traffic { who, exchange })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, TapeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

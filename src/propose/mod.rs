@@ -50,7 +50,7 @@ pub async fn diagnose(
     evidence: &Evidence,
     further_tries: u32,
 ) -> Result<(Proposal, Vec<u8>), ProposeError> {
-    let mut exchange = Exchange::default();
+    let mut exchange = DiagnosisExchange::default();
     let mut messages = vec![
         exchange.said("system", prompt::SYSTEM.to_owned()),
         exchange.said("user", prompt::evidence(evidence)),
@@ -110,11 +110,11 @@ pub fn render_exchange(bytes: &[u8]) -> String {
 
 /// What was said so far.
 #[derive(Default)]
-struct Exchange {
+struct DiagnosisExchange {
     bytes: Vec<u8>,
 }
 
-impl Exchange {
+impl DiagnosisExchange {
     /// Writes a message down and returns it.
     fn said(&mut self, role: &str, content: String) -> Value {
         let message = json!({"role": role, "content": content});

@@ -70,7 +70,7 @@ pub(super) fn read(
     folders: &[String],
     limits: &Limits,
 ) -> Vec<Collected> {
-    let mut reader = Reader::new(folders, limits);
+    let mut reader = TarReader::new(folders, limits);
     if let Err(stop) = reader.read(bytes, None) {
         reader.cut(stop);
     } else if !whole {
@@ -80,12 +80,12 @@ pub(super) fn read(
 }
 
 /// Gathers one folder's files from many archives, each of a single file or folder.
-pub(super) struct Gather<'a>(Reader<'a>);
+pub(super) struct Gather<'a>(TarReader<'a>);
 
 impl<'a> Gather<'a> {
     /// Returns one that holds nothing.
     pub(super) fn new(limits: &'a Limits) -> Self {
-        Self(Reader::new(&[String::new()], limits))
+        Self(TarReader::new(&[String::new()], limits))
     }
 
     /// Adds what an archive holds; its names are relative to `below`, which is relative to
@@ -138,14 +138,14 @@ impl Stop {
     }
 }
 
-struct Reader<'a> {
+struct TarReader<'a> {
     folders: Vec<Folder>,
     limits: &'a Limits,
     bytes_left: u64,
     files_left: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> TarReader<'a> {
     fn new(folders: &[String], limits: &'a Limits) -> Self {
         Self {
             folders: folders.iter().map(|at| Folder::new(at)).collect(),

@@ -134,8 +134,8 @@ async fn check_task(
     }
     let (detail, log) = match found {
         None => (String::new(), String::new()),
-        Some((detail, Side::Nothing)) => (detail, nothing_log),
-        Some((detail, Side::Reference)) => (detail, reference_log),
+        Some((detail, CheckSide::Nothing)) => (detail, nothing_log),
+        Some((detail, CheckSide::Reference)) => (detail, reference_log),
     };
     CheckRow {
         task: task.id.as_str().to_owned(),
@@ -153,14 +153,14 @@ fn differs(
     before: &(Checked, Checked),
     nothing_done: &Checked,
     reference: &Checked,
-) -> Option<(String, Side)> {
+) -> Option<(String, CheckSide)> {
     let sides = [
-        ("doing nothing", &before.0, nothing_done, Side::Nothing),
+        ("doing nothing", &before.0, nothing_done, CheckSide::Nothing),
         (
             "the reference solution",
             &before.1,
             reference,
-            Side::Reference,
+            CheckSide::Reference,
         ),
     ];
     let side = sides.into_iter().find(|(_, before, now, _)| before != now);
@@ -174,44 +174,44 @@ fn differs(
 }
 
 #[derive(Clone, Copy)]
-enum Side {
+enum CheckSide {
     Nothing,
     Reference,
 }
 
-fn fault(task: &Task, nothing: &Checked, reference: &Checked) -> Option<(String, Side)> {
+fn fault(task: &Task, nothing: &Checked, reference: &Checked) -> Option<(String, CheckSide)> {
     match nothing {
         Checked::NoReward(why) => {
-            return Some((format!("with nothing done: {why}"), Side::Nothing));
+            return Some((format!("with nothing done: {why}"), CheckSide::Nothing));
         }
-        Checked::NotRun(why) => return Some((why.clone(), Side::Nothing)),
+        Checked::NotRun(why) => return Some((why.clone(), CheckSide::Nothing)),
         Checked::Reward(reward) if !task.is_scored() && *reward < task.nothing_done => {
             let detail = format!(
                 "doing nothing gets {reward}, but the task says that it gets {}",
                 task.nothing_done
             );
-            return Some((detail, Side::Nothing));
+            return Some((detail, CheckSide::Nothing));
         }
         Checked::Reward(reward) if *reward >= task.pass_mark && task.is_scored() => {
             let detail = format!(
                 "doing nothing gets {reward} and passes: solving this task would show nothing"
             );
-            return Some((detail, Side::Nothing));
+            return Some((detail, CheckSide::Nothing));
         }
         Checked::Reward(_) => {}
     }
     match reference {
         Checked::NoReward(why) => Some((
             format!("with the reference solution: {why}"),
-            Side::Reference,
+            CheckSide::Reference,
         )),
-        Checked::NotRun(why) => Some((why.clone(), Side::Reference)),
+        Checked::NotRun(why) => Some((why.clone(), CheckSide::Reference)),
         Checked::Reward(reward) if *reward < task.pass_mark => {
             let detail = format!(
                 "the reference solution gets {reward}, below the pass mark {}",
                 task.pass_mark
             );
-            Some((detail, Side::Reference))
+            Some((detail, CheckSide::Reference))
         }
         Checked::Reward(_) => None,
     }
@@ -226,7 +226,7 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     async fn nothing_done(&self) -> (Checked, String) {
-        self.trial(Side::Nothing, None).await
+        self.trial(CheckSide::Nothing, None).await
     }
 
     /// Has the reference solution take an agent's turns.
@@ -235,13 +235,13 @@ impl Checker<'_> {
             let why = "the task has no `solution/solve.sh`: nothing shows that it can be solved";
             return (Checked::NotRun(why.to_owned()), String::new());
         }
-        self.trial(Side::Reference, Some(&Solver(self))).await
+        self.trial(CheckSide::Reference, Some(&Solver(self))).await
     }
 
-    async fn trial(&self, side: Side, player: Option<&dyn Player>) -> (Checked, String) {
+    async fn trial(&self, side: CheckSide, player: Option<&dyn Player>) -> (Checked, String) {
         let (what, who) = match side {
-            Side::Nothing => ("nothing", "nothing"),
-            Side::Reference => ("reference", "reference solution"),
+            CheckSide::Nothing => ("nothing", "nothing"),
+            CheckSide::Reference => ("reference", "reference solution"),
         };
         let trial = Trial {
             sandbox: self.sandbox,

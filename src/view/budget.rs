@@ -34,7 +34,7 @@ pub struct Limits {
 }
 
 /// One limit of the archive in figures.
-struct Row {
+struct BudgetRow {
     name: &'static str,
     limit: String,
     used: String,
@@ -92,11 +92,11 @@ pub(super) fn words(limit: Limit) -> Vec<String> {
     .collect()
 }
 
-fn rows(limits: &Limits, lineage: &Lineage) -> Vec<Row> {
+fn rows(limits: &Limits, lineage: &Lineage) -> Vec<BudgetRow> {
     let (used, unsettled) = lineage.spend().used();
     let left = left(limits.archive, used + unsettled);
     let number = |name, limit: Option<u64>, used: u64, unsettled: u64, left: Option<u64>| {
-        limit.zip(left).map(|(limit, left)| Row {
+        limit.zip(left).map(|(limit, left)| BudgetRow {
             name,
             limit: count(limit),
             used: count(used),
@@ -108,17 +108,21 @@ fn rows(limits: &Limits, lineage: &Lineage) -> Vec<Row> {
             left: count(left),
         })
     };
-    let usd = limits.archive.usd.zip(left.usd).map(|(limit, left)| Row {
-        name: "US dollars",
-        limit: money(limit),
-        used: money_up(used.cost),
-        unsettled: if unsettled.cost == Usd(0) {
-            String::new()
-        } else {
-            money_up(unsettled.cost)
-        },
-        left: money(left),
-    });
+    let usd = limits
+        .archive
+        .usd
+        .zip(left.usd)
+        .map(|(limit, left)| BudgetRow {
+            name: "US dollars",
+            limit: money(limit),
+            used: money_up(used.cost),
+            unsettled: if unsettled.cost == Usd(0) {
+                String::new()
+            } else {
+                money_up(unsettled.cost)
+            },
+            left: money(left),
+        });
     let archive = limits.archive;
     let tokens = number(
         "tokens",
@@ -136,7 +140,7 @@ fn rows(limits: &Limits, lineage: &Lineage) -> Vec<Row> {
     );
     let hours = limits.hours.map(|limit| {
         let used = lineage.run_time();
-        Row {
+        BudgetRow {
             name: "hours",
             limit: hours(limit),
             used: hours(used),
@@ -167,13 +171,13 @@ fn hours(time: Duration) -> String {
 /// Limits as JSON.
 #[derive(Serialize)]
 pub(super) struct Shape {
-    archive: ArchiveShape,
+    archive: ArchiveBudgetShape,
     per_attempt: LimitShape,
     per_job: LimitShape,
 }
 
 #[derive(Serialize)]
-struct ArchiveShape {
+struct ArchiveBudgetShape {
     limit: LimitShape,
     used: LimitShape,
     unsettled_at_most: LimitShape,
@@ -217,7 +221,7 @@ pub(super) fn shape(limits: &Limits, lineage: &Lineage) -> Shape {
     let in_hours = |time: Duration| super::json::round(time.as_secs_f64() / 3600.0);
     let time = lineage.run_time();
     Shape {
-        archive: ArchiveShape {
+        archive: ArchiveBudgetShape {
             limit: LimitShape {
                 hours: limits.hours.map(in_hours),
                 ..limits.archive.into()

@@ -73,21 +73,21 @@ impl By {
     }
 
     /// Returns the group of a call.
-    fn key(self, intent: &CallIntent) -> Key {
-        let text = |text: &str| Key::Text(text.to_owned());
+    fn key(self, intent: &CallIntent) -> GroupKey {
+        let text = |text: &str| GroupKey::Text(text.to_owned());
         match (self, &intent.subject) {
             (Self::Role, _) => text(intent.role.name()),
             (Self::Model, _) => text(&intent.model),
             (Self::Day, _) => text(&day(intent.at_ms)),
-            (Self::Run, _) => Key::Number(intent.run.0),
-            (Self::Attempt, JobId::Attempt(id)) => Key::Number(id.0),
+            (Self::Run, _) => GroupKey::Number(intent.run.0),
+            (Self::Attempt, JobId::Attempt(id)) => GroupKey::Number(id.0),
             (Self::Variant, JobId::Evaluation(key) | JobId::Regrade(key)) => {
-                Key::Number(key.variant.0)
+                GroupKey::Number(key.variant.0)
             }
             (Self::Task, JobId::Evaluation(key) | JobId::Regrade(key)) => text(key.task.as_str()),
             (Self::Variant | Self::Task, JobId::Attempt(_) | JobId::Manual)
             | (Self::Attempt, JobId::Evaluation(_) | JobId::Regrade(_) | JobId::Manual) => {
-                Key::Other
+                GroupKey::Other
             }
         }
     }
@@ -95,14 +95,14 @@ impl By {
 
 /// Key of a group; numbers sort as numbers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
+enum GroupKey {
     Number(u32),
     Text(String),
     /// Calls that belong to no group of this kind.
     Other,
 }
 
-impl Key {
+impl GroupKey {
     fn show(&self, by: By) -> String {
         match self {
             Self::Number(number) if by == By::Run => number.to_string(),
@@ -121,11 +121,11 @@ impl Key {
     }
 }
 
-type Groups = BTreeMap<Vec<Key>, SubjectSpend>;
+type CostGroups = BTreeMap<Vec<GroupKey>, SubjectSpend>;
 
 /// Sums calls by one or several kinds at once.
-fn groups(lineage: &Lineage, kinds: &[By]) -> Groups {
-    let mut groups = Groups::new();
+fn groups(lineage: &Lineage, kinds: &[By]) -> CostGroups {
+    let mut groups = CostGroups::new();
     for (intent, settlement) in lineage.spend().calls() {
         let key = kinds.iter().map(|by| by.key(intent)).collect();
         let group: &mut SubjectSpend = groups.entry(key).or_default();
@@ -212,12 +212,12 @@ fn at_most(spend: &SubjectSpend) -> String {
     }
 }
 
-fn table(groups: &Groups, kinds: &[By]) -> Table<9> {
+fn table(groups: &CostGroups, kinds: &[By]) -> Table<9> {
     let mut table = headed(match kinds {
         [by] => by.name(),
         _ => "group",
     });
-    let shown = |keys: &[Key]| -> Vec<String> {
+    let shown = |keys: &[GroupKey]| -> Vec<String> {
         let pairs = keys.iter().zip(kinds);
         pairs.map(|(key, by)| key.show(*by)).collect()
     };
@@ -284,12 +284,12 @@ pub(super) fn named(name: &'static str, rows: Vec<(String, SubjectSpend)>) -> Ta
 }
 
 #[derive(Serialize)]
-struct Shape<'a> {
+struct CostShape<'a> {
     schema: &'static str,
     /// `paper` where hidden tests were shown to the diagnosing model, else `visible`.
     evidence: &'static str,
     total: Spent,
-    by: BTreeMap<&'static str, Vec<GroupShape>>,
+    by: BTreeMap<&'static str, Vec<CostGroupShape>>,
     /// The rows without a key once more, by kind.
     others: BTreeMap<&'static str, Spent>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -299,7 +299,7 @@ struct Shape<'a> {
 }
 
 #[derive(Serialize)]
-struct GroupShape {
+struct CostGroupShape {
     /// None: the calls that belong to no group of this kind.
     key: Option<String>,
     #[serde(flatten)]
@@ -316,18 +316,18 @@ struct CrossShape {
 /// Returns the books as `dgm.cost/1`, summed in every way, and by all of `kinds` together
 /// where there are any.
 pub fn json(lineage: &Lineage, kinds: &[By], limits: Option<&Limits>) -> String {
-    let of = |kind: By| -> Vec<GroupShape> {
+    let of = |kind: By| -> Vec<CostGroupShape> {
         let groups = groups(lineage, &[kind]).into_iter();
         groups
-            .map(|(keys, spend)| GroupShape {
-                key: keys.into_iter().next().and_then(Key::into_json),
+            .map(|(keys, spend)| CostGroupShape {
+                key: keys.into_iter().next().and_then(GroupKey::into_json),
                 spent: spend.into(),
             })
             .collect()
     };
     let by = By::ALL.map(|kind| (kind.name(), of(kind)));
     let others = By::ALL.into_iter().filter_map(|kind| {
-        let spend = *groups(lineage, &[kind]).get([Key::Other].as_slice())?;
+        let spend = *groups(lineage, &[kind]).get([GroupKey::Other].as_slice())?;
         Some((kind.name(), spend.into()))
     });
     let cross = |kinds: &[By]| {
@@ -337,13 +337,13 @@ pub fn json(lineage: &Lineage, kinds: &[By], limits: Option<&Limits>) -> String 
                 keys: kinds
                     .iter()
                     .map(|kind| kind.name())
-                    .zip(keys.into_iter().map(Key::into_json))
+                    .zip(keys.into_iter().map(GroupKey::into_json))
                     .collect(),
                 spent: spend.into(),
             })
             .collect()
     };
-    json::text(&Shape {
+    json::text(&CostShape {
         schema: "dgm.cost/1",
         evidence: json::evidence(lineage.disclosed().next().is_some()),
         total: lineage.spend().total(|_| true).into(),

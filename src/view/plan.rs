@@ -195,7 +195,7 @@ fn assumptions(forecast: &Forecast) -> Vec<String> {
 }
 
 #[derive(Serialize)]
-struct Shape<'a> {
+struct PlanShape<'a> {
     schema: &'static str,
     evidence: &'static str,
     sandbox: &'a str,
@@ -203,7 +203,7 @@ struct Shape<'a> {
     workers: u64,
     goal: GoalShape,
     attempts: u64,
-    evaluations: Vec<GroupShape<'a>>,
+    evaluations: Vec<PlanGroupShape<'a>>,
     models: Vec<RoleShape<'a>>,
     budgets: budget::Shape,
     work: Vec<WorkShape>,
@@ -220,7 +220,7 @@ struct GoalShape {
 }
 
 #[derive(Serialize)]
-struct GroupShape<'a> {
+struct PlanGroupShape<'a> {
     group: &'a str,
     tasks: Vec<&'a str>,
     left: CountShape,
@@ -303,7 +303,7 @@ impl From<Amount> for AmountShape {
 /// Returns the plan as `dgm.plan/1`.
 pub fn json(plan: &Plan, lineage: &Lineage) -> String {
     let remaining = &plan.forecast.remaining;
-    json::text(&Shape {
+    json::text(&PlanShape {
         schema: "dgm.plan/1",
         evidence: plan.evidence.name(),
         sandbox: &plan.sandbox,
@@ -318,7 +318,7 @@ pub fn json(plan: &Plan, lineage: &Lineage) -> String {
         evaluations: remaining
             .evaluations
             .iter()
-            .map(|group| GroupShape {
+            .map(|group| PlanGroupShape {
                 group: &group.label,
                 tasks: group.tasks.iter().map(TaskId::as_str).collect(),
                 left: group.left.into(),

@@ -117,7 +117,7 @@ fn rate(rate: Usd) -> String {
 }
 
 #[derive(Serialize)]
-struct Shape<'a> {
+struct PricesShape<'a> {
     schema: &'static str,
     providers: Vec<ListShape<'a>>,
 }
@@ -176,7 +176,7 @@ pub fn json(lists: &[List]) -> String {
         as_of: &list.as_of,
         models: list.models.iter().map(ModelShape::from).collect(),
     });
-    json::text(&Shape {
+    json::text(&PricesShape {
         schema: "dgm.prices/1",
         providers: providers.collect(),
     })

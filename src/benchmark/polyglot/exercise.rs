@@ -24,13 +24,13 @@ const HINTS: &str = ".docs/hints.md";
 struct Config {
     #[serde(default)]
     blurb: String,
-    files: Files,
+    files: ExerciseFiles,
     #[serde(default)]
     custom: BTreeMap<String, serde_json::Value>,
 }
 
 #[derive(Deserialize)]
-struct Files {
+struct ExerciseFiles {
     solution: Vec<String>,
     test: Vec<String>,
     example: Vec<String>,
@@ -82,7 +82,7 @@ fn read(language: Language, slug: &str, files: &FileTree, mode: Mode) -> Result<
     let config = text(files, ".meta/config.json")?;
     let config: Config = serde_json::from_str(config)
         .map_err(|error| format!("`.meta/config.json` cannot be read: {error}"))?;
-    let Files { solution, test, .. } = &config.files;
+    let ExerciseFiles { solution, test, .. } = &config.files;
     if solution.is_empty() || test.is_empty() {
         return Err("`.meta/config.json` names no solution or no test".to_owned());
     }
@@ -167,7 +167,7 @@ fn tests(
 }
 
 /// Returns the reference under the names of the files to write.
-fn reference(files: &FileTree, config: &Files, rules: &Rules) -> Result<FileTree, String> {
+fn reference(files: &FileTree, config: &ExerciseFiles, rules: &Rules) -> Result<FileTree, String> {
     let mut pairs = Vec::new();
     for example in &config.example {
         let place = (rules.place)(example, &config.solution)

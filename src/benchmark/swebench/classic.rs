@@ -20,16 +20,16 @@ const NO_TESTS: [&str; 11] = [
 /// What is known of a repository.
 #[derive(Debug, Deserialize)]
 struct Repository {
-    kind: Kind,
+    kind: TestKind,
     parser: String,
     eval_type: String,
-    specs: Vec<Spec>,
+    specs: Vec<ClassicSpec>,
 }
 
 /// Which shape its scripts have.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Kind {
+enum TestKind {
     /// A Conda environment, installed again, and the tests named to the runner.
     Python,
     /// Any other language: the commands name the tests.
@@ -38,7 +38,7 @@ enum Kind {
 
 /// The commands of some versions.
 #[derive(Debug, Deserialize)]
-struct Spec {
+struct ClassicSpec {
     versions: Vec<String>,
     test: Vec<String>,
     #[serde(default)]
@@ -87,8 +87,8 @@ pub(super) fn complete(
         return Err("has no `eval_script`, and no `test_patch` to make one of".to_owned());
     }
     let lines = match repository.kind {
-        Kind::Python => python(spec, repo, base_commit, test_patch),
-        Kind::Common => common(spec, repo, version, base_commit, test_patch),
+        TestKind::Python => python(spec, repo, base_commit, test_patch),
+        TestKind::Common => common(spec, repo, version, base_commit, test_patch),
     };
     let mut script = "#!/bin/bash\nset -uxo pipefail\n".to_owned();
     for line in lines {
@@ -108,7 +108,7 @@ pub(super) fn parser(repo: &str) -> Option<(&'static str, &'static str)> {
     Some((&known.parser, &known.eval_type))
 }
 
-fn python(spec: &Spec, repo: &str, base_commit: &str, test_patch: &str) -> Vec<String> {
+fn python(spec: &ClassicSpec, repo: &str, base_commit: &str, test_patch: &str) -> Vec<String> {
     let activate = [
         "source /opt/miniconda3/bin/activate".to_owned(),
         "conda activate testbed".to_owned(),
@@ -137,7 +137,7 @@ fn python(spec: &Spec, repo: &str, base_commit: &str, test_patch: &str) -> Vec<S
 }
 
 fn common(
-    spec: &Spec,
+    spec: &ClassicSpec,
     repo: &str,
     version: &str,
     base_commit: &str,

@@ -39,8 +39,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "TASK", num_args = 1..)]
     tasks: Vec<String>,
     /// Where they run
-    #[arg(long, value_enum, default_value_t = Sandbox::Docker)]
-    sandbox: Sandbox,
+    #[arg(long, value_enum, default_value_t = CheckBackend::Docker)]
+    sandbox: CheckBackend,
     /// Tasks at once
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
@@ -66,7 +66,7 @@ pub(super) struct Args {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Sandbox {
+enum CheckBackend {
     Docker,
     Local,
 }
@@ -84,8 +84,8 @@ impl Args {
             return lint(ui, &tasks, &refused);
         }
         let backend = match self.sandbox {
-            Sandbox::Docker => Backend::Docker,
-            Sandbox::Local => Backend::Local,
+            CheckBackend::Docker => Backend::Docker,
+            CheckBackend::Local => Backend::Local,
         };
         workplace::refuse_unfit(backend, tasks.iter())?;
         let (rows, interrupted) = block_on(self.check(ui, &suite, &tasks, refused, backend))?;

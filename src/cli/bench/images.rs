@@ -19,19 +19,19 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: ImagesCommand,
 }
 
 #[derive(clap::Subcommand)]
-enum Command {
-    List(List),
+enum ImagesCommand {
+    List(ListArgs),
     Build(Build),
     Prune(Prune),
 }
 
 /// List images of ours, or those that a benchmark's tasks need
 #[derive(clap::Args)]
-struct List {
+struct ListArgs {
     /// Folder of Harbor task directories
     benchmark: Option<PathBuf>,
     #[command(flatten)]
@@ -82,14 +82,14 @@ struct Prune {
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
         match self.command {
-            Command::List(args) => block_on(args.run(ui)),
-            Command::Build(args) => block_on(args.run(ui)),
-            Command::Prune(args) => block_on(args.run(ui)),
+            ImagesCommand::List(args) => block_on(args.run(ui)),
+            ImagesCommand::Build(args) => block_on(args.run(ui)),
+            ImagesCommand::Prune(args) => block_on(args.run(ui)),
         }
     }
 }
 
-impl List {
+impl ListArgs {
     async fn run(self, ui: Ui) -> anyhow::Result<Code> {
         let engine = Engine::connect().await?;
         let stored = store::list(&engine).await?;

@@ -15,11 +15,11 @@ use super::ui::Ui;
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: BenchCommand,
 }
 
 #[derive(clap::Subcommand)]
-enum Command {
+enum BenchCommand {
     List(list::Args),
     Check(check::Args),
     Build(build::Args),
@@ -31,12 +31,12 @@ enum Command {
 impl Args {
     pub(super) fn run(self, ui: Ui) -> anyhow::Result<Code> {
         match self.command {
-            Command::List(args) => args.run(ui),
-            Command::Check(args) => args.run(ui),
-            Command::Build(args) => args.run(ui),
-            Command::Images(args) => args.run(ui),
-            Command::Import(args) => args.run(ui),
-            Command::Grade(args) => args.run(ui),
+            BenchCommand::List(args) => args.run(ui),
+            BenchCommand::Check(args) => args.run(ui),
+            BenchCommand::Build(args) => args.run(ui),
+            BenchCommand::Images(args) => args.run(ui),
+            BenchCommand::Import(args) => args.run(ui),
+            BenchCommand::Grade(args) => args.run(ui),
         }
     }
 }

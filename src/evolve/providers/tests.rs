@@ -1,6 +1,6 @@
 //! When a run pauses, goes on and ends by its providers.
 
-use super::{Progress, Providers, Seen, Vigil};
+use super::{Progress, Providers, SeenHealth, Vigil};
 use crate::domain::Role;
 use crate::model::{Health, Pace};
 use futures_util::FutureExt as _;
@@ -50,7 +50,7 @@ impl Watch {
         health: Health,
         is_answering: bool,
     ) -> (Vec<String>, Option<String>) {
-        let seen = Seen {
+        let seen = SeenHealth {
             role: Role::Solve,
             health,
             is_answering,

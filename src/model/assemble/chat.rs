@@ -11,12 +11,12 @@ pub(super) struct Chat {
     /// What stands beside the message.
     choice: Map<String, Value>,
     message: Map<String, Value>,
-    calls: Vec<Call>,
+    calls: Vec<ToolCallParts>,
 }
 
 /// A tool call in the making.
 #[derive(Debug)]
-struct Call {
+struct ToolCallParts {
     /// Its number in the stream, where the stream numbers them.
     index: Option<u64>,
     fields: Map<String, Value>,
@@ -52,7 +52,7 @@ impl Chat {
         message.insert("role".to_owned(), json!("assistant"));
         message.entry("content").or_insert(Value::Null);
         if !self.calls.is_empty() {
-            let calls = self.calls.into_iter().map(Call::finish).collect();
+            let calls = self.calls.into_iter().map(ToolCallParts::finish).collect();
             message.insert("tool_calls".to_owned(), Value::Array(calls));
         }
         let mut choice = self.choice;
@@ -123,7 +123,7 @@ impl Chat {
             None => self.calls.iter().position(|call| call.id() == id),
         };
         let at = known.unwrap_or_else(|| {
-            self.calls.push(Call {
+            self.calls.push(ToolCallParts {
                 index,
                 fields: Map::new(),
                 function: Map::new(),
@@ -134,7 +134,7 @@ impl Chat {
     }
 }
 
-impl Call {
+impl ToolCallParts {
     fn id(&self) -> &str {
         self.fields.get("id").and_then(Value::as_str).unwrap_or("")
     }

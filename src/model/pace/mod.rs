@@ -62,14 +62,14 @@ pub struct Pace {
 }
 
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<PaceState>,
     born: Instant,
     calls: AtomicU64,
     health: watch::Sender<Health>,
 }
 
 #[derive(Default)]
-struct State {
+struct PaceState {
     regulator: Regulator,
     waiting: HashMap<Ticket, oneshot::Sender<()>>,
     /// When the timer that runs will look again.
@@ -90,12 +90,12 @@ pub struct Call {
 #[must_use = "a permit that is dropped frees its place"]
 #[derive(Debug)]
 pub struct Permit {
-    turn: Turn,
+    turn: CallTurn,
 }
 
 /// A place in the queue or in flight.
 #[derive(Debug)]
-struct Turn {
+struct CallTurn {
     pace: Pace,
     ticket: Ticket,
 }
@@ -143,7 +143,7 @@ impl Pace {
 
     /// Changes the state, then does what follows from it: lets through whoever may go, looks
     /// again when time will change something, announces the health.
-    fn change<R>(&self, change: impl FnOnce(&mut State, Duration) -> R) -> R {
+    fn change<R>(&self, change: impl FnOnce(&mut PaceState, Duration) -> R) -> R {
         let mut state = self.shared.state();
         let now = self.shared.born.elapsed();
         let result = change(&mut state, now);
@@ -159,7 +159,7 @@ impl Pace {
     }
 
     /// Sets the timer, unless one that runs already is early enough.
-    fn arm(&self, state: &mut State, now: Duration) {
+    fn arm(&self, state: &mut PaceState, now: Duration) {
         let Some(at) = state.regulator.next_change(now) else {
             return;
         };
@@ -181,7 +181,7 @@ impl Pace {
         });
     }
 
-    fn announce(&self, state: &mut State, now: Duration) {
+    fn announce(&self, state: &mut PaceState, now: Duration) {
         let health = match state.regulator.condition() {
             Condition::Well => Health::Well,
             Condition::Slowed { what, until } => Health::Slowed {
@@ -218,7 +218,7 @@ impl Pace {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PaceState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -228,7 +228,7 @@ impl Call {
     pub async fn admit(&self) -> Permit {
         let (turn, waiting) = self.pace.change(|state, _| {
             let ticket = state.regulator.ask(self.number);
-            let turn = Turn {
+            let turn = CallTurn {
                 pace: self.pace.clone(),
                 ticket,
             };
@@ -260,12 +260,12 @@ impl Call {
 impl Permit {
     /// Tells what came of a try later, when its call does not ask what to do any more.
     pub fn hear(&self, heard: Heard) {
-        let Turn { pace, ticket } = &self.turn;
+        let CallTurn { pace, ticket } = &self.turn;
         pace.change(|state, now| state.regulator.hear(*ticket, heard, now));
     }
 }
 
-impl Drop for Turn {
+impl Drop for CallTurn {
     fn drop(&mut self) {
         let ticket = self.ticket;
         self.pace.change(|state, now| {

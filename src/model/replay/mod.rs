@@ -52,11 +52,11 @@ pub struct Replay {
     by_content: HashMap<(Role, Dialect, String), Vec<usize>>,
     place_of: HashMap<CallId, usize>,
     load: Box<Load>,
-    state: Mutex<State>,
+    state: Mutex<ReplayState>,
 }
 
 #[derive(Default)]
-struct State {
+struct ReplayState {
     /// What each execution has been answered.
     used: HashMap<Lane, HashSet<usize>>,
     /// And what last.
@@ -201,7 +201,7 @@ impl Replay {
     /// Returns the best of the calls with exactly this request.
     fn exact(
         &self,
-        state: &State,
+        state: &ReplayState,
         lane: &Lane,
         dialect: Dialect,
         outline: &Outline,
@@ -213,7 +213,7 @@ impl Replay {
 
     fn best(
         &self,
-        state: &State,
+        state: &ReplayState,
         lane: &Lane,
         places: impl Iterator<Item = usize>,
     ) -> Option<usize> {
@@ -234,7 +234,7 @@ impl Replay {
     /// Returns the best of the job's calls whose request differs only in what always varies.
     fn steadied(
         &self,
-        state: &mut State,
+        state: &mut ReplayState,
         lane: &Lane,
         dialect: Dialect,
         body: &Value,
@@ -264,7 +264,7 @@ impl Replay {
 
     /// Returns the outline of a recorded request without what varies. Each stored piece of a
     /// conversation is read once.
-    fn steady_of<'a>(&self, state: &'a mut State, place: usize) -> Option<&'a Outline> {
+    fn steady_of<'a>(&self, state: &'a mut ReplayState, place: usize) -> Option<&'a Outline> {
         if !state.steady.contains_key(&place) {
             let recording = &self.calls[place].recording;
             let stored = (self.load)(&recording.request).ok()?;
@@ -332,7 +332,7 @@ impl Replay {
 
     fn not_recorded(
         &self,
-        state: &State,
+        state: &ReplayState,
         lane: &Lane,
         dialect: Dialect,
         body: &Value,
@@ -401,7 +401,7 @@ impl Replay {
         best.map(|(_, place, body)| (place, body))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ReplayState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Returns what the agent did, as far as the transcript tells.
 pub fn read(transcript: &[u8]) -> Trajectory {
-    let mut reading = Reading::default();
+    let mut reading = TranscriptReading::default();
     for line in transcript.split(|byte| *byte == b'\n') {
         if line.is_empty() {
             continue;
@@ -33,7 +33,7 @@ pub fn read(transcript: &[u8]) -> Trajectory {
 
 /// A transcript on its way to being a trajectory.
 #[derive(Default)]
-struct Reading {
+struct TranscriptReading {
     steps: Vec<Step>,
     tools: BTreeMap<String, String>,
     /// Calls that wait for their results: the step, and the place in its list.
@@ -42,7 +42,7 @@ struct Reading {
     heard: HashSet<(String, String)>,
 }
 
-impl Reading {
+impl TranscriptReading {
     fn line(&mut self, line: &Value) {
         if let Some(cut) = line.get("cut") {
             self.steps.push(Step::Cut {

@@ -15,14 +15,14 @@ pub(in crate::model) struct Chunks {
     message: Map<String, Value>,
     usage: Map<String, Value>,
     /// Blocks that have begun and not ended, by their number.
-    open: BTreeMap<u64, Open>,
+    open: BTreeMap<u64, OpenBlock>,
     /// What has come so far.
     place: Place,
 }
 
 /// A block that has begun.
 #[derive(Debug)]
-enum Open {
+enum OpenBlock {
     Text,
     Call {
         /// Its number among the calls.
@@ -101,11 +101,11 @@ impl Chunks {
 
     fn open(&mut self, index: u64, block: &Value) -> Option<Value> {
         let (open, delta) = match block["type"].as_str() {
-            Some("text") => (Open::Text, Some(self.text(&block["text"]))),
+            Some("text") => (OpenBlock::Text, Some(self.text(&block["text"]))),
             Some("tool_use") => {
                 let call = self.place.calls;
                 self.place.calls += 1;
-                let open = Open::Call {
+                let open = OpenBlock::Call {
                     index: call,
                     input: Some(block["input"].clone()),
                 };
@@ -116,13 +116,13 @@ impl Chunks {
                 (open, Some(delta))
             }
             Some("thinking" | "redacted_thinking") => {
-                let open = Open::Thinking {
+                let open = OpenBlock::Thinking {
                     block: block.clone(),
                     place: self.place,
                 };
                 (open, reasoning(&block["thinking"]))
             }
-            _ => (Open::Other, None),
+            _ => (OpenBlock::Other, None),
         };
         self.open.insert(index, open);
         delta
@@ -136,15 +136,15 @@ impl Chunks {
 
     fn grow(&mut self, index: u64, delta: &Value) -> Option<Value> {
         match (self.open.get_mut(&index)?, delta["type"].as_str()?) {
-            (Open::Text, "text_delta") => Some(self.text(&delta["text"])),
-            (Open::Call { index, input }, "input_json_delta") => {
+            (OpenBlock::Text, "text_delta") => Some(self.text(&delta["text"])),
+            (OpenBlock::Call { index, input }, "input_json_delta") => {
                 let more = delta["partial_json"]
                     .as_str()
                     .filter(|more| !more.is_empty())?;
                 *input = None;
                 Some(call_delta(*index, more))
             }
-            (Open::Thinking { block, .. }, "thinking_delta") => {
+            (OpenBlock::Thinking { block, .. }, "thinking_delta") => {
                 let more = delta["thinking"].as_str()?;
                 if let Some(Value::String(so_far)) = block.get_mut("thinking") {
                     so_far.push_str(more);
@@ -153,7 +153,7 @@ impl Chunks {
                 }
                 reasoning(&delta["thinking"])
             }
-            (Open::Thinking { block, .. }, "signature_delta") => {
+            (OpenBlock::Thinking { block, .. }, "signature_delta") => {
                 block["signature"] = delta["signature"].clone();
                 None
             }
@@ -163,14 +163,14 @@ impl Chunks {
 
     fn close(&mut self, index: u64) -> Option<Value> {
         match self.open.remove(&index)? {
-            Open::Call {
+            OpenBlock::Call {
                 index,
                 input: Some(input),
             } => Some(call_delta(index, &arguments(&input))),
-            Open::Thinking { block, place } => {
+            OpenBlock::Thinking { block, place } => {
                 Some(json!({"thinking_blocks": [carry(&block, place)]}))
             }
-            Open::Call { input: None, .. } | Open::Text | Open::Other => None,
+            OpenBlock::Call { input: None, .. } | OpenBlock::Text | OpenBlock::Other => None,
         }
     }
 

@@ -19,8 +19,8 @@ pub(super) struct Conversation {
 
 /// A turn in the making.
 #[derive(Debug)]
-struct Turn {
-    side: Side,
+struct MessageTurn {
+    side: SpeakerSide,
     /// Answers of tools.
     results: Vec<Value>,
     /// Everything else.
@@ -28,7 +28,7 @@ struct Turn {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
+enum SpeakerSide {
     User,
     Assistant,
 }
@@ -39,7 +39,7 @@ pub(super) fn read(messages: &Value) -> Result<Conversation, ModelError> {
         return Err(refuse("messages", "the request has no list `messages`"));
     };
     let mut system = Vec::new();
-    let mut turns: Vec<Turn> = Vec::new();
+    let mut turns: Vec<MessageTurn> = Vec::new();
     for (index, message) in messages.iter().enumerate() {
         let place = format!("messages[{index}]");
         match message["role"].as_str() {
@@ -53,21 +53,21 @@ pub(super) fn read(messages: &Value) -> Result<Conversation, ModelError> {
                 let text = format!("<system>\n{text}\n</system>");
                 say(
                     &mut turns,
-                    Side::User,
+                    SpeakerSide::User,
                     vec![json!({"type": "text", "text": text})],
                 );
             }
             Some("user") => {
                 let blocks = to_blocks(&message["content"], &format!("{place}.content"))?;
-                say(&mut turns, Side::User, blocks);
+                say(&mut turns, SpeakerSide::User, blocks);
             }
             Some("assistant") => {
                 let blocks = assistant(message, &place)?;
-                say(&mut turns, Side::Assistant, blocks);
+                say(&mut turns, SpeakerSide::Assistant, blocks);
             }
             Some("tool") => {
                 let result = result(message, &place)?;
-                turn(&mut turns, Side::User).results.push(result);
+                turn(&mut turns, SpeakerSide::User).results.push(result);
             }
             Some(other) => {
                 let what = format!("`{place}` has the role `{other}`, which is not supported");
@@ -77,7 +77,7 @@ pub(super) fn read(messages: &Value) -> Result<Conversation, ModelError> {
         }
     }
     trim_end(turns.last_mut());
-    let turns: Vec<Value> = turns.into_iter().map(Turn::finish).collect();
+    let turns: Vec<Value> = turns.into_iter().map(MessageTurn::finish).collect();
     if turns.is_empty() {
         let what = "`messages` has nothing in it that a user or an assistant says";
         return Err(refuse("messages", what));
@@ -86,17 +86,17 @@ pub(super) fn read(messages: &Value) -> Result<Conversation, ModelError> {
 }
 
 /// Adds what a side says; nothing is no turn.
-fn say(turns: &mut Vec<Turn>, side: Side, blocks: Vec<Value>) {
+fn say(turns: &mut Vec<MessageTurn>, side: SpeakerSide, blocks: Vec<Value>) {
     if !blocks.is_empty() {
         turn(turns, side).blocks.extend(blocks);
     }
 }
 
 /// Returns the turn in which a side speaks now.
-fn turn(turns: &mut Vec<Turn>, side: Side) -> &mut Turn {
+fn turn(turns: &mut Vec<MessageTurn>, side: SpeakerSide) -> &mut MessageTurn {
     let goes_on = turns.last().is_some_and(|last| last.side == side);
     if !goes_on {
-        turns.push(Turn {
+        turns.push(MessageTurn {
             side,
             results: Vec::new(),
             blocks: Vec::new(),
@@ -106,22 +106,22 @@ fn turn(turns: &mut Vec<Turn>, side: Side) -> &mut Turn {
     &mut turns[last]
 }
 
-impl Turn {
+impl MessageTurn {
     fn finish(self) -> Value {
         let mut content = self.results;
         content.extend(self.blocks);
         let role = match self.side {
-            Side::User => "user",
-            Side::Assistant => "assistant",
+            SpeakerSide::User => "user",
+            SpeakerSide::Assistant => "assistant",
         };
         json!({"role": role, "content": content})
     }
 }
 
 /// An answer that the model shall go on with must not end in white space.
-fn trim_end(last: Option<&mut Turn>) {
+fn trim_end(last: Option<&mut MessageTurn>) {
     if let Some(turn) = last
-        && turn.side == Side::Assistant
+        && turn.side == SpeakerSide::Assistant
         && let Some(block) = turn.blocks.last_mut()
         && let Some(text) = block["text"].as_str()
     {

@@ -18,7 +18,7 @@ const TICKS: Duration = Duration::from_millis(20);
 pub(in crate::sandbox) struct Intake {
     stdout: Vec<u8>,
     stdout_max: usize,
-    log: Log,
+    log: KeptLog,
     grace: Duration,
     setup: Duration,
 }
@@ -58,7 +58,7 @@ impl Intake {
         Self {
             stdout: Vec::new(),
             stdout_max: content.saturating_add(overhead),
-            log: Log::new(limits.log),
+            log: KeptLog::new(limits.log),
             grace,
             setup: spec.root.image().map_or(SETUP, |root| root.setup),
         }
@@ -107,7 +107,7 @@ impl Intake {
         let Some((begun, rest)) = self.streams() else {
             return Err(self.not_started(spec, seen));
         };
-        let end = Line::read(rest, "dgm-end ").and_then(|line| {
+        let end = RunnerLine::read(rest, "dgm-end ").and_then(|line| {
             let (code, uptime) = line.text.split_once(' ')?;
             let elapsed = seconds(uptime)?.saturating_sub(begun);
             Some((code.parse::<i32>().ok()?, elapsed, line.rest))
@@ -150,7 +150,7 @@ impl Intake {
 
     /// Returns the uptime at the command's start, and what came after the first line.
     fn streams(&self) -> Option<(Duration, &[u8])> {
-        let line = Line::read(&self.stdout, "dgm-run 1 ")?;
+        let line = RunnerLine::read(&self.stdout, "dgm-run 1 ")?;
         Some((seconds(line.text)?, line.rest))
     }
 
@@ -172,12 +172,12 @@ impl Intake {
 }
 
 /// One of the runner's own lines, without its keyword.
-struct Line<'a> {
+struct RunnerLine<'a> {
     text: &'a str,
     rest: &'a [u8],
 }
 
-impl<'a> Line<'a> {
+impl<'a> RunnerLine<'a> {
     fn read(bytes: &'a [u8], keyword: &str) -> Option<Self> {
         let head = &bytes[..bytes.len().min(LINE_MAX)];
         let end = head.iter().position(|byte| *byte == b'\n')?;
@@ -214,14 +214,14 @@ fn seconds(text: &str) -> Option<Duration> {
 
 /// A log of bounded size: its head, its tail, and how long it was.
 #[derive(Debug)]
-struct Log {
+struct KeptLog {
     half: usize,
     head: Vec<u8>,
     tail: Vec<u8>,
     total: u64,
 }
 
-impl Log {
+impl KeptLog {
     fn new(limit: u64) -> Self {
         Self {
             half: usize::try_from(limit / 2).unwrap_or(usize::MAX),

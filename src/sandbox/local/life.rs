@@ -24,7 +24,7 @@ pub(super) struct Life {
 }
 
 /// Why the streams are no longer read.
-enum Pause {
+enum PausedTime {
     Ended,
     Enough,
     Late,
@@ -60,8 +60,8 @@ impl Life {
         let mut intake = Intake::new(spec, grace);
         let pause = attend(spec, stdin, stdout, stderr, &mut intake, &cancel).await;
         let pause = pause.map_err(failed)?;
-        let (status, oom) = self.end(!matches!(pause, Pause::Ended)).await;
-        if matches!(pause, Pause::Cancelled) {
+        let (status, oom) = self.end(!matches!(pause, PausedTime::Ended)).await;
+        if matches!(pause, PausedTime::Cancelled) {
             return Err(SandboxError::Cancelled);
         }
         let code = status.and_then(|status| {
@@ -72,7 +72,7 @@ impl Life {
         let seen = Seen {
             code,
             oom,
-            late: matches!(pause, Pause::Late),
+            late: matches!(pause, PausedTime::Late),
             full: false,
         };
         intake.finish(spec, seen, begun.elapsed())
@@ -133,7 +133,7 @@ async fn attend(
     mut stderr: ChildStderr,
     intake: &mut Intake,
     cancel: &CancellationToken,
-) -> anyhow::Result<Pause> {
+) -> anyhow::Result<PausedTime> {
     let input = flow::input(spec);
     let feed = async move {
         // A runner that ends early says why on its standard error.
@@ -154,14 +154,14 @@ async fn attend(
                 .limit(spec.deadline)
                 .min(Duration::from_secs(1 << 30));
         tokio::select! {
-            () = cancel.cancelled() => return Ok(Pause::Cancelled),
-            () = tokio::time::sleep_until(limit) => return Ok(Pause::Late),
+            () = cancel.cancelled() => return Ok(PausedTime::Cancelled),
+            () = tokio::time::sleep_until(limit) => return Ok(PausedTime::Late),
             () = &mut feed, if !fed => fed = true,
             read = stdout.read(&mut out), if out_open => {
                 let count = read.context("could not read its output")?;
                 out_open = count > 0;
                 if intake.stdout(&out[..count]) == Want::Nothing {
-                    return Ok(Pause::Enough);
+                    return Ok(PausedTime::Enough);
                 }
             }
             read = stderr.read(&mut err), if err_open => {
@@ -171,5 +171,5 @@ async fn attend(
             }
         }
     }
-    Ok(Pause::Ended)
+    Ok(PausedTime::Ended)
 }

@@ -59,12 +59,12 @@ const LIMIT_PROCESSES: &str = r#"ulimit -u "$1" 2>/dev/null || ulimit -p "$1"; s
 pub struct LocalSandbox {
     archive: PathBuf,
     grace: Duration,
-    ready: OnceCell<Ready>,
+    ready: OnceCell<ReadyRun>,
 }
 
 /// What is found out and made once.
 #[derive(Debug)]
-struct Ready {
+struct ReadyRun {
     bubblewrap: PathBuf,
     system: System,
     groups: Groups,
@@ -104,14 +104,14 @@ impl LocalSandbox {
         lacks
     }
 
-    async fn ready(&self) -> Result<&Ready, SandboxError> {
+    async fn ready(&self) -> Result<&ReadyRun, SandboxError> {
         let make = || async {
             let bubblewrap = program::find().await?;
             let runtime = Runtime::make(&self.archive).map_err(|source| SandboxError::Failed {
                 what: "could not prepare the local sandbox".to_owned(),
                 source,
             })?;
-            Ok(Ready {
+            Ok(ReadyRun {
                 bubblewrap,
                 system: System::look(),
                 groups: Groups::find(&self.archive),
@@ -145,7 +145,7 @@ impl LocalSandbox {
     }
 }
 
-impl Ready {
+impl ReadyRun {
     /// Returns the command that starts one sandbox.
     fn command(
         &self,

@@ -13,11 +13,11 @@ use seccompiler::{
 };
 use std::collections::BTreeMap;
 
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+type FilterRules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Returns the two filters as the kernel reads them.
 pub(super) fn filters() -> anyhow::Result<[Vec<u8>; 2]> {
-    let mut refused: Rules = calls::refused()
+    let mut refused: FilterRules = calls::refused()
         .map(|call| (call.number, Vec::new()))
         .collect();
     for deciding in calls::deciding() {
@@ -26,7 +26,7 @@ pub(super) fn filters() -> anyhow::Result<[Vec<u8>; 2]> {
         refused.insert(deciding.call.number, rules.collect::<Result<_, _>>()?);
     }
     let known = calls::allowed().map(|call| call.number);
-    let known: Rules = known
+    let known: FilterRules = known
         .chain(refused.keys().copied())
         .map(|number| (number, Vec::new()))
         .collect();
@@ -48,7 +48,7 @@ fn errno(number: i32) -> SeccompAction {
 
 /// Compiles what is answered to the calls of the rules, and to all others.
 fn compile(
-    rules: Rules,
+    rules: FilterRules,
     matched: SeccompAction,
     others: SeccompAction,
 ) -> anyhow::Result<BpfProgram> {

@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-struct Order {
+struct SpawnOrder {
     command: Command,
     runtime: Handle,
     reply: oneshot::Sender<io::Result<Started>>,
@@ -33,7 +33,7 @@ impl Drop for Started {
 /// Starts a command from the long-lived thread.
 pub(super) async fn spawn(command: Command) -> anyhow::Result<Child> {
     let (reply, started) = oneshot::channel();
-    let order = Order {
+    let order = SpawnOrder {
         command,
         runtime: Handle::current(),
         reply,
@@ -44,12 +44,12 @@ pub(super) async fn spawn(command: Command) -> anyhow::Result<Child> {
     started.0.take().context(gone)
 }
 
-fn orders() -> anyhow::Result<&'static Sender<Order>> {
-    static ORDERS: OnceLock<Sender<Order>> = OnceLock::new();
+fn orders() -> anyhow::Result<&'static Sender<SpawnOrder>> {
+    static ORDERS: OnceLock<Sender<SpawnOrder>> = OnceLock::new();
     if let Some(orders) = ORDERS.get() {
         return Ok(orders);
     }
-    let (sender, orders) = channel::<Order>();
+    let (sender, orders) = channel::<SpawnOrder>();
     std::thread::Builder::new()
         .name("dgm-spawner".to_owned())
         .spawn(move || {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 #[derive(Serialize)]
-struct Shape<'a> {
+struct EvalShape<'a> {
     schema: &'static str,
     variant: u32,
     commit: &'a str,
@@ -35,7 +35,7 @@ struct Shape<'a> {
     training_score: Score,
     holdout_score: Score,
     gap: Option<GapShape>,
-    regrade: Option<RegradeShape<'a>>,
+    regrade: Option<EvalRegradeShape<'a>>,
     cost: Spent,
 }
 
@@ -57,7 +57,7 @@ struct TaskShape<'a> {
     task: &'a str,
     planned: u64,
     score: Score,
-    evaluations: Vec<EvaluationShape<'a>>,
+    evaluations: Vec<EvalRowShape<'a>>,
 }
 
 #[derive(Serialize)]
@@ -67,7 +67,7 @@ struct RefusedShape<'a> {
 }
 
 #[derive(Serialize)]
-struct EvaluationShape<'a> {
+struct EvalRowShape<'a> {
     repeat: u32,
     #[serde(flatten)]
     judged: JudgedShape<'a>,
@@ -106,7 +106,7 @@ impl<'a> From<&'a Judgement> for JudgedShape<'a> {
 }
 
 #[derive(Serialize)]
-struct RegradeShape<'a> {
+struct EvalRegradeShape<'a> {
     judged: u64,
     left_out: u64,
     before: Score,
@@ -127,7 +127,7 @@ pub(super) fn json(asked: &Asked<'_>, found: &Found<'_>) -> String {
     let score = found.score;
     let resolved = f64::from(score.resolved);
     let graded = u64::from(score.counted);
-    json::text(&Shape {
+    json::text(&EvalShape {
         schema: "dgm.eval/1",
         variant: asked.variant.0,
         commit: variant.map_or("", |variant| variant.commit.as_str()),
@@ -180,7 +180,7 @@ pub(super) fn json(asked: &Asked<'_>, found: &Found<'_>) -> String {
         training_score: found.training.into(),
         holdout_score: found.holdout.into(),
         gap: found.gap.map(GapShape::from),
-        regrade: asked.regrade.map(|regrading| RegradeShape {
+        regrade: asked.regrade.map(|regrading| EvalRegradeShape {
             judged: found.again.len() as u64,
             left_out: regrading.left_out as u64,
             before: sum(&found.again, |again| again.first),
@@ -200,10 +200,10 @@ fn of_task<'a>(asked: &Asked<'a>, task: &OfTask<'a>) -> TaskShape<'a> {
     }
 }
 
-fn of_row<'a>(asked: &Asked<'a>, row: &Row<'a>) -> EvaluationShape<'a> {
+fn of_row<'a>(asked: &Asked<'a>, row: &Row<'a>) -> EvalRowShape<'a> {
     let evaluation = row.evaluation;
     let regrade: Option<&Regrade> = asked.lineage.regrade(&evaluation.key);
-    EvaluationShape {
+    EvalRowShape {
         repeat: evaluation.key.repeat,
         judged: row.judged.into(),
         cause: row.judged.cause.map(Cause::name),

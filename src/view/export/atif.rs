@@ -15,12 +15,12 @@ use serde_json::{Map, Value, json};
 const VERSION: &str = "ATIF-v1.8";
 
 #[derive(Serialize)]
-struct Root<'a> {
+struct AtifRoot<'a> {
     schema_version: &'static str,
     session_id: String,
     trajectory_id: &'a str,
     agent: AgentShape<'a>,
-    steps: Vec<StepShape<'a>>,
+    steps: Vec<AtifStep<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notes: Option<String>,
     final_metrics: FinalMetrics,
@@ -39,7 +39,7 @@ struct AgentShape<'a> {
 }
 
 #[derive(Serialize)]
-struct StepShape<'a> {
+struct AtifStep<'a> {
     step_id: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp: Option<String>,
@@ -128,7 +128,7 @@ pub(super) fn text(subject: &Subject<'_>) -> Option<String> {
     let mut intents = books.calls().map(|(intent, _)| intent);
     let model = intents.find(|intent| is_own(intent));
     let spent = books.total(is_own);
-    Some(json::text(&Root {
+    Some(json::text(&AtifRoot {
         schema_version: VERSION,
         session_id: format!(
             "{}-{}-{}x{}",
@@ -193,7 +193,7 @@ fn agent<'a>(subject: &Subject<'a>, model_name: Option<&'a str>) -> AgentShape<'
     }
 }
 
-fn steps<'a>(subject: &Subject<'a>) -> Vec<StepShape<'a>> {
+fn steps<'a>(subject: &Subject<'a>) -> Vec<AtifStep<'a>> {
     let steps = subject.trajectory.steps.iter().enumerate();
     steps
         .map(|(index, step)| {
@@ -201,13 +201,13 @@ fn steps<'a>(subject: &Subject<'a>) -> Vec<StepShape<'a>> {
                 Step::Said(said) => self::said(said),
                 Step::Turn(turn) => self::turn(turn),
                 Step::Cut { calls, bytes } => {
-                    let mut shape = StepShape::of("system", None, "");
+                    let mut shape = AtifStep::of("system", None, "");
                     let cut = json!({"calls": calls, "bytes": bytes});
                     shape.extra.insert("cut".to_owned(), cut);
                     shape
                 }
             };
-            StepShape {
+            AtifStep {
                 step_id: index + 1,
                 ..shape
             }
@@ -215,7 +215,7 @@ fn steps<'a>(subject: &Subject<'a>) -> Vec<StepShape<'a>> {
         .collect()
 }
 
-impl<'a> StepShape<'a> {
+impl<'a> AtifStep<'a> {
     fn of(source: &'static str, at_ms: Option<i64>, message: &'a str) -> Self {
         Self {
             step_id: 0,
@@ -247,14 +247,14 @@ impl<'a> StepShape<'a> {
     }
 }
 
-fn said(said: &Said) -> StepShape<'_> {
+fn said(said: &Said) -> AtifStep<'_> {
     let mut shape = match &said.speaker {
-        Speaker::System => StepShape::of("system", said.at_ms, &said.text),
-        Speaker::User => StepShape::of("user", said.at_ms, &said.text),
+        Speaker::System => AtifStep::of("system", said.at_ms, &said.text),
+        Speaker::User => AtifStep::of("user", said.at_ms, &said.text),
         // What the agent says that the model had said: no answer that was given here.
-        Speaker::Model => StepShape::of("agent", said.at_ms, &said.text).with_calls(&said.calls),
+        Speaker::Model => AtifStep::of("agent", said.at_ms, &said.text).with_calls(&said.calls),
         Speaker::Tool { call } => {
-            let mut shape = StepShape::of("system", said.at_ms, "");
+            let mut shape = AtifStep::of("system", said.at_ms, "");
             let results = vec![ResultShape {
                 source_call_id: None,
                 content: &said.text,
@@ -269,11 +269,11 @@ fn said(said: &Said) -> StepShape<'_> {
     shape
 }
 
-fn turn(turn: &Turn) -> StepShape<'_> {
+fn turn(turn: &Turn) -> AtifStep<'_> {
     let mut shape = match &turn.end {
         TurnEnd::Answered(answer) => answered(turn, answer),
         TurnEnd::Failed { kind, message } => {
-            let mut shape = StepShape::of("system", turn.ended_ms, message);
+            let mut shape = AtifStep::of("system", turn.ended_ms, message);
             shape.extra.insert("error".to_owned(), json!(kind));
             shape
         }
@@ -286,8 +286,8 @@ fn turn(turn: &Turn) -> StepShape<'_> {
     shape
 }
 
-fn answered<'a>(turn: &Turn, answer: &'a Answer) -> StepShape<'a> {
-    let mut shape = StepShape::of("agent", turn.ended_ms, &answer.text).with_calls(&answer.calls);
+fn answered<'a>(turn: &Turn, answer: &'a Answer) -> AtifStep<'a> {
+    let mut shape = AtifStep::of("agent", turn.ended_ms, &answer.text).with_calls(&answer.calls);
     shape.model_name = answer.model.as_deref();
     shape.reasoning_content = Some(answer.reasoning.as_str()).filter(|text| !text.is_empty());
     shape.llm_call_count = Some(1);

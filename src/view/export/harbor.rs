@@ -307,7 +307,7 @@ pub fn harbor_job(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Vec<(&'static 
 
 /// Trials of one agent with one model.
 #[derive(Default)]
-struct Group {
+struct TrialGroup {
     trials: usize,
     /// Rewards of the trials of each task.
     tasks: BTreeMap<String, Vec<Option<Rewards>>>,
@@ -318,7 +318,7 @@ struct Group {
 
 /// Returns the sums over a job. As Harbor has it, a reward that is missing is a zero in the mean.
 fn stats(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Value {
-    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    let mut groups: BTreeMap<String, TrialGroup> = BTreeMap::new();
     for trial in trials {
         let agent = trial.agent_name();
         let key = match trial.model {
@@ -384,7 +384,7 @@ fn stats(job: &HarborJob, trials: &[HarborTrial<'_>]) -> Value {
     clippy::cast_precision_loss,
     reason = "a number of trials is far below 2^53"
 )]
-fn means(group: &Group) -> BTreeMap<&str, f64> {
+fn means(group: &TrialGroup) -> BTreeMap<&str, f64> {
     let sum = |key: &str| -> f64 {
         let found = group.rewards.iter().filter_map(|rewards| rewards.get(key));
         found.sum::<f64>() / group.trials as f64
@@ -399,7 +399,7 @@ fn means(group: &Group) -> BTreeMap<&str, f64> {
 
 /// Returns the chances that one of k trials passes, over all tasks, for the numbers of trials that
 /// Harbor has them for. As there, nothing where a reward is no plain yes or no.
-fn pass_at_k(group: &Group) -> BTreeMap<u32, f64> {
+fn pass_at_k(group: &TrialGroup) -> BTreeMap<u32, f64> {
     let passed = |rewards: &Option<Rewards>| match rewards {
         None => Some(0),
         Some(rewards) => match rewards.values().collect::<Vec<_>>().as_slice() {

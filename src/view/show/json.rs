@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 const SCHEMA: &str = "dgm.show/1";
 
 #[derive(Serialize)]
-struct VariantShape<'a> {
+struct ShownVariantShape<'a> {
     schema: &'static str,
     kind: &'static str,
     number: u32,
@@ -39,7 +39,7 @@ struct VariantShape<'a> {
     means: Means,
     /// On tasks that are held out; null where it was not evaluated on any.
     holdout: Option<HoldoutScore>,
-    evaluations: Vec<EvaluationShape<'a>>,
+    evaluations: Vec<ShownEvaluationShape<'a>>,
     children: Vec<u32>,
     attempts_failed: Vec<FailedShape<'a>>,
     cost: CostShape,
@@ -92,7 +92,7 @@ struct ChangeShape<'a> {
 }
 
 #[derive(Serialize)]
-struct EvaluationShape<'a> {
+struct ShownEvaluationShape<'a> {
     task: &'a str,
     repeat: u32,
     purpose: String,
@@ -117,7 +117,7 @@ struct EvaluationShape<'a> {
     execution: u32,
     settled: String,
     /// The newest judgement, where the answer was judged again.
-    regrade: Option<RegradeShape<'a>>,
+    regrade: Option<ShownRegradeShape<'a>>,
     cost: Spent,
     blobs: BTreeMap<&'static str, &'a str>,
 }
@@ -156,7 +156,7 @@ pub(super) fn variant(subject: Subject<'_>, change: &[FileChange]) -> Option<Str
     let variant = lineage.variant(id)?;
     let standing = lineage.standing(id);
     let children = lineage.variants().filter(|child| child.parent == Some(id));
-    Some(json::text(&VariantShape {
+    Some(json::text(&ShownVariantShape {
         schema: SCHEMA,
         kind: "variant",
         number: id.0,
@@ -262,13 +262,16 @@ fn failed(attempt: &Attempt) -> Option<FailedShape<'_>> {
     })
 }
 
-fn evaluation_shape<'a>(subject: Subject<'a>, evaluation: &'a Evaluation) -> EvaluationShape<'a> {
+fn evaluation_shape<'a>(
+    subject: Subject<'a>,
+    evaluation: &'a Evaluation,
+) -> ShownEvaluationShape<'a> {
     let spend = subject.lineage.spend().of_execution(
         &call_subject(evaluation),
         evaluation.run,
         evaluation.execution,
     );
-    EvaluationShape {
+    ShownEvaluationShape {
         task: evaluation.key.task.as_str(),
         repeat: evaluation.key.repeat,
         purpose: match evaluation.purpose {
@@ -309,7 +312,7 @@ fn no_reward(judgement: &Judgement) -> Option<&'static str> {
 }
 
 #[derive(Serialize)]
-struct RegradeShape<'a> {
+struct ShownRegradeShape<'a> {
     outcome: &'static str,
     passed: bool,
     reward: Option<f64>,
@@ -327,8 +330,8 @@ struct RegradeShape<'a> {
     blobs: BTreeMap<&'static str, &'a str>,
 }
 
-fn regrade(regrade: &Regrade) -> RegradeShape<'_> {
-    RegradeShape {
+fn regrade(regrade: &Regrade) -> ShownRegradeShape<'_> {
+    ShownRegradeShape {
         outcome: regrade.judgement.outcome.name(),
         passed: regrade.judgement.passed,
         reward: regrade.judgement.reward,
@@ -379,7 +382,7 @@ fn faults(subject: Subject<'_>) -> Vec<FaultShape<'_>> {
 }
 
 #[derive(Serialize)]
-struct AttemptShape<'a> {
+struct ShownAttemptShape<'a> {
     schema: &'static str,
     kind: &'static str,
     number: u32,
@@ -392,7 +395,7 @@ struct AttemptShape<'a> {
 
 pub(super) fn attempt(subject: Subject<'_>, kept: &Kept) -> Option<String> {
     let attempt = subject.lineage.attempt(subject.id)?;
-    Some(json::text(&AttemptShape {
+    Some(json::text(&ShownAttemptShape {
         schema: SCHEMA,
         kind: "attempt",
         number: subject.id.0,
@@ -409,7 +412,7 @@ struct OneEvaluationShape<'a> {
     schema: &'static str,
     kind: &'static str,
     number: u32,
-    evaluation: EvaluationShape<'a>,
+    evaluation: ShownEvaluationShape<'a>,
     texts: BTreeMap<&'static str, &'a str>,
     trajectory: Option<TrajectoryShape<'a>>,
 }

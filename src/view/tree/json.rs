@@ -10,19 +10,19 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 #[derive(Serialize)]
-struct Shape<'a> {
+struct TreeShape<'a> {
     schema: &'static str,
-    archive: ArchiveShape<'a>,
-    variants: Vec<VariantShape<'a>>,
-    attempts: Vec<AttemptShape<'a>>,
+    archive: TreeArchiveShape<'a>,
+    variants: Vec<TreeVariantShape<'a>>,
+    attempts: Vec<TreeAttemptShape<'a>>,
     best: Option<u32>,
     best_path: Vec<u32>,
-    totals: Totals,
+    totals: TreeTotals,
     replayed: Option<replays::Shape<'a>>,
 }
 
 #[derive(Serialize)]
-struct ArchiveShape<'a> {
+struct TreeArchiveShape<'a> {
     /// Commit of the seed variant.
     seed: Option<&'a str>,
     created: Option<String>,
@@ -33,7 +33,7 @@ struct ArchiveShape<'a> {
 }
 
 #[derive(Serialize)]
-struct VariantShape<'a> {
+struct TreeVariantShape<'a> {
     number: u32,
     commit: &'a str,
     parent: Option<u32>,
@@ -64,7 +64,7 @@ struct DeltaShape {
 }
 
 #[derive(Serialize)]
-struct AttemptShape<'a> {
+struct TreeAttemptShape<'a> {
     number: u32,
     parent: u32,
     entry: String,
@@ -78,7 +78,7 @@ struct AttemptShape<'a> {
 }
 
 #[derive(Serialize)]
-struct Totals {
+struct TreeTotals {
     variants: u64,
     admitted: u64,
     rejected: u64,
@@ -100,9 +100,9 @@ pub fn json(lineage: &Lineage) -> String {
     let attempts = lineage
         .attempts()
         .filter(|attempt| lineage.variant(attempt.decision.attempt).is_none());
-    json::text(&Shape {
+    json::text(&TreeShape {
         schema: "dgm.tree/1",
-        archive: ArchiveShape {
+        archive: TreeArchiveShape {
             seed: seed.map(|seed| CommitId::as_str(&seed.commit)),
             created: seed.map(|seed| figure::moment(seed.created_ms)),
             evidence: json::evidence(lineage.disclosed().next().is_some()),
@@ -122,10 +122,14 @@ pub fn json(lineage: &Lineage) -> String {
     })
 }
 
-fn of_variant<'a>(lineage: &'a Lineage, digest: &Digest, variant: &'a Variant) -> VariantShape<'a> {
+fn of_variant<'a>(
+    lineage: &'a Lineage,
+    digest: &Digest,
+    variant: &'a Variant,
+) -> TreeVariantShape<'a> {
     let figures = digest.figures(variant.id);
     let standing = lineage.standing(variant.id);
-    VariantShape {
+    TreeVariantShape {
         number: variant.id.0,
         commit: variant.commit.as_str(),
         parent: variant.parent.map(|parent| parent.0),
@@ -150,11 +154,11 @@ fn of_variant<'a>(lineage: &'a Lineage, digest: &Digest, variant: &'a Variant) -
     }
 }
 
-fn of_attempt<'a>(digest: &Digest, attempt: &'a Attempt) -> AttemptShape<'a> {
+fn of_attempt<'a>(digest: &Digest, attempt: &'a Attempt) -> TreeAttemptShape<'a> {
     let decision = &attempt.decision;
     let failure = attempt.end.as_ref().and_then(|end| end.failure.as_ref());
     let spend = digest.figures(decision.attempt).spend;
-    AttemptShape {
+    TreeAttemptShape {
         number: decision.attempt.0,
         parent: decision.parent.0,
         entry: decision.entry.encode(),
@@ -167,8 +171,8 @@ fn of_attempt<'a>(digest: &Digest, attempt: &'a Attempt) -> AttemptShape<'a> {
     }
 }
 
-fn totals(digest: &Digest) -> Totals {
-    Totals {
+fn totals(digest: &Digest) -> TreeTotals {
+    TreeTotals {
         variants: digest.variants,
         admitted: digest.admitted,
         rejected: digest.rejected,

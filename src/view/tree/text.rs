@@ -17,11 +17,11 @@ const SUMMARY: usize = 24;
 pub fn text(lineage: &Lineage, style: Style) -> String {
     let digest = Digest::of(lineage);
     let limit = (style.width / 3).max(16);
-    let lines: Vec<Line> = walk(lineage)
+    let lines: Vec<TreeLine> = walk(lineage)
         .iter()
-        .map(|row| Line::new(lineage, &digest, row, limit, style))
+        .map(|row| TreeLine::new(lineage, &digest, row, limit, style))
         .collect();
-    let layout = Layout::new(&lines, style.width);
+    let layout = TreeLayout::new(&lines, style.width);
     let mut out = notice(lineage, style);
     out.push_str(&layout.header(style));
     for line in &lines {
@@ -44,7 +44,7 @@ fn notice(lineage: &Lineage, style: Style) -> String {
 }
 
 /// One line in parts.
-struct Line {
+struct TreeLine {
     /// Lines of the tree that lead to the node.
     edges: String,
     /// Mark and number.
@@ -65,7 +65,7 @@ const DELTA: usize = 4;
 /// Columns in the order in which they go when there is no room: children, cost, interval.
 const GIVEN_UP: [usize; 3] = [5, 6, 2];
 
-impl Line {
+impl TreeLine {
     fn new(lineage: &Lineage, digest: &Digest, row: &Row, limit: usize, style: Style) -> Self {
         let edges = edges(&row.more, limit.saturating_sub(8), style);
         if row.is_attempt {
@@ -210,15 +210,15 @@ fn edges(more: &[bool], limit: usize, style: Style) -> String {
 }
 
 /// Widths of the columns; none: the column is left out.
-struct Layout {
+struct TreeLayout {
     tree: usize,
     cells: [Option<usize>; COLUMNS],
     text: usize,
 }
 
-impl Layout {
-    fn new(lines: &[Line], width: usize) -> Self {
-        let tree = lines.iter().map(Line::tree_width).max().unwrap_or(0);
+impl TreeLayout {
+    fn new(lines: &[TreeLine], width: usize) -> Self {
+        let tree = lines.iter().map(TreeLine::tree_width).max().unwrap_or(0);
         let mut cells = [None; COLUMNS];
         for (index, header) in HEADERS.iter().enumerate() {
             let widest = lines
@@ -265,7 +265,7 @@ impl Layout {
         format!("{}\n", style.paint(Ink::Dim, header.trim_end()))
     }
 
-    fn draw(&self, line: &Line, style: Style) -> String {
+    fn draw(&self, line: &TreeLine, style: Style) -> String {
         let mut out = style.paint(Ink::Dim, &line.edges);
         out.push_str(&style.paint(line.node_ink, &line.node));
         let mut blank = self.tree.saturating_sub(line.tree_width());

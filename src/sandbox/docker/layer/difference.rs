@@ -53,7 +53,7 @@ pub(in crate::sandbox::docker) async fn difference(
         true => Some(pristine().await?),
         false => None,
     };
-    let look = Look {
+    let look = FolderLook {
         engine,
         workdir,
         limits: &spec.limits,
@@ -68,13 +68,13 @@ pub(in crate::sandbox::docker) async fn difference(
 }
 
 /// A look at a working directory in two containers.
-struct Look<'a> {
+struct FolderLook<'a> {
     engine: &'a Engine,
     workdir: &'a str,
     limits: &'a Limits,
 }
 
-impl Look<'_> {
+impl FolderLook<'_> {
     /// Returns what changed inside, as it was and as it is.
     async fn at(
         &self,

@@ -19,7 +19,7 @@ pub(super) fn parse<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
     };
     let length = log[start..].find("</doctest>").ok_or(BROKEN)?;
     let document = &log[start..start + length + "</doctest>".len()];
-    for found in Report::read(document)?.subcases {
+    for found in DoctestReport::read(document)?.subcases {
         let status = if found.failed { FAILED } else { PASSED };
         for case in found.cases {
             tests.set([&case, " > ", &found.name].concat(), status);
@@ -38,27 +38,27 @@ struct Subcase {
 
 /// What is read of a report.
 #[derive(Default)]
-struct Report {
+struct DoctestReport {
     subcases: Vec<Subcase>,
 }
 
 /// An element that is open.
-struct Open<'a> {
+struct OpenItem<'a> {
     tag: &'a str,
-    kind: Kind,
+    kind: DoctestKind,
 }
 
-enum Kind {
+enum DoctestKind {
     Case(String),
     /// Its place among the subcases.
     Subcase(usize),
     Other,
 }
 
-impl Report {
+impl DoctestReport {
     fn read(document: &str) -> Result<Self, Unreadable> {
         let mut report = Self::default();
-        let mut open: Vec<Open<'_>> = Vec::new();
+        let mut open: Vec<OpenItem<'_>> = Vec::new();
         let mut rest = document;
         let mut done = false;
         while let Some(at) = rest.find('<') {
@@ -85,7 +85,7 @@ impl Report {
                         return Err(BROKEN);
                     }
                     if !element.empty {
-                        open.push(Open {
+                        open.push(OpenItem {
                             tag: element.name,
                             kind,
                         });
@@ -98,35 +98,35 @@ impl Report {
         if done { Ok(report) } else { Err(BROKEN) }
     }
 
-    fn enter(&mut self, element: &Element<'_>, open: &[Open<'_>]) -> Kind {
+    fn enter(&mut self, element: &Element<'_>, open: &[OpenItem<'_>]) -> DoctestKind {
         let name = || element.attribute("name").unwrap_or("None").to_owned();
         match element.name {
             // The root is no case, whatever its name.
-            _ if open.is_empty() => Kind::Other,
-            "TestCase" => Kind::Case(name()),
+            _ if open.is_empty() => DoctestKind::Other,
+            "TestCase" => DoctestKind::Case(name()),
             "SubCase" => {
                 let cases = open.iter().filter_map(|element| match &element.kind {
-                    Kind::Case(name) => Some(name.clone()),
-                    Kind::Subcase(_) | Kind::Other => None,
+                    DoctestKind::Case(name) => Some(name.clone()),
+                    DoctestKind::Subcase(_) | DoctestKind::Other => None,
                 });
                 self.subcases.push(Subcase {
                     cases: cases.collect(),
                     name: name(),
                     failed: false,
                 });
-                Kind::Subcase(self.subcases.len() - 1)
+                DoctestKind::Subcase(self.subcases.len() - 1)
             }
             "Expression" => {
                 if element.attribute("success") != Some("true") {
                     for element in open {
-                        if let Kind::Subcase(index) = element.kind {
+                        if let DoctestKind::Subcase(index) = element.kind {
                             self.subcases[index].failed = true;
                         }
                     }
                 }
-                Kind::Other
+                DoctestKind::Other
             }
-            _ => Kind::Other,
+            _ => DoctestKind::Other,
         }
     }
 }

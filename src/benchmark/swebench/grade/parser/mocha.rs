@@ -83,7 +83,7 @@ pub(super) fn prism_js<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
         let body = run.split_once('{').map_or(run, |(_, body)| body);
         let body = before_last(body, "}");
         let report = ["{", body, "}"].concat();
-        if let Ok(report) = serde_json::from_str::<Report>(&report) {
+        if let Ok(report) = serde_json::from_str::<MochaReport>(&report) {
             for (list, status) in [(report.failures, FAILED), (report.passes, PASSED)] {
                 for test in list {
                     tests.set(test.0, status);
@@ -108,7 +108,7 @@ pub(super) fn prism_js<'a>(log: &'a str, _: About<'_>) -> Parsed<'a> {
 
 /// What counts of a report; a whole tree of it would cost several times as much.
 #[derive(Deserialize)]
-struct Report {
+struct MochaReport {
     failures: Vec<Title>,
     passes: Vec<Title>,
 }

@@ -11,7 +11,7 @@ use memchr::{memchr, memmem};
 use std::borrow::Cow;
 
 /// A test, and the place behind what was read.
-type Found<'a> = Option<(&'a str, usize)>;
+type FoundStatus<'a> = Option<(&'a str, usize)>;
 
 /// The tests that were found, in their order.
 pub(super) struct Reading<'a> {
@@ -32,7 +32,7 @@ impl<'a> Reading<'a> {
     pub(super) fn take(
         &mut self,
         start: &str,
-        mut rule: impl FnMut(&mut Text<'a>, usize) -> Found<'a>,
+        mut rule: impl FnMut(&mut Text<'a>, usize) -> FoundStatus<'a>,
     ) {
         let mut text = Text::of(self.log);
         let mut from = 0;
@@ -153,20 +153,20 @@ impl<'a> Text<'a> {
     }
 
     /// `(?P<test>.*)FAILED\n`
-    pub(super) fn failed(&mut self, at: usize) -> Found<'a> {
+    pub(super) fn failed(&mut self, at: usize) -> FoundStatus<'a> {
         let end = self.line_end(at)?;
         Some((self.all[at..end].strip_suffix(FAILED)?, end + 1))
     }
 
     /// `"(?P<test>.*)",\n`
-    pub(super) fn quoted(&mut self, at: usize) -> Found<'a> {
+    pub(super) fn quoted(&mut self, at: usize) -> FoundStatus<'a> {
         let at = self.literal(at, "\"")?;
         let end = self.line_end(at)?;
         Some((self.all[at..end].strip_suffix("\",")?, end + 1))
     }
 
     /// `(?P<test>.*)\sFAILED\n`
-    pub(super) fn failed_behind_space(&mut self, at: usize) -> Found<'a> {
+    pub(super) fn failed_behind_space(&mut self, at: usize) -> FoundStatus<'a> {
         let end = self.line_end(at)?;
         if let Some(end_of_next) = self.literal(end + 1, "FAILED\n") {
             return Some((&self.all[at..end], end_of_next));
@@ -176,7 +176,7 @@ impl<'a> Text<'a> {
     }
 
     /// `.+?\)[^\S\r\n](?P<test>.*)FAILED$`
-    pub(super) fn failed_in_place(&mut self, at: usize) -> Found<'a> {
+    pub(super) fn failed_in_place(&mut self, at: usize) -> FoundStatus<'a> {
         let end = self.line_end(at).unwrap_or(self.all.len());
         let most = self.all[at..end].strip_suffix(FAILED)?.len() + at;
         let first = self.all[at..end].chars().next()?.len_utf8();
@@ -191,7 +191,7 @@ impl<'a> Text<'a> {
     }
 
     /// `\sHeadless\s.*\s\(Linux\sx86_64\)\s(?P<test>.*)FAILED\n`
-    pub(super) fn any_headless(&mut self, at: usize) -> Found<'a> {
+    pub(super) fn any_headless(&mut self, at: usize) -> FoundStatus<'a> {
         let at = self.space(self.literal(self.space(at)?, "Headless")?)?;
         let end = self.line_end(at).unwrap_or(self.all.len());
         // What is longest comes first: the next line may begin with the mark.
@@ -218,13 +218,13 @@ impl<'a> Text<'a> {
         self.behind_linux(mark)
     }
 
-    fn behind_linux(&mut self, at: usize) -> Found<'a> {
+    fn behind_linux(&mut self, at: usize) -> FoundStatus<'a> {
         let at = self.space(self.linux(at, "x86_64")?)?;
         self.failed(at)
     }
 
     /// `(?P<test>.*):\smismatch`
-    pub(super) fn mismatch(&mut self, at: usize) -> Found<'a> {
+    pub(super) fn mismatch(&mut self, at: usize) -> FoundStatus<'a> {
         const MISMATCH: &str = "mismatch";
         let end = self.line_end(at).unwrap_or(self.all.len());
         let line = &self.all[at..end];
