@@ -1,7 +1,7 @@
 //! The dispatcher's side of the books: jobs ask over a channel, and a model call leaves only
 //! when the one writer has made its intent durable.
 
-use super::jobs::Event;
+use super::jobs::JobEvent;
 use crate::domain::{CallId, CallSettlement};
 use crate::model::{Books, Denied, Intent, Traffic};
 use futures_util::future::BoxFuture;
@@ -10,12 +10,12 @@ use tokio::sync::{mpsc, oneshot};
 /// Books kept by the dispatcher at the other end of the channel.
 #[derive(Clone, Debug)]
 pub(super) struct ChannelBooks {
-    events: mpsc::UnboundedSender<Event>,
+    events: mpsc::UnboundedSender<JobEvent>,
     keeps_traffic: bool,
 }
 
 impl ChannelBooks {
-    pub(super) fn new(events: mpsc::UnboundedSender<Event>) -> Self {
+    pub(super) fn new(events: mpsc::UnboundedSender<JobEvent>) -> Self {
         Self {
             events,
             keeps_traffic: false,
@@ -34,7 +34,7 @@ impl ChannelBooks {
 impl ChannelBooks {
     async fn record(&self, settlement: CallSettlement, traffic: Option<Traffic>) {
         let (done, recorded) = oneshot::channel();
-        let event = Event::Settle(settlement, traffic, done);
+        let event = JobEvent::Settle(settlement, traffic, done);
         if self.events.send(event).is_ok() {
             // Without the dispatcher the call stays on the books as unsettled, which is what
             // is known of it.
@@ -49,7 +49,7 @@ impl Books for ChannelBooks {
             let (done, recorded) = oneshot::channel();
             // A dispatcher that is gone records nothing, so nothing may leave.
             self.events
-                .send(Event::Intend(call, done))
+                .send(JobEvent::Intend(call, done))
                 .map_err(|_| Denied::Stopping)?;
             recorded.await.unwrap_or(Err(Denied::Stopping))
         })

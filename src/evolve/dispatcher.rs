@@ -5,7 +5,7 @@
 use super::Progress;
 use super::budget::{BudgetKey, Exhausted};
 use super::inbox::{Inbox, MOST_EVENTS};
-use super::jobs::{self, Ended, Event, Settlement, Workbench};
+use super::jobs::{self, EndedJob, JobEvent, Settlement, Workbench};
 use super::parts::{EndCause, Finished, Parts, Unrecorded};
 use super::plan::{Volatile, plan};
 use super::providers::Providers;
@@ -32,8 +32,8 @@ pub struct Engine {
     grace: std::time::Duration,
     shutdown: Shutdown,
     volatile: Volatile,
-    events: mpsc::UnboundedReceiver<Event>,
-    jobs: JoinSet<Ended>,
+    events: mpsc::UnboundedReceiver<JobEvent>,
+    jobs: JoinSet<EndedJob>,
     cancel: CancellationToken,
     run: RunId,
     ends_at: Option<Instant>,
@@ -166,7 +166,7 @@ impl Engine {
             let draining = self.shutdown.level() > Level::Run;
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, MOST_EVENTS) => {
-                    is_stale = !batch.iter().all(Event::is_of_a_call);
+                    is_stale = !batch.iter().all(JobEvent::is_of_a_call);
                     let is_awaited = self.recorder.has_waiting();
                     let now = inbox.take(&mut batch, Instant::now(), is_awaited);
                     self.recorder.handle(now)?;
@@ -295,7 +295,7 @@ impl Engine {
         Ok(())
     }
 
-    fn end(&mut self, ended: Ended) -> anyhow::Result<()> {
+    fn end(&mut self, ended: EndedJob) -> anyhow::Result<()> {
         let id = ended.id.clone();
         self.recorder.forget_traffic(&id);
         let settlement = ended.settle(&mut self.recorder)?;

@@ -5,7 +5,7 @@
 //! Invariant: events leave in the order in which they came, and none stays longer than
 //! [`MOMENT`].
 
-use super::jobs::Event;
+use super::jobs::JobEvent;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ pub(super) const MOST_EVENTS: usize = 1024;
 /// Events that came and are not recorded yet.
 #[derive(Default)]
 pub(super) struct Inbox {
-    held: Vec<Event>,
+    held: Vec<JobEvent>,
     due: Option<Instant>,
 }
 
@@ -27,11 +27,14 @@ impl Inbox {
     #[must_use]
     pub(super) fn take(
         &mut self,
-        came: &mut Vec<Event>,
+        came: &mut Vec<JobEvent>,
         now: Instant,
         is_awaited: bool,
-    ) -> Vec<Event> {
-        let is_urgent = is_awaited || came.iter().any(|event| !matches!(event, Event::Settle(..)));
+    ) -> Vec<JobEvent> {
+        let is_urgent = is_awaited
+            || came
+                .iter()
+                .any(|event| !matches!(event, JobEvent::Settle(..)));
         self.held.append(came);
         if is_urgent || self.held.len() >= MOST_EVENTS {
             return self.flush();
@@ -53,7 +56,7 @@ impl Inbox {
     }
 
     /// Returns everything that is held.
-    pub(super) fn flush(&mut self) -> Vec<Event> {
+    pub(super) fn flush(&mut self) -> Vec<JobEvent> {
         self.due = None;
         std::mem::take(&mut self.held)
     }
@@ -61,7 +64,7 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
-    use super::{Event, Inbox, MOMENT, MOST_EVENTS};
+    use super::{Inbox, JobEvent, MOMENT, MOST_EVENTS};
     use crate::domain::{CallId, CallSettlement, CallStatus, JobId, Role, Tokens, Usd};
     use crate::model::Intent;
     use tokio::sync::oneshot;
@@ -69,7 +72,7 @@ mod tests {
 
     const NONE: [u64; 0] = [];
 
-    fn settle(id: u64) -> Event {
+    fn settle(id: u64) -> JobEvent {
         let settlement = CallSettlement {
             id: CallId(id),
             status: CallStatus::Answered,
@@ -78,10 +81,10 @@ mod tests {
             cost: Usd(0),
             latency_ms: 0,
         };
-        Event::Settle(settlement, None, oneshot::channel().0)
+        JobEvent::Settle(settlement, None, oneshot::channel().0)
     }
 
-    fn intend() -> Event {
+    fn intend() -> JobEvent {
         let intent = Intent {
             subject: JobId::Manual,
             execution: 1,
@@ -90,13 +93,13 @@ mod tests {
             at_most: Usd(0),
             at_most_tokens: 0,
         };
-        Event::Intend(intent, oneshot::channel().0)
+        JobEvent::Intend(intent, oneshot::channel().0)
     }
 
-    fn ids(events: &[Event]) -> Vec<u64> {
-        let id = |event: &Event| match event {
-            Event::Settle(settlement, ..) => settlement.id.0,
-            Event::Intend(..) | Event::Proposed { .. } | Event::Unaffordable { .. } => 0,
+    fn ids(events: &[JobEvent]) -> Vec<u64> {
+        let id = |event: &JobEvent| match event {
+            JobEvent::Settle(settlement, ..) => settlement.id.0,
+            JobEvent::Intend(..) | JobEvent::Proposed { .. } | JobEvent::Unaffordable { .. } => 0,
         };
         events.iter().map(id).collect()
     }
@@ -124,7 +127,7 @@ mod tests {
         let mut inbox = Inbox::default();
         let now = Instant::now();
         assert_eq!(ids(&inbox.take(&mut vec![settle(1)], now, true)), [1]);
-        let mut many: Vec<Event> = (0..MOST_EVENTS as u64).map(settle).collect();
+        let mut many: Vec<JobEvent> = (0..MOST_EVENTS as u64).map(settle).collect();
         assert_eq!(inbox.take(&mut many, now, false).len(), MOST_EVENTS);
         assert_eq!(ids(&inbox.take(&mut vec![settle(7)], now, false)), NONE);
         assert_eq!(ids(&inbox.flush()), [7]);

@@ -6,7 +6,7 @@
 use super::Budgets;
 use super::books::ChannelBooks;
 use super::inbox::{Inbox, MOST_EVENTS};
-use super::jobs::Event;
+use super::jobs::JobEvent;
 use super::record::Recorder;
 use crate::archive::Writer;
 use crate::domain::{CallSettlement, Fact, RunEnd, RunId, RunStart};
@@ -87,7 +87,7 @@ impl ManualCalls {
 /// Records what comes until nobody can send any more.
 async fn record(
     mut recorder: Recorder,
-    mut events: mpsc::UnboundedReceiver<Event>,
+    mut events: mpsc::UnboundedReceiver<JobEvent>,
     told: mpsc::UnboundedSender<CallSettlement>,
 ) -> anyhow::Result<Recorder> {
     let (mut inbox, mut batch) = (Inbox::default(), Vec::new());
@@ -105,8 +105,10 @@ async fn record(
         let settled: Vec<CallSettlement> = now
             .iter()
             .filter_map(|event| match event {
-                Event::Settle(settlement, ..) => Some(settlement.clone()),
-                Event::Intend(..) | Event::Proposed { .. } | Event::Unaffordable { .. } => None,
+                JobEvent::Settle(settlement, ..) => Some(settlement.clone()),
+                JobEvent::Intend(..)
+                | JobEvent::Proposed { .. }
+                | JobEvent::Unaffordable { .. } => None,
             })
             .collect();
         recorder.handle(now)?;

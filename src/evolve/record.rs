@@ -4,9 +4,9 @@
 //! in-memory lineage is changed only by facts that are durable.
 
 use super::budget::{Exhausted, Granted, Treasury};
-use super::jobs::Event;
+use super::jobs::JobEvent;
 use super::notes;
-use super::traffic::{Ended, Keeper};
+use super::traffic::{EndedCall, Keeper};
 use super::{Budgets, Progress};
 use crate::archive::{Reader, Writer, diff_trees};
 use crate::domain::{
@@ -202,22 +202,22 @@ impl Recorder {
 
     /// Handles what jobs sent, all in one transaction; answers go out after it. Settlements
     /// make room first, then calls are let go in the order in which they asked.
-    pub(super) fn handle(&mut self, events: Vec<Event>) -> anyhow::Result<()> {
+    pub(super) fn handle(&mut self, events: Vec<JobEvent>) -> anyhow::Result<()> {
         let mut facts = Vec::new();
         let mut answers: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
         let mut ended = Vec::new();
         for event in events {
             match event {
-                Event::Intend(intent, done) => self.treasury.ask(intent, done),
-                Event::Settle(settlement, traffic, done) => {
+                JobEvent::Intend(intent, done) => self.treasury.ask(intent, done),
+                JobEvent::Settle(settlement, traffic, done) => {
                     self.treasury.settle(&settlement);
                     let call = settlement.id;
-                    ended.extend(traffic.map(|traffic| Ended { call, traffic }));
+                    ended.extend(traffic.map(|traffic| EndedCall { call, traffic }));
                     facts.push(Fact::CallSettled(settlement));
                     answers.push(Box::new(move || done.send(()).unwrap_or_default()));
                 }
-                Event::Unaffordable { what, key } => self.treasury.exhaust(what, key),
-                Event::Proposed {
+                JobEvent::Unaffordable { what, key } => self.treasury.exhaust(what, key),
+                JobEvent::Proposed {
                     attempt,
                     proposal,
                     exchange,

@@ -9,7 +9,7 @@ use crate::model::{JobSubject, Outline, Traffic};
 use std::collections::HashMap;
 
 /// The traffic of one call that ended.
-pub(super) struct Ended {
+pub(super) struct EndedCall {
     pub call: CallId,
     pub traffic: Traffic,
 }
@@ -22,9 +22,13 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Stores what was sent and answered, all at once, and returns the facts that name it.
-    pub(super) fn keep(&mut self, writer: &Writer, ended: Vec<Ended>) -> anyhow::Result<Vec<Fact>> {
+    pub(super) fn keep(
+        &mut self,
+        writer: &Writer,
+        ended: Vec<EndedCall>,
+    ) -> anyhow::Result<Vec<Fact>> {
         let mut drafts = Vec::new();
-        for Ended { call, traffic } in ended {
+        for EndedCall { call, traffic } in ended {
             let Traffic { who, exchange } = traffic;
             let before = self.last.get(&*who).filter(|(before, _)| *before < call);
             let stored = exchange.stored_after(before.map(|(_, outline)| outline));

@@ -1,7 +1,7 @@
 //! The job that evaluates a variant on a task.
 
 use super::job::{JobKind, Settlement};
-use super::retry::Retry;
+use super::retry::RetryDecision;
 use super::workbench::{Workbench, is_in_trouble};
 use crate::domain::{Evaluation, EvaluationKey, Fact, JobId, Judgement, Purpose, Role};
 use crate::evolve::record::{Recorder, patch};
@@ -96,16 +96,16 @@ impl JobKind for Evaluate {
         let end = ended.end;
         let id = self.id();
         let retry = match end.is_lasting {
-            true => Retry::Final,
+            true => RetryDecision::Final,
             false => recorder.retry(&id, end.judgement.outcome, ended.is_excused),
         };
         match retry {
-            Retry::Final => {}
-            Retry::Again(after) => {
+            RetryDecision::Final => {}
+            RetryDecision::Again(after) => {
                 recorder.fault(id, &end.judgement, self.execution)?;
                 return Ok(Settlement::Again(after, end.judgement.detail));
             }
-            Retry::Drop => {
+            RetryDecision::Drop => {
                 recorder.fault(id, &end.judgement, self.execution)?;
                 return Ok(Settlement::Recorded);
             }

@@ -6,7 +6,7 @@ use crate::model::{Denied, Intent, Traffic};
 use tokio::sync::oneshot;
 
 /// An event; the answer, where there is one, comes after the fact is durable.
-pub(in crate::evolve) enum Event {
+pub(in crate::evolve) enum JobEvent {
     /// A model call wants to leave.
     Intend(Intent, oneshot::Sender<Result<CallId, Denied>>),
     /// A model call ended; its traffic where that is kept.
@@ -23,7 +23,7 @@ pub(in crate::evolve) enum Event {
     },
 }
 
-impl Event {
+impl JobEvent {
     /// Returns whether it is about a model call, and nothing else.
     pub(in crate::evolve) fn is_of_a_call(&self) -> bool {
         matches!(self, Self::Intend(..) | Self::Settle(..))

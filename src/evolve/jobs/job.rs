@@ -44,7 +44,7 @@ pub(in crate::evolve) struct Job {
     /// Which job it is.
     pub id: JobId,
     /// Runs it.
-    pub run: BoxFuture<'static, Ended>,
+    pub run: BoxFuture<'static, EndedJob>,
 }
 
 impl Job {
@@ -57,7 +57,7 @@ impl Job {
             let run = AssertUnwindSafe(kind.run()).catch_unwind().await;
             let end = run.unwrap_or_else(|panic| kind.crashed(&told(&*panic)));
             let settle: Settle = Box::new(move |recorder| kind.settle(end, recorder));
-            Ended { id: job, settle }
+            EndedJob { id: job, settle }
         };
         Self {
             id,
@@ -67,13 +67,13 @@ impl Job {
 }
 
 /// How an execution ended; only its own kind knows what that means.
-pub(in crate::evolve) struct Ended {
+pub(in crate::evolve) struct EndedJob {
     /// Which job it was.
     pub id: JobId,
     settle: Settle,
 }
 
-impl Ended {
+impl EndedJob {
     /// Records what it means.
     pub(in crate::evolve) fn settle(self, recorder: &mut Recorder) -> anyhow::Result<Settlement> {
         (self.settle)(recorder)

@@ -10,8 +10,8 @@ mod regrade;
 mod retry;
 mod workbench;
 
-pub(super) use event::Event;
-pub(super) use job::{Ended, Job, Settlement};
+pub(super) use event::JobEvent;
+pub(super) use job::{EndedJob, Job, Settlement};
 pub(super) use workbench::Workbench;
 
 pub use workbench::RoleModels;

@@ -1,7 +1,7 @@
 //! The job that has a kept answer judged again. It asks no model.
 
 use super::job::{JobKind, Settlement};
-use super::retry::Retry;
+use super::retry::RetryDecision;
 use super::workbench::Workbench;
 use crate::domain::{EvaluationKey, Fact, JobId, Judgement, Outcome, Regrade};
 use crate::evolve::record::Recorder;
@@ -70,12 +70,12 @@ impl JobKind for JudgeAgain {
         let retry = recorder.retry(&id, outcome, false);
         match retry {
             // A failure of ours says nothing about the answer: what is known of it stays.
-            Retry::Final if outcome != Outcome::InfraError => {}
-            Retry::Final | Retry::Drop | Retry::Again(_) => {
+            RetryDecision::Final if outcome != Outcome::InfraError => {}
+            RetryDecision::Final | RetryDecision::Drop | RetryDecision::Again(_) => {
                 recorder.fault(id, &end.judgement, self.execution)?;
                 return Ok(match retry {
-                    Retry::Again(after) => Settlement::Again(after, end.judgement.detail),
-                    Retry::Final | Retry::Drop => Settlement::Recorded,
+                    RetryDecision::Again(after) => Settlement::Again(after, end.judgement.detail),
+                    RetryDecision::Final | RetryDecision::Drop => Settlement::Recorded,
                 });
             }
         }

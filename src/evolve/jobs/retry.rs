@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// What to do with an execution that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Retry {
+pub(super) enum RetryDecision {
     /// It is the result.
     Final,
     /// Record the fault and try again after a while.
@@ -21,15 +21,15 @@ pub(super) enum Retry {
 
 /// Decides about an execution that ended so, after `earlier` executions of the same job that
 /// did not count with the same outcome.
-fn retry(outcome: Outcome, earlier: usize, infra_retries: u32) -> Retry {
+fn retry(outcome: Outcome, earlier: usize, infra_retries: u32) -> RetryDecision {
     let earlier = u32::try_from(earlier).unwrap_or(u32::MAX);
     match outcome.redo() {
-        Redo::Never => Retry::Final,
-        Redo::Always => Retry::Drop,
-        Redo::Once if earlier == 0 => Retry::Again(Duration::ZERO),
-        Redo::Bounded if earlier < infra_retries => Retry::Again(backoff(earlier)),
+        Redo::Never => RetryDecision::Final,
+        Redo::Always => RetryDecision::Drop,
+        Redo::Once if earlier == 0 => RetryDecision::Again(Duration::ZERO),
+        Redo::Bounded if earlier < infra_retries => RetryDecision::Again(backoff(earlier)),
         // Reported as what it is; it never counts in a score.
-        Redo::Once | Redo::Bounded => Retry::Final,
+        Redo::Once | Redo::Bounded => RetryDecision::Final,
     }
 }
 
@@ -47,11 +47,16 @@ fn backoff(earlier: u32) -> Duration {
 impl Recorder {
     /// Decides about an execution that ended so. One whose provider was in trouble is done
     /// again, as often as it takes, and does not count among those that failed.
-    pub(super) fn retry(&mut self, job: &JobId, outcome: Outcome, is_excused: bool) -> Retry {
+    pub(super) fn retry(
+        &mut self,
+        job: &JobId,
+        outcome: Outcome,
+        is_excused: bool,
+    ) -> RetryDecision {
         let excused = self.excused.get(job).copied().unwrap_or(0);
         if is_excused && outcome == Outcome::InfraError {
             self.excused.insert(job.clone(), excused + 1);
-            return Retry::Again(excused_pause(excused));
+            return RetryDecision::Again(excused_pause(excused));
         }
         let earlier = self.earlier(job, outcome);
         let counted = if outcome == Outcome::InfraError {
@@ -97,22 +102,28 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
-    use super::{Retry, retry};
+    use super::{RetryDecision, retry};
     use crate::domain::Outcome;
     use std::time::Duration;
 
     #[test]
     fn measurements_are_final_and_faults_are_redone_a_bounded_number_of_times() {
-        assert_eq!(retry(Outcome::Unresolved, 0, 3), Retry::Final);
-        assert_eq!(retry(Outcome::Timeout, 5, 3), Retry::Final);
-        assert_eq!(retry(Outcome::Cancelled, 9, 3), Retry::Drop);
-        let again = |seconds| Retry::Again(Duration::from_secs(seconds));
+        assert_eq!(retry(Outcome::Unresolved, 0, 3), RetryDecision::Final);
+        assert_eq!(retry(Outcome::Timeout, 5, 3), RetryDecision::Final);
+        assert_eq!(retry(Outcome::Cancelled, 9, 3), RetryDecision::Drop);
+        let again = |seconds| RetryDecision::Again(Duration::from_secs(seconds));
         assert_eq!(retry(Outcome::VerifierError, 0, 3), again(0));
-        assert_eq!(retry(Outcome::VerifierError, 1, 3), Retry::Final);
+        assert_eq!(retry(Outcome::VerifierError, 1, 3), RetryDecision::Final);
         let tries: Vec<_> = (0..5).map(|n| retry(Outcome::InfraError, n, 3)).collect();
         assert_eq!(
             tries,
-            [again(1), again(2), again(4), Retry::Final, Retry::Final]
+            [
+                again(1),
+                again(2),
+                again(4),
+                RetryDecision::Final,
+                RetryDecision::Final
+            ]
         );
         assert_eq!(retry(Outcome::InfraError, 40, 100), again(60));
     }

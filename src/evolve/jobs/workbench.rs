@@ -1,6 +1,6 @@
 //! What jobs are made from, the same for all of them.
 
-use super::event::Event;
+use super::event::JobEvent;
 use crate::benchmark::{Suite, Task};
 use crate::domain::{JobId, Role, TaskId};
 use crate::evolve::books::ChannelBooks;
@@ -55,7 +55,7 @@ pub(in crate::evolve) struct Workbench {
     /// Time, width and patience.
     pub settings: EngineSettings,
     /// Where jobs report.
-    pub events: mpsc::UnboundedSender<Event>,
+    pub events: mpsc::UnboundedSender<JobEvent>,
     /// Stops all of them.
     pub cancel: CancellationToken,
 }

@@ -12,7 +12,7 @@ mod tests;
 
 use self::admission::{Admission, admit};
 use self::entry::choose_entry;
-use self::remaining::{Plan, remaining};
+use self::remaining::{Rounds, remaining};
 use self::selection::{Selection, probabilities};
 use self::stages::{NextStep, Stages};
 use super::generator::generator;
@@ -201,7 +201,7 @@ impl Policy for Dgm {
 
     fn remaining(&self, lineage: &Lineage) -> Remaining {
         let position = self.position(lineage);
-        let plan = Plan {
+        let plan = Rounds {
             rounds: self.rounds,
             // Of a round that has begun, the rest; else nothing yet.
             begun: match position.in_round {

@@ -16,7 +16,7 @@ const GO_ON: f64 = 0.5;
 const MORE: u64 = 4;
 
 /// Where the rounds stand.
-pub(super) struct Plan {
+pub(super) struct Rounds {
     /// Rounds in all.
     pub(super) rounds: u32,
     /// Rounds that have begun.
@@ -28,7 +28,7 @@ pub(super) struct Plan {
 }
 
 /// Returns what is left.
-pub(super) fn remaining(lineage: &Lineage, plan: Plan, stages: &Stages) -> Remaining {
+pub(super) fn remaining(lineage: &Lineage, plan: Rounds, stages: &Stages) -> Remaining {
     let attempts = attempts_left(lineage, &plan);
     let children = children(lineage);
     let go_on = going_on(lineage, &stages.stages);
@@ -62,7 +62,7 @@ pub(super) fn remaining(lineage: &Lineage, plan: Plan, stages: &Stages) -> Remai
 }
 
 /// Returns how many attempts are still to be made or to be ended.
-fn attempts_left(lineage: &Lineage, plan: &Plan) -> u64 {
+fn attempts_left(lineage: &Lineage, plan: &Rounds) -> u64 {
     let open = lineage.open_attempts().count() as u64;
     let rest =
         u64::from(plan.rounds.saturating_sub(plan.begun)).saturating_mul(u64::from(plan.attempts));

@@ -9,7 +9,7 @@ use crate::domain::{
 };
 use crate::evolve::Budgets;
 use crate::evolve::books::ChannelBooks;
-use crate::evolve::jobs::Event;
+use crate::evolve::jobs::JobEvent;
 use crate::evolve::record::Recorder;
 use crate::model::{
     Allowance, CallError, Denied, JobSubject, Metered, Model, ModelSettings, Price, Retry, Scope,
@@ -225,7 +225,7 @@ async fn crowd(
     budgets: &Budgets,
     dies_after: usize,
 ) -> Told {
-    let (sender, mut events) = mpsc::unbounded_channel::<Event>();
+    let (sender, mut events) = mpsc::unbounded_channel::<JobEvent>();
     let books = ChannelBooks::new(sender);
     let mut jobs = JoinSet::new();
     for number in 0..64 {

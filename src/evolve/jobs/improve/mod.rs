@@ -6,11 +6,11 @@ mod modify;
 mod workshop;
 
 use self::gates::GateEnd;
-use self::modify::{ImproveEnd, ImproveJob, Models, improve};
+use self::modify::{AttemptModels, ImproveEnd, ImproveJob, improve};
 use self::workshop::Workshop;
-use super::event::Event;
+use super::event::JobEvent;
 use super::job::{JobKind, Settlement};
-use super::retry::Retry;
+use super::retry::RetryDecision;
 use super::workbench::{Workbench, is_in_trouble};
 use crate::domain::{
     AttemptEnd, Cause, Disclosure, Fact, Failure, FileTree, JobId, Judgement, Outcome, Role,
@@ -30,9 +30,9 @@ pub(super) struct Improve {
     execution: u32,
     job: ImproveJob,
     workshop: Workshop,
-    models: Models,
+    models: AttemptModels,
     policy: Arc<dyn Policy>,
-    events: mpsc::UnboundedSender<Event>,
+    events: mpsc::UnboundedSender<JobEvent>,
     cancel: CancellationToken,
 }
 
@@ -81,7 +81,7 @@ pub(super) fn prepare(
             limits: settings.limits,
             modify_timeout: settings.modify_timeout,
         },
-        models: Models {
+        models: AttemptModels {
             diagnose: metered(Role::Diagnose),
             modify: metered(Role::Modify),
             solve: metered(Role::Solve),
@@ -165,7 +165,7 @@ impl JobKind for Improve {
                 let id = self.id();
                 let retry = recorder.retry(&id, how.outcome, improved.is_excused);
                 recorder.fault(id, &how, self.execution)?;
-                if let Retry::Again(after) = retry {
+                if let RetryDecision::Again(after) = retry {
                     return Ok(Settlement::Again(after, detail));
                 }
                 Err((Failure::Infrastructure(cause), detail))

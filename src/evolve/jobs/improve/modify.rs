@@ -5,7 +5,7 @@ use super::workshop::Workshop;
 use crate::agent::Manifest;
 use crate::domain::{Cause, Failure, FileTree, Proposal, Role, VariantId};
 use crate::evolve::budget::{BudgetKey, no_diagnosis};
-use crate::evolve::jobs::event::Event;
+use crate::evolve::jobs::event::JobEvent;
 use crate::model::{CallError, Denied, Metered, ModelError, Scope};
 use crate::propose::{CONVENTIONS, Evidence, ProposeError, diagnose, instruction};
 use crate::sandbox::{AgentSource, SandboxError};
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 const DIAGNOSE_RETRIES: u32 = 3;
 
 /// The models of one attempt, each with its books.
-pub(super) struct Models {
+pub(super) struct AttemptModels {
     pub diagnose: Arc<Metered>,
     pub modify: Arc<Metered>,
     pub solve: Arc<Metered>,
@@ -61,8 +61,8 @@ impl ImproveEnd {
 pub(super) async fn improve(
     workshop: &Workshop,
     job: &ImproveJob,
-    models: &Models,
-    events: &mpsc::UnboundedSender<Event>,
+    models: &AttemptModels,
+    events: &mpsc::UnboundedSender<JobEvent>,
     cancel: CancellationToken,
 ) -> ImproveEnd {
     let proposal = match propose(job, &models.diagnose, events, &cancel).await {
@@ -150,7 +150,7 @@ fn without_child(left: GateEnd, interruption: Option<Interruption>) -> GateEnd {
 async fn propose(
     job: &ImproveJob,
     metered: &Metered,
-    events: &mpsc::UnboundedSender<Event>,
+    events: &mpsc::UnboundedSender<JobEvent>,
     cancel: &CancellationToken,
 ) -> Result<Proposal, (GateEnd, Vec<u8>)> {
     if let Some(proposal) = &job.proposal {
@@ -169,7 +169,7 @@ async fn propose(
             };
             let why = metered.out_of_budget().unwrap_or_default();
             // A dispatcher that is gone ends the run as well.
-            drop(events.send(Event::Unaffordable {
+            drop(events.send(JobEvent::Unaffordable {
                 what: no_diagnosis(&why),
                 key: BudgetKey::of(Scope::Job, limit),
             }));
@@ -179,7 +179,7 @@ async fn propose(
     // A proposal is not asked for again: what it cost is known before it is recorded.
     metered.settled().await;
     let (done, recorded) = oneshot::channel();
-    let event = Event::Proposed {
+    let event = JobEvent::Proposed {
         attempt: job.attempt,
         proposal: proposal.clone(),
         exchange,
