@@ -6,7 +6,7 @@
 use crate::archive::{Layout, Reader, exists};
 use crate::benchmark::read_folder;
 use crate::cli::error::{Hint as _, usage};
-use crate::cli::init::{self, Source, InitText};
+use crate::cli::init::{self, InitText, Source};
 use crate::cli::run::configured;
 use crate::cli::ui::Ui;
 use crate::config::{Overrides, Raw, parse};
