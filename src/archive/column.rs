@@ -99,7 +99,7 @@ pub(super) trait Field: Sized {
 }
 
 /// A value that takes one column, which is not null.
-pub(super) trait Cell: Sized {
+pub(super) trait ColumnCell: Sized {
     /// Returns what SQLite holds for it.
     fn store(&self) -> rusqlite::Result<ToSqlOutput<'_>>;
 
@@ -107,7 +107,7 @@ pub(super) trait Cell: Sized {
     fn load(value: ValueRef<'_>) -> Option<Self>;
 }
 
-impl<T: Cell> Field for T {
+impl<T: ColumnCell> Field for T {
     fn bind(&self, row: &mut Binder<'_, '_>) -> rusqlite::Result<()> {
         row.put(self.store()?)
     }
@@ -118,7 +118,7 @@ impl<T: Cell> Field for T {
     }
 }
 
-impl<T: Cell> Field for Option<T> {
+impl<T: ColumnCell> Field for Option<T> {
     fn bind(&self, row: &mut Binder<'_, '_>) -> rusqlite::Result<()> {
         match self {
             Some(value) => row.put(value.store()?),
@@ -136,7 +136,7 @@ impl<T: Cell> Field for Option<T> {
     }
 }
 
-impl Cell for i64 {
+impl ColumnCell for i64 {
     fn store(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok((*self).into())
     }
@@ -146,7 +146,7 @@ impl Cell for i64 {
     }
 }
 
-impl Cell for f64 {
+impl ColumnCell for f64 {
     fn store(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok((*self).into())
     }
@@ -156,7 +156,7 @@ impl Cell for f64 {
     }
 }
 
-impl Cell for u64 {
+impl ColumnCell for u64 {
     fn store(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         // SQLite knows signed numbers only.
         let number = i64::try_from(*self);
@@ -173,7 +173,7 @@ impl Cell for u64 {
 /// Cells by what is stored and how that is read: `Type: value => stored, stored => value`.
 macro_rules! cells {
     ($($value:ty: |$this:ident| $store:expr, |$stored:ident: $as:ty| $load:expr;)+) => {$(
-        impl Cell for $value {
+        impl ColumnCell for $value {
             fn store(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
                 let $this = self;
                 Ok($store.into())
@@ -222,7 +222,7 @@ cells! {
     Entry: |entry| entry.encode(), |text: &str| Self::decode(text);
 }
 
-impl Cell for CallId {
+impl ColumnCell for CallId {
     fn store(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         self.0.store()
     }

@@ -1,6 +1,6 @@
 //! Values that take several columns, or a column of JSON.
 
-use super::column::{Binder, Cell, Columns, Field, Read};
+use super::column::{Binder, ColumnCell, Columns, Field, Read};
 use crate::domain::{
     CallId, Cause, EvaluationKey, Failure, JobId, Judgement, Proposal, Purpose, Rewards, TaskId,
     Timing, Tokens, VariantId, Verdict,
@@ -174,7 +174,7 @@ impl Field for Rewards {
 }
 
 /// A list of texts.
-impl Cell for Vec<String> {
+impl ColumnCell for Vec<String> {
     fn store(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(json(self)?.into())
     }
@@ -185,7 +185,7 @@ impl Cell for Vec<String> {
 }
 
 /// The tasks of each stage, as a list of lists of texts.
-impl Cell for Vec<Vec<TaskId>> {
+impl ColumnCell for Vec<Vec<TaskId>> {
     fn store(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         let names = |tasks: &Vec<TaskId>| -> Vec<String> {
             tasks.iter().map(|task| task.as_str().to_owned()).collect()
@@ -203,7 +203,7 @@ impl Cell for Vec<Vec<TaskId>> {
 
 /// `[[variant, probability], …]`. Not with a JSON library, because the exact number is wanted
 /// back and the usual parsers may be off by one unit in the last place.
-impl Cell for Vec<(VariantId, f64)> {
+impl ColumnCell for Vec<(VariantId, f64)> {
     fn store(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         let pairs: Vec<String> = self
             .iter()

@@ -46,7 +46,7 @@ pub struct Found {
 }
 
 #[derive(Deserialize, Serialize)]
-struct Document {
+struct ChecksDocument {
     schema: String,
     tasks: BTreeMap<String, Found>,
 }
@@ -71,7 +71,7 @@ impl Checks {
         let path = benchmark.join(FILE);
         let results = std::fs::read(&path)
             .ok()
-            .and_then(|bytes| serde_json::from_slice::<Document>(&bytes).ok())
+            .and_then(|bytes| serde_json::from_slice::<ChecksDocument>(&bytes).ok())
             .filter(|document| document.schema == SCHEMA)
             .map(|document| document.tasks);
         Self {
@@ -132,7 +132,7 @@ impl Checks {
         if !self.changed {
             return Ok(());
         }
-        let document = Document {
+        let document = ChecksDocument {
             schema: SCHEMA.to_owned(),
             tasks: self.results.clone(),
         };

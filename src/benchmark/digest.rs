@@ -35,7 +35,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Rules of one ignore file, in git's syntax.
 #[derive(Debug)]
-pub(super) struct Ignored {
+pub(super) struct TaskIgnored {
     rules: Vec<Rule>,
 }
 
@@ -46,7 +46,7 @@ struct Rule {
     folders_only: bool,
 }
 
-impl Ignored {
+impl TaskIgnored {
     /// Reads the text of a `.gitignore`; none: Harbor's own rules.
     pub(super) fn new(text: Option<&str>) -> Self {
         let rules = text
@@ -84,7 +84,7 @@ impl Ignored {
 #[derive(Debug, Default)]
 pub(super) struct HarborIgnored {
     /// Folder and rules, outer folders first.
-    scopes: Vec<(String, Ignored)>,
+    scopes: Vec<(String, TaskIgnored)>,
 }
 
 impl HarborIgnored {
@@ -96,7 +96,7 @@ impl HarborIgnored {
                 && in_scope(folder)
             {
                 let text = String::from_utf8_lossy(&file.bytes);
-                scopes.push((folder.to_owned(), Ignored::new(Some(&text))));
+                scopes.push((folder.to_owned(), TaskIgnored::new(Some(&text))));
             }
         }
         scopes.sort_by_key(|(folder, _)| folder.len());
@@ -162,7 +162,7 @@ fn rule(line: &str) -> Option<Rule> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ignored, of};
+    use super::{TaskIgnored, of};
     use crate::domain::{FileTree, TreePath};
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn ignores_as_git_does() {
-        let default = Ignored::new(None);
+        let default = TaskIgnored::new(None);
         for path in [
             "tests/__pycache__/a.txt",
             "a.pyc",
@@ -198,7 +198,7 @@ mod tests {
         }
         assert!(!default.ignores("tests/__pycache__"), "a file of that name");
         assert!(!default.ignores("tests/test.sh"));
-        let own = Ignored::new(Some(
+        let own = TaskIgnored::new(Some(
             "# notes\n*.log\n!keep.log\n/solution/secret\nbuild/\ndocs/*.md\n",
         ));
         for (path, ignored) in [

@@ -5,7 +5,7 @@
 
 use super::Step;
 use super::compose::{self, Compose};
-use super::digest::{self, HarborIgnored, Ignored};
+use super::digest::{self, HarborIgnored, TaskIgnored};
 use super::fault::{LoadError, Spot};
 use super::folder;
 use super::lint::lint;
@@ -313,10 +313,10 @@ fn id(dir: &Path) -> Result<TaskId, LoadError> {
     })
 }
 
-fn ignored(dir: &Path) -> Result<Ignored, LoadError> {
+fn ignored(dir: &Path) -> Result<TaskIgnored, LoadError> {
     match fs::read_to_string(dir.join(".gitignore")) {
-        Ok(text) => Ok(Ignored::new(Some(&text))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ignored::new(None)),
+        Ok(text) => Ok(TaskIgnored::new(Some(&text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(TaskIgnored::new(None)),
         Err(source) => Err(LoadError::Read {
             file: ".gitignore".to_owned(),
             source,

@@ -3,7 +3,7 @@
 use super::fault::{LoadError, Spot};
 use super::folder;
 use super::hidden::Hidden;
-use super::manifest::{self, Environment, Manifest, Mode};
+use super::manifest::{self, Environment, Manifest, VerifierMode};
 use super::recipe::Recipe;
 use super::step::{FreshVerifier, Step, StepVerifier};
 use super::task_files::{self, DEFAULT_VERIFIER_TIMEOUT};
@@ -110,9 +110,9 @@ impl Common<'_> {
         let mut env = of_task.env.clone();
         env.extend(of_step.iter().flat_map(|verifier| verifier.env.clone()));
         let user = of_step.and_then(|verifier| verifier.user.clone());
-        let fresh = match mode.unwrap_or(Mode::Shared) {
-            Mode::Shared => None,
-            Mode::Separate => Some(self.fresh(step, own_tests, recipes)?),
+        let fresh = match mode.unwrap_or(VerifierMode::Shared) {
+            VerifierMode::Shared => None,
+            VerifierMode::Separate => Some(self.fresh(step, own_tests, recipes)?),
         };
         let environment = of_step
             .and_then(|verifier| verifier.environment.as_ref())

@@ -9,7 +9,7 @@ use super::making::{self, Lacking};
 use super::progress::Watch;
 use super::run::{Budget, KEEP, Models, Run, configured, out_of_budget, paper, settings};
 use super::runtime::block_on;
-use super::traffic::{Remake, Traffic};
+use super::traffic::{Remake, TrafficArgs};
 use super::ui::Ui;
 use super::{dry_run, workplace};
 use crate::archive::{Layout, Writer, exists};
@@ -54,7 +54,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "BACKEND")]
     sandbox: Option<String>,
     #[command(flatten)]
-    traffic: Traffic,
+    traffic: TrafficArgs,
     #[command(flatten)]
     budget: Budget,
     /// Show what the run would do and may cost, and do nothing; needs no key and no engine

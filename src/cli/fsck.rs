@@ -4,7 +4,7 @@ use super::exit::Code;
 use super::place::Place;
 use super::ui::Ui;
 use crate::archive::{self, Finding, Severity};
-use crate::view::check::{Check, State};
+use crate::view::check::{Check, CheckState};
 use crate::view::checks::{self};
 use std::path::PathBuf;
 
@@ -61,11 +61,19 @@ fn conclusion(open: usize, repaired: usize) -> String {
 
 fn check(finding: Finding) -> Check {
     let (name, state, advice) = match finding.severity {
-        Severity::Leftover => ("leftover", State::Warn, "`dgm fsck --repair` removes it"),
-        Severity::Derived => ("derived", State::Warn, "`dgm fsck --repair` puts it back"),
+        Severity::Leftover => (
+            "leftover",
+            CheckState::Warn,
+            "`dgm fsck --repair` removes it",
+        ),
+        Severity::Derived => (
+            "derived",
+            CheckState::Warn,
+            "`dgm fsck --repair` puts it back",
+        ),
         Severity::Damage => (
             "damage",
-            State::Missing,
+            CheckState::Missing,
             "restore it from a copy of the archive; what depends on it cannot be explained \
              any more",
         ),

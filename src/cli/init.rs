@@ -84,7 +84,7 @@ impl Args {
 pub(super) fn create(dir: &Path, source: &Source, checks_models: bool) -> anyhow::Result<()> {
     may_be_made(dir)?;
     let (text, config_dir) = config_text(source)?;
-    let text = Text {
+    let text = InitText {
         text: &text,
         dir: &config_dir,
         name: &source.name(),
@@ -102,7 +102,7 @@ pub(super) fn settings(source: &Source, overrides: &Overrides) -> anyhow::Result
 
 /// A configuration to make an archive of.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Text<'a> {
+pub(super) struct InitText<'a> {
     /// What it says.
     pub(super) text: &'a str,
     /// The folder that its paths start at.
@@ -115,11 +115,11 @@ pub(super) struct Text<'a> {
 pub(super) fn create_with(
     dir: &Path,
     source: &Source,
-    text: Text<'_>,
+    text: InitText<'_>,
     checks_models: bool,
 ) -> anyhow::Result<()> {
     let folder = may_be_made(dir)?;
-    let Text {
+    let InitText {
         text,
         dir: config_dir,
         name,

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// What is done with the traffic of model calls.
 #[derive(clap::Args, Clone, Debug, Default)]
-pub(super) struct Traffic {
+pub(super) struct TrafficArgs {
     /// Keep what models are sent and what they answer, to replay the run from
     #[arg(long, conflicts_with = "replay")]
     pub(super) record: bool,
@@ -20,7 +20,7 @@ pub(super) struct Traffic {
     pub(super) replay: Option<PathBuf>,
 }
 
-impl Traffic {
+impl TrafficArgs {
     /// Reads the recordings that are to be replayed, and says so.
     pub(super) fn source(&self, ui: Ui) -> anyhow::Result<Option<ReplaySource>> {
         let Some(dir) = &self.replay else {

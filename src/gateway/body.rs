@@ -21,7 +21,7 @@ const LONG: usize = 256 << 10;
 /// Room for values is asked for by who has its bytes, never the other way round, so that no
 /// two wait for each other.
 #[derive(Clone, Debug)]
-pub(super) struct Room {
+pub(super) struct BodyRoom {
     bytes: Arc<Semaphore>,
     values: Arc<Semaphore>,
     limits: Limits,
@@ -33,7 +33,7 @@ pub(super) struct Share {
     _values: OwnedSemaphorePermit,
 }
 
-impl Room {
+impl BodyRoom {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             bytes: Arc::new(Semaphore::new(limits.bytes as usize)),

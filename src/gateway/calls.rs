@@ -1,7 +1,7 @@
 //! `POST /v1/chat/completions` and `POST /v1/messages`: requests that go to the model.
 
 use super::events;
-use super::gate::Gate;
+use super::gate::GatewayState;
 use super::refusal::{Refusal, answer, failure};
 use crate::model::Dialect;
 use axum::extract::{Request, State};
@@ -28,16 +28,16 @@ fn roles(dialect: Dialect) -> &'static [&'static str] {
 
 /// Answers a Chat Completions request. Dropped when the client goes away, which abandons
 /// the call.
-pub(super) async fn chat(State(gate): State<Arc<Gate>>, request: Request) -> Response {
+pub(super) async fn chat(State(gate): State<Arc<GatewayState>>, request: Request) -> Response {
     ask(&gate, request, Dialect::Chat).await
 }
 
 /// Answers a Messages request under the same rules.
-pub(super) async fn messages(State(gate): State<Arc<Gate>>, request: Request) -> Response {
+pub(super) async fn messages(State(gate): State<Arc<GatewayState>>, request: Request) -> Response {
     ask(&gate, request, Dialect::Messages).await
 }
 
-async fn ask(gate: &Gate, request: Request, dialect: Dialect) -> Response {
+async fn ask(gate: &GatewayState, request: Request, dialect: Dialect) -> Response {
     if !gate.metered.speaks(dialect) {
         // Known without its body. Asked all the same for the words, which the model has.
         let (head, body) = request.into_parts();
@@ -68,7 +68,7 @@ async fn ask(gate: &Gate, request: Request, dialect: Dialect) -> Response {
     }
 }
 
-async fn whole(gate: &Gate, request: &Value, dialect: Dialect) -> Response {
+async fn whole(gate: &GatewayState, request: &Value, dialect: Dialect) -> Response {
     let reply = match dialect {
         Dialect::Chat => gate.metered.complete(request).await,
         Dialect::Messages => gate.metered.messages(request).await,

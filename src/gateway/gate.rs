@@ -1,15 +1,15 @@
 //! What every handler of a connection knows.
 
-use super::body::Room;
+use super::body::BodyRoom;
 use crate::model::{Dialect, Metered};
 use axum::http::{HeaderMap, Uri};
 use std::sync::Arc;
 
 /// What one job's socket leads to.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct GatewayState {
     pub(super) metered: Arc<Metered>,
-    pub(super) room: Room,
+    pub(super) room: BodyRoom,
 }
 
 /// Returns the dialect in which a request without a body is written.

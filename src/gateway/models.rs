@@ -1,6 +1,6 @@
 //! `GET /v1/models`: the one model that the role has.
 
-use super::gate::{Gate, spoken};
+use super::gate::{GatewayState, spoken};
 use super::refusal::{Refusal, answer};
 use crate::model::Dialect;
 use axum::extract::{Path, State};
@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Lists it.
-pub(super) async fn list(State(gate): State<Arc<Gate>>, uri: Uri, headers: HeaderMap) -> Response {
+pub(super) async fn list(
+    State(gate): State<Arc<GatewayState>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     let name = gate.metered.model().name();
     let dialect = spoken(&uri, &headers);
     let model = describe(name, dialect);
@@ -25,7 +29,7 @@ pub(super) async fn list(State(gate): State<Arc<Gate>>, uri: Uri, headers: Heade
 
 /// Describes it, under its own name only.
 pub(super) async fn one(
-    State(gate): State<Arc<Gate>>,
+    State(gate): State<Arc<GatewayState>>,
     Path(id): Path<String>,
     uri: Uri,
     headers: HeaderMap,

@@ -1,7 +1,7 @@
 //! Paths, dialects and errors: what the gateway says when it is not passing on an answer.
 
-use super::body::Room;
-use super::gate::{Gate, spoken};
+use super::body::BodyRoom;
+use super::gate::{GatewayState, spoken};
 use super::limits::Limits;
 use super::refusal::Refusal;
 use super::{calls, models};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// Returns everything the gateway answers.
 pub(super) fn routes(metered: Arc<Metered>, limits: Limits) -> Router {
-    let room = Room::new(limits);
+    let room = BodyRoom::new(limits);
     Router::new()
         .route("/v1/chat/completions", post(calls::chat))
         .route("/v1/messages", post(calls::messages))
@@ -27,17 +27,21 @@ pub(super) fn routes(metered: Arc<Metered>, limits: Limits) -> Router {
         .method_not_allowed_fallback(not_allowed)
         // Bodies are counted in `body`, as they come.
         .layer(DefaultBodyLimit::disable())
-        .with_state(Arc::new(Gate { metered, room }))
+        .with_state(Arc::new(GatewayState { metered, room }))
 }
 
-async fn count_tokens(State(gate): State<Arc<Gate>>, headers: HeaderMap, body: Body) -> Response {
+async fn count_tokens(
+    State(gate): State<Arc<GatewayState>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     gate.room.discard(&headers, body.into_data_stream());
     let message = "tokens cannot be counted ahead here; the `usage` of every answer counts them";
     Refusal::missing(Dialect::Messages, message).answer(Dialect::Messages)
 }
 
 async fn not_found(
-    State(gate): State<Arc<Gate>>,
+    State(gate): State<Arc<GatewayState>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -54,7 +58,7 @@ async fn not_found(
 }
 
 async fn not_allowed(
-    State(gate): State<Arc<Gate>>,
+    State(gate): State<Arc<GatewayState>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,

@@ -6,8 +6,8 @@
 use super::assemble::Fold;
 use super::http::{Http, Service, messages_url};
 use super::settings::ANTHROPIC_KEY_ENV;
-use super::translate::{self, Chunks, Fault, Target};
-use super::wire::{Answer, Dialect, Event};
+use super::translate::{self, Chunks, StreamFault, Target};
+use super::wire::{Dialect, Event, ProviderAnswer};
 use super::{ModelError, ModelSettings, SettingsError, verdict};
 use crate::sys::clock::now_ms;
 use futures_util::stream::{self, BoxStream};
@@ -80,7 +80,7 @@ impl AnthropicModel {
         dialect: Dialect,
         body: &Value,
         stream: bool,
-    ) -> Result<Answer, ModelError> {
+    ) -> Result<ProviderAnswer, ModelError> {
         let (mut body, headers) = match dialect {
             Dialect::Chat => {
                 let target = Target {
@@ -100,14 +100,16 @@ impl AnthropicModel {
         }
         let answer = self.http.post_with(&body, stream || is_long, &headers);
         let answer = match answer.await? {
-            Answer::Stream(events) if !stream => Answer::Whole(self.fold(events).await?),
+            ProviderAnswer::Stream(events) if !stream => {
+                ProviderAnswer::Whole(self.fold(events).await?)
+            }
             answer => answer,
         };
         Ok(match dialect {
             Dialect::Messages => answer,
             Dialect::Chat => match answer {
-                Answer::Whole(body) => Answer::Whole(to_chat(body)),
-                Answer::Stream(events) => Answer::Stream(chunks(events)),
+                ProviderAnswer::Whole(body) => ProviderAnswer::Whole(to_chat(body)),
+                ProviderAnswer::Stream(events) => ProviderAnswer::Stream(chunks(events)),
             },
         })
     }
@@ -217,10 +219,10 @@ fn chunks(
     translated.flat_map(stream::iter).boxed()
 }
 
-fn fault(fault: Fault) -> ModelError {
+fn fault(fault: StreamFault) -> ModelError {
     match fault {
-        Fault::Error(error) => verdict::read(error, true),
-        Fault::Unreadable(what) => unreadable(&format!(
+        StreamFault::Error(error) => verdict::read(error, true),
+        StreamFault::Unreadable(what) => unreadable(&format!(
             "the model's provider sent what is unusable: {what}"
         )),
     }

@@ -87,8 +87,8 @@ impl Media {
 
 /// Returns how many bytes a value has as JSON, without writing it anywhere.
 fn json_len(value: &Value) -> u64 {
-    struct Count(u64);
-    impl io::Write for Count {
+    struct BoundCount(u64);
+    impl io::Write for BoundCount {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0 += bytes.len() as u64;
             Ok(bytes.len())
@@ -98,7 +98,7 @@ fn json_len(value: &Value) -> u64 {
             Ok(())
         }
     }
-    let mut count = Count(0);
+    let mut count = BoundCount(0);
     serde_json::to_writer(&mut count, value).map_or(u64::MAX, |()| count.0)
 }
 

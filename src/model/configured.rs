@@ -6,15 +6,15 @@ use super::command::CommandModel;
 use super::error::ModelError;
 use super::first::{CUT, Came};
 use super::openai::OpenAiModel;
-use super::pace::{Heard, Pace};
+use super::pace::{Pace, Signal};
 use super::price::Price;
 use super::replay::Replay;
-use super::reply::{self, About, Reply};
+use super::reply::{self, AnswerAbout, Reply};
 use super::request::{self, Outgoing, RequestRules};
 use super::retry::Retry;
 use super::settings::{ModelSettings, SettingsError};
 use super::tape::Tape;
-use super::wire::{Answer, Dialect};
+use super::wire::{Dialect, ProviderAnswer};
 use futures_util::StreamExt as _;
 use serde_json::Value;
 use std::sync::Arc;
@@ -167,9 +167,9 @@ impl Model {
     ) -> Result<Reply, ModelError> {
         let began = Instant::now();
         let answer = match self.send(dialect, body, false, &tape).await? {
-            Answer::Whole(answer) => answer,
+            ProviderAnswer::Whole(answer) => answer,
             // Some providers are asked for a stream whatever the caller wants.
-            Answer::Stream(mut events) => {
+            ProviderAnswer::Stream(mut events) => {
                 let mut fold = Fold::new(dialect);
                 while let Some(event) = events.next().await {
                     fold.push(&event?);
@@ -180,7 +180,7 @@ impl Model {
                 fold.finish()
             }
         };
-        let about = About::new(dialect, body, self.served(), began.elapsed());
+        let about = AnswerAbout::new(dialect, body, self.served(), began.elapsed());
         reply::read(answer, &about).map(|reply| tape.as_recorded(reply))
     }
 
@@ -193,12 +193,12 @@ impl Model {
     ) -> Result<Came, ModelError> {
         let began = Instant::now();
         match self.send(dialect, body, true, &tape).await? {
-            Answer::Whole(answer) => {
-                let about = About::new(dialect, body, self.served(), began.elapsed());
+            ProviderAnswer::Whole(answer) => {
+                let about = AnswerAbout::new(dialect, body, self.served(), began.elapsed());
                 let reply = reply::read(answer, &about)?;
                 Ok(Came::Whole(tape.as_recorded(reply)))
             }
-            Answer::Stream(mut events) => match events.next().await {
+            ProviderAnswer::Stream(mut events) => match events.next().await {
                 Some(Ok(first)) => Ok(Came::Stream(first, events)),
                 Some(Err(error)) => Err(error),
                 None => Err(reply::unusable(&self.name, "it is empty")),
@@ -214,11 +214,11 @@ impl Model {
         body: &Arc<Value>,
         stream: bool,
         tape: &Arc<Tape>,
-    ) -> Result<Answer, ModelError> {
+    ) -> Result<ProviderAnswer, ModelError> {
         tape.send(dialect, stream, body);
         let answer = match (&self.provider, dialect) {
             (Provider::Command(command), Dialect::Chat) => {
-                command.ask(body).await.map(Answer::Whole)
+                command.ask(body).await.map(ProviderAnswer::Whole)
             }
             (Provider::OpenAi(openai), Dialect::Chat) => openai.send(body, stream).await,
             (Provider::Anthropic(anthropic), dialect) => {
@@ -241,10 +241,10 @@ impl Model {
     }
 
     /// Returns what a try says of the provider. Recordings are never slow, and never out.
-    pub(super) fn heard<T>(&self, result: &Result<T, ModelError>) -> Heard {
+    pub(super) fn heard<T>(&self, result: &Result<T, ModelError>) -> Signal {
         match self.replay() {
-            Some(_) => Heard::Answer,
-            None => Heard::of(result),
+            Some(_) => Signal::Answer,
+            None => Signal::of(result),
         }
     }
 }

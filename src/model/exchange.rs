@@ -189,7 +189,7 @@ pub(super) fn piece(bytes: &[u8]) -> Piece {
 
 /// What a provider answered, as it is kept.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Heard {
+pub(super) enum RecordedAnswer {
     /// One body.
     Whole(Value),
     /// Events, and how they ended.
@@ -209,7 +209,7 @@ pub(super) enum Ending {
     Left,
 }
 
-impl Heard {
+impl RecordedAnswer {
     /// Returns the answer as JSON.
     pub(super) fn encode(&self) -> Vec<u8> {
         let value = match self {
@@ -322,7 +322,7 @@ fn decode_error(value: &Value) -> Option<ModelError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ending, Exchange, Heard, Outline, canonical, whole};
+    use super::{Ending, Exchange, Outline, RecordedAnswer, canonical, whole};
     use crate::model::ModelError;
     use crate::model::wire::{Dialect, Event};
     use proptest::collection::vec;
@@ -382,18 +382,18 @@ mod tests {
         };
         let events = vec![Event::named("ping", "{}"), Event::unnamed("[DONE]")];
         for heard in [
-            Heard::Whole(json!({"choices": []})),
-            Heard::Whole(json!({"error": {"type": "server_error"}})),
-            Heard::Error(failed.clone()),
-            Heard::Error(refused),
-            Heard::Error(busy(false)),
-            Heard::Events(events.clone(), Ending::Broken(busy(true))),
-            Heard::Error(unusable),
-            Heard::Events(events.clone(), Ending::Complete),
-            Heard::Events(events.clone(), Ending::Left),
-            Heard::Events(events, Ending::Broken(failed)),
+            RecordedAnswer::Whole(json!({"choices": []})),
+            RecordedAnswer::Whole(json!({"error": {"type": "server_error"}})),
+            RecordedAnswer::Error(failed.clone()),
+            RecordedAnswer::Error(refused),
+            RecordedAnswer::Error(busy(false)),
+            RecordedAnswer::Events(events.clone(), Ending::Broken(busy(true))),
+            RecordedAnswer::Error(unusable),
+            RecordedAnswer::Events(events.clone(), Ending::Complete),
+            RecordedAnswer::Events(events.clone(), Ending::Left),
+            RecordedAnswer::Events(events, Ending::Broken(failed)),
         ] {
-            assert_eq!(Heard::decode(&heard.encode()), Some(heard));
+            assert_eq!(RecordedAnswer::decode(&heard.encode()), Some(heard));
         }
         for odd in [
             "",
@@ -402,7 +402,7 @@ mod tests {
             r#"{"events":[7]}"#,
             r#"{"error":{"kind":"odd"}}"#,
         ] {
-            assert_eq!(Heard::decode(odd.as_bytes()), None, "{odd}");
+            assert_eq!(RecordedAnswer::decode(odd.as_bytes()), None, "{odd}");
         }
     }
 

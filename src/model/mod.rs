@@ -61,7 +61,7 @@ pub use error::ModelError;
 pub use exchange::{Exchange, Outline, Stored, Traffic};
 pub use ledger::FailedTry;
 pub use metered::Metered;
-pub use pace::{Advice, Call, Health, Heard, Pace, Permit};
+pub use pace::{Advice, Call, Health, Pace, Permit, Signal};
 pub use price::{Price, Rates};
 pub use prices::{Listed, PriceList, listed_price, price_table};
 pub use replay::{Recorded, Replay, Replayed};

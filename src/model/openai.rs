@@ -7,7 +7,7 @@
 use super::http::{Http, Service, chat_url};
 use super::settings::LimitField;
 use super::settings::OPENAI_KEY_ENV;
-use super::wire::Answer;
+use super::wire::ProviderAnswer;
 use super::{ModelError, ModelSettings, SettingsError};
 use serde_json::{Map, Value, json};
 
@@ -45,7 +45,11 @@ impl OpenAiModel {
     }
 
     /// Sends a request whose limit of output tokens has its present name.
-    pub(super) async fn send(&self, body: &Value, stream: bool) -> Result<Answer, ModelError> {
+    pub(super) async fn send(
+        &self,
+        body: &Value,
+        stream: bool,
+    ) -> Result<ProviderAnswer, ModelError> {
         self.http.post(&self.outgoing(body, stream), stream).await
     }
 

@@ -61,7 +61,7 @@ pub(super) fn content_text(message: &Value) -> String {
 }
 
 /// What an answer belongs to.
-pub(super) struct About<'a> {
+pub(super) struct AnswerAbout<'a> {
     dialect: Dialect,
     request: &'a Value,
     model: &'a str,
@@ -69,7 +69,7 @@ pub(super) struct About<'a> {
     latency: Duration,
 }
 
-impl<'a> About<'a> {
+impl<'a> AnswerAbout<'a> {
     pub(super) fn new(
         dialect: Dialect,
         request: &'a Value,
@@ -104,7 +104,7 @@ impl<'a> About<'a> {
 }
 
 /// Reads a provider's answer: a response, or an error.
-pub(super) fn read(mut body: Value, about: &About<'_>) -> Result<Reply, ModelError> {
+pub(super) fn read(mut body: Value, about: &AnswerAbout<'_>) -> Result<Reply, ModelError> {
     if let Some(error) = body.get_mut("error").filter(|error| !error.is_null()) {
         return Err(verdict::read(error.take(), false));
     }
@@ -117,7 +117,7 @@ pub(super) fn read(mut body: Value, about: &About<'_>) -> Result<Reply, ModelErr
 }
 
 /// Reads what the events of a stream came to; what was passed on is taken as it is.
-pub(super) fn read_streamed(body: Value, about: &About<'_>) -> Reply {
+pub(super) fn read_streamed(body: Value, about: &AnswerAbout<'_>) -> Reply {
     about.reply(body)
 }
 
@@ -200,7 +200,7 @@ fn check_tool_calls(calls: &[Value]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{About, read};
+    use super::{AnswerAbout, read};
     use crate::domain::{Tokens, Usd};
     use crate::model::wire::Dialect;
     use crate::model::{ModelError, Price, Reply};
@@ -209,7 +209,7 @@ mod tests {
 
     fn read_value(body: Value) -> Result<Reply, ModelError> {
         let request = json!({"messages": [{"role": "user", "content": "hello"}]});
-        let about = About {
+        let about = AnswerAbout {
             dialect: Dialect::Chat,
             request: &request,
             model: "m",

@@ -2,7 +2,7 @@
 //! decides it; `docs/models.md` has the table.
 
 use super::ModelError;
-use super::pace::{Advice, Heard};
+use super::pace::{Advice, Signal};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use std::time::Duration;
@@ -95,7 +95,7 @@ impl Retry {
     }
 }
 
-impl Heard {
+impl Signal {
     /// Returns what a try says of its provider.
     pub(super) fn of<T>(result: &Result<T, ModelError>) -> Self {
         match result {

@@ -1,7 +1,7 @@
 //! What was seen of a job's calls: its transcript, and what they say of agent and provider.
 
 use super::pace::Pace;
-use super::transcript::Recorder;
+use super::transcript::TranscriptRecorder;
 use super::wire::Dialect;
 use super::{CallError, Denied, ModelError, Reply, Scope, translate};
 use serde_json::Value;
@@ -27,7 +27,7 @@ pub(super) struct Seen {
 
 #[derive(Default)]
 struct SeenState {
-    recorder: Recorder,
+    recorder: TranscriptRecorder,
     requests: u64,
     out_of_budget: Option<String>,
     cut_by_run: bool,

@@ -10,8 +10,8 @@ use super::configured::Model;
 use super::error::ModelError;
 use super::first::{CUT, Came};
 use super::ledger::OpenCall;
-use super::pace::{Heard, Permit};
-use super::reply::{self, About, Reply};
+use super::pace::{Permit, Signal};
+use super::reply::{self, AnswerAbout, Reply};
 use super::seen::Line;
 use super::wire::{Dialect, Event};
 use crate::domain::CallStatus;
@@ -127,7 +127,7 @@ impl ReplyStream {
 
     /// Settles what failed in the middle.
     fn fail(&mut self, error: ModelError) -> CallError {
-        let heard = Heard::of(&Err::<(), _>(error.clone()));
+        let heard = Signal::of(&Err::<(), _>(error.clone()));
         let error = CallError::from(after_begin(error));
         if let Some((open, fold)) = self.open.take() {
             open.hear(heard);
@@ -224,7 +224,7 @@ impl Open {
     fn reply(&self, fold: Fold) -> Reply {
         let latency = self.began.elapsed();
         let dialect = self.line.dialect();
-        let about = About::new(dialect, &self.request, self.model.served(), latency);
+        let about = AnswerAbout::new(dialect, &self.request, self.model.served(), latency);
         let reply = reply::read_streamed(fold.finish(), &about);
         self.call.tape().as_recorded(reply)
     }
@@ -238,8 +238,8 @@ impl Open {
 
     /// Tells the pace what a stream ended with that had begun well: a provider may ask for
     /// fewer calls at any moment. Other failures in the middle are this call's alone.
-    fn hear(&self, heard: Heard) {
-        let is_overload = matches!(heard, Heard::SlowDown { .. });
+    fn hear(&self, heard: Signal) {
+        let is_overload = matches!(heard, Signal::SlowDown { .. });
         if is_overload && self.model.replay().is_none() {
             self.permit.hear(heard);
         }

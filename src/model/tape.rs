@@ -2,8 +2,8 @@
 //!
 //! Invariant: a tape sees what a provider is sent and what it answers, and changes neither.
 
-use super::exchange::{Ending, Exchange, Heard, Traffic};
-use super::wire::{Answer, Dialect, Event};
+use super::exchange::{Ending, Exchange, RecordedAnswer, Traffic};
+use super::wire::{Dialect, Event, ProviderAnswer};
 use super::{JobSubject, ModelError, Reply};
 use crate::domain::{CallSettlement, CallStatus};
 use futures_util::{StreamExt as _, stream};
@@ -23,7 +23,7 @@ pub(super) struct Tape {
 #[derive(Debug, Default)]
 struct TapeState {
     sent: Option<(Dialect, bool, Arc<Value>)>,
-    heard: Option<Heard>,
+    heard: Option<RecordedAnswer>,
     replayed: Option<CallSettlement>,
 }
 
@@ -58,34 +58,34 @@ impl Tape {
     /// Takes down what is answered, to the end.
     pub(super) fn hear(
         self: &Arc<Self>,
-        answer: Result<Answer, ModelError>,
-    ) -> Result<Answer, ModelError> {
+        answer: Result<ProviderAnswer, ModelError>,
+    ) -> Result<ProviderAnswer, ModelError> {
         if !self.keeps {
             return answer;
         }
         match answer {
-            Ok(Answer::Whole(body)) => {
-                self.state().heard = Some(Heard::Whole(body.clone()));
-                Ok(Answer::Whole(body))
+            Ok(ProviderAnswer::Whole(body)) => {
+                self.state().heard = Some(RecordedAnswer::Whole(body.clone()));
+                Ok(ProviderAnswer::Whole(body))
             }
-            Ok(Answer::Stream(events)) => {
-                self.state().heard = Some(Heard::Events(Vec::new(), Ending::Left));
+            Ok(ProviderAnswer::Stream(events)) => {
+                self.state().heard = Some(RecordedAnswer::Events(Vec::new(), Ending::Left));
                 let tape = self.clone();
                 let events = events.inspect(move |event| tape.add(event));
                 let tape = self.clone();
                 // The end of a stream is nothing that `inspect` sees.
                 let end = stream::once(async move { tape.end() }).filter_map(async |()| None);
-                Ok(Answer::Stream(events.chain(end).boxed()))
+                Ok(ProviderAnswer::Stream(events.chain(end).boxed()))
             }
             Err(error) => {
-                self.state().heard = Some(Heard::Error(error.clone()));
+                self.state().heard = Some(RecordedAnswer::Error(error.clone()));
                 Err(error)
             }
         }
     }
 
     fn add(&self, event: &Result<Event, ModelError>) {
-        if let Some(Heard::Events(events, ending)) = &mut self.state().heard {
+        if let Some(RecordedAnswer::Events(events, ending)) = &mut self.state().heard {
             match event {
                 Ok(event) => events.push(event.clone()),
                 Err(error) => *ending = Ending::Broken(error.clone()),
@@ -94,7 +94,7 @@ impl Tape {
     }
 
     fn end(&self) {
-        if let Some(Heard::Events(_, ending @ Ending::Left)) = &mut self.state().heard {
+        if let Some(RecordedAnswer::Events(_, ending @ Ending::Left)) = &mut self.state().heard {
             *ending = Ending::Complete;
         }
     }
@@ -143,10 +143,10 @@ impl Tape {
 }
 
 /// The last event of a stream is its end, though nobody reads on to see that nothing follows.
-fn complete(heard: Heard) -> Heard {
+fn complete(heard: RecordedAnswer) -> RecordedAnswer {
     match heard {
-        Heard::Events(events, Ending::Left) if events.last().is_some_and(is_last) => {
-            Heard::Events(events, Ending::Complete)
+        RecordedAnswer::Events(events, Ending::Left) if events.last().is_some_and(is_last) => {
+            RecordedAnswer::Events(events, Ending::Complete)
         }
         heard => heard,
     }

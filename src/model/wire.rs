@@ -69,14 +69,14 @@ impl Event {
 }
 
 /// What a provider answered.
-pub(super) enum Answer {
+pub(super) enum ProviderAnswer {
     /// One body.
     Whole(Value),
     /// Events as they come; nothing follows an error.
     Stream(BoxStream<'static, Result<Event, ModelError>>),
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for ProviderAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole(body) => f.debug_tuple("Whole").field(body).finish(),

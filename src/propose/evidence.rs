@@ -44,14 +44,14 @@ pub struct Run {
     /// What the agent printed.
     pub agent_log: String,
     /// What is hidden of the task; only where the configuration asks for it.
-    pub hidden: Option<Hidden>,
+    pub hidden: Option<HiddenFiles>,
     /// Its model calls: a transcript as [`crate::model::Metered`] keeps it.
     pub transcript: Vec<u8>,
 }
 
 /// What no agent sees of a task, and no diagnosis unless the configuration asks for it.
 #[derive(Clone, Debug)]
-pub struct Hidden {
+pub struct HiddenFiles {
     /// The tests.
     pub tests: Arc<FileTree>,
     /// What the verifier printed.
@@ -61,7 +61,7 @@ pub struct Hidden {
 }
 
 /// One of the verifier's tests: its name and outcome is all that may be known of it, unless
-/// there is a [`Hidden`].
+/// there is a [`HiddenFiles`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestResult {
     /// Its name.

@@ -2,14 +2,14 @@
 //!
 //! Invariants: what the model is shown is bounded, section by section, and says where it was
 //! cut; no hidden test and no reference solution is among it, unless the configuration asks
-//! for it: [`Hidden`] is the only place for them; an answer that is not exactly what was asked for is asked for again, a
+//! for it: [`HiddenFiles`] is the only place for them; an answer that is not exactly what was asked for is asked for again, a
 //! bounded number of times, with what was wrong.
 
 mod evidence;
 mod parse;
 mod prompt;
 
-pub use evidence::{Evidence, Hidden, Material, Run, TestResult};
+pub use evidence::{Evidence, HiddenFiles, Material, Run, TestResult};
 pub use prompt::{CONVENTIONS, instruction};
 
 use crate::domain::Proposal;

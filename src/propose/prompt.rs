@@ -1,6 +1,6 @@
 //! Writing down: the evidence for the diagnosing model, the instruction for the agent.
 
-use super::{Evidence, Hidden, Material, Run};
+use super::{Evidence, HiddenFiles, Material, Run};
 use crate::domain::{Entry, FileTree, Pattern, Proposal};
 use crate::model::{clip, transcript};
 use std::fmt::Write as _;
@@ -110,7 +110,7 @@ fn one_run(text: &mut String, run: &Run) {
 }
 
 /// Adds what no agent sees. The titles say so, as what is proposed must not carry it over.
-fn hidden_files(text: &mut String, hidden: &Hidden) {
+fn hidden_files(text: &mut String, hidden: &HiddenFiles) {
     let tests = files(&hidden.tests, budget::HIDDEN_TESTS);
     section(text, "Hidden tests (no agent sees them)", &tests);
     let output = optional("text", &hidden.test_output, budget::TEST_OUTPUT);

@@ -20,13 +20,13 @@ use libc::{
 
 /// A system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Call {
+pub(super) struct SystemCall {
     constant: &'static str,
     /// Its number on this processor.
     pub(super) number: c_long,
 }
 
-impl Call {
+impl SystemCall {
     /// Returns its name.
     pub(super) fn name(self) -> &'static str {
         self.constant.trim_start_matches("SYS_")
@@ -43,7 +43,7 @@ pub(super) struct Bits {
 /// A call that one of its arguments decides on. Every value matches patterns of one side only.
 #[derive(Clone, Debug)]
 pub(super) struct Deciding {
-    pub(super) call: Call,
+    pub(super) call: SystemCall,
     /// Which argument, from 0.
     pub(super) argument: u8,
     /// Allowed if any of these matches.
@@ -54,12 +54,12 @@ pub(super) struct Deciding {
 
 macro_rules! calls {
     ($($constant:ident)*) => {
-        &[$(Call { constant: stringify!($constant), number: libc::$constant }),*]
+        &[$(SystemCall { constant: stringify!($constant), number: libc::$constant }),*]
     };
 }
 
 /// Allowed.
-const ALLOWED: &[Call] = calls! {
+const ALLOWED: &[SystemCall] = calls! {
     SYS_accept SYS_accept4 SYS_bind SYS_brk SYS_capget SYS_capset SYS_chdir
     SYS_clock_getres SYS_clock_gettime SYS_clock_nanosleep SYS_close SYS_close_range
     SYS_connect SYS_copy_file_range SYS_dup SYS_dup3 SYS_epoll_create1 SYS_epoll_ctl
@@ -107,7 +107,7 @@ const ALLOWED: &[Call] = calls! {
 
 /// Allowed, where programs of old still make them.
 #[cfg(target_arch = "x86_64")]
-const ALLOWED_OLD: &[Call] = calls! {
+const ALLOWED_OLD: &[SystemCall] = calls! {
     SYS_access SYS_alarm SYS_arch_prctl SYS_chmod SYS_chown SYS_creat SYS_dup2
     SYS_epoll_create SYS_epoll_wait SYS_eventfd SYS_fchmodat2 SYS_fork SYS_futimesat
     SYS_getdents SYS_getpgrp SYS_getrlimit SYS_inotify_init SYS_lchown SYS_link
@@ -116,10 +116,10 @@ const ALLOWED_OLD: &[Call] = calls! {
     SYS_symlink SYS_sync_file_range SYS_time SYS_unlink SYS_utime SYS_utimes SYS_vfork
 };
 #[cfg(not(target_arch = "x86_64"))]
-const ALLOWED_OLD: &[Call] = &[];
+const ALLOWED_OLD: &[SystemCall] = &[];
 
 /// Answered with `EPERM`.
-const REFUSED: &[Call] = calls! {
+const REFUSED: &[SystemCall] = calls! {
     SYS_acct SYS_add_key SYS_adjtimex SYS_bpf SYS_chroot SYS_clock_adjtime
     SYS_clock_settime SYS_delete_module SYS_fanotify_init SYS_fanotify_mark
     SYS_finit_module SYS_get_mempolicy SYS_init_module SYS_kcmp SYS_kexec_load
@@ -134,16 +134,16 @@ const REFUSED: &[Call] = calls! {
 
 /// Answered with `EPERM`, where they are.
 #[cfg(target_arch = "x86_64")]
-const REFUSED_OLD: &[Call] = calls! {
+const REFUSED_OLD: &[SystemCall] = calls! {
     SYS__sysctl SYS_ioperm SYS_iopl SYS_kexec_file_load SYS_modify_ldt SYS_sysfs
     SYS_uselib SYS_ustat
 };
 #[cfg(not(target_arch = "x86_64"))]
-const REFUSED_OLD: &[Call] = &[];
+const REFUSED_OLD: &[SystemCall] = &[];
 
 /// Answered with `ENOSYS` as everything that is not known: named for engines that would give
 /// another answer. `clone3` because its flags cannot be looked at.
-const UNKNOWN: &[Call] = calls! {
+const UNKNOWN: &[SystemCall] = calls! {
     SYS_clone3 SYS_fsconfig SYS_fsmount SYS_fsopen SYS_fspick SYS_io_uring_enter
     SYS_io_uring_register SYS_io_uring_setup SYS_mount_setattr SYS_move_mount
     SYS_open_tree
@@ -174,17 +174,17 @@ const TYPING: [u32; 2] = [0x5412, 0x541C];
 const PERSONALITIES: [u32; 2] = [0, u32::MAX];
 
 /// Returns the calls that are allowed whatever their arguments.
-pub(super) fn allowed() -> impl Iterator<Item = Call> {
+pub(super) fn allowed() -> impl Iterator<Item = SystemCall> {
     ALLOWED.iter().chain(ALLOWED_OLD).copied()
 }
 
 /// Returns the calls that are answered with `EPERM`.
-pub(super) fn refused() -> impl Iterator<Item = Call> {
+pub(super) fn refused() -> impl Iterator<Item = SystemCall> {
     REFUSED.iter().chain(REFUSED_OLD).copied()
 }
 
 /// Returns calls that are answered with `ENOSYS`, beside all that are not named here.
-pub(super) fn unknown() -> impl Iterator<Item = Call> {
+pub(super) fn unknown() -> impl Iterator<Item = SystemCall> {
     UNKNOWN.iter().copied()
 }
 
@@ -192,7 +192,7 @@ pub(super) fn unknown() -> impl Iterator<Item = Call> {
 pub(super) fn deciding() -> [Deciding; 5] {
     let [socket, socketpair, clone, ioctl, personality] =
         calls! { SYS_socket SYS_socketpair SYS_clone SYS_ioctl SYS_personality };
-    let family = |call: &Call| Deciding {
+    let family = |call: &SystemCall| Deciding {
         call: *call,
         argument: 0,
         allowed: exactly(&FAMILIES),
@@ -274,7 +274,7 @@ mod tests {
             .chain(refused())
             .chain(unknown())
             .chain(deciding().into_iter().map(|each| each.call))
-            .map(super::Call::name)
+            .map(super::SystemCall::name)
             .collect();
         let once: BTreeSet<&str> = all.iter().copied().collect();
         assert_eq!(all.len(), once.len());

@@ -114,11 +114,11 @@ pub fn images_text(images: &[Image], style: Style) -> String {
 /// Returns images as JSON (`dgm.bench-images/1`).
 pub fn images_json(images: &[Image]) -> String {
     #[derive(Serialize)]
-    struct Document<'a> {
+    struct BenchDocument<'a> {
         schema: &'static str,
         images: &'a [Image],
     }
-    json::text(&Document {
+    json::text(&BenchDocument {
         schema: "dgm.bench-images/1",
         images,
     })
@@ -184,11 +184,11 @@ pub fn list_text(tasks: &[Listed], style: Style) -> String {
 /// Returns a list of tasks as JSON (`dgm.bench-list/1`).
 pub fn list_json(tasks: &[Listed]) -> String {
     #[derive(Serialize)]
-    struct Document<'a> {
+    struct BenchDocument<'a> {
         schema: &'static str,
         tasks: &'a [Listed],
     }
-    json::text(&Document {
+    json::text(&BenchDocument {
         schema: "dgm.bench-list/1",
         tasks,
     })
@@ -254,13 +254,13 @@ pub fn lint_text(rows: &[(String, Vec<Finding>)]) -> String {
 /// Returns the rows of a check as JSON (`dgm.bench-check/1`).
 pub fn check_json(rows: &[Row]) -> String {
     #[derive(Serialize)]
-    struct Document<'a> {
+    struct BenchDocument<'a> {
         schema: &'static str,
         ok: bool,
         tasks: &'a [Row],
     }
     let ok = rows.iter().all(|row| row.ok);
-    json::text(&Document {
+    json::text(&BenchDocument {
         schema: "dgm.bench-check/1",
         ok,
         tasks: rows,

@@ -170,7 +170,7 @@ fn hours(time: Duration) -> String {
 
 /// Limits as JSON.
 #[derive(Serialize)]
-pub(super) struct Shape {
+pub(super) struct BudgetShape {
     archive: ArchiveBudgetShape,
     per_attempt: LimitShape,
     per_job: LimitShape,
@@ -216,11 +216,11 @@ impl From<Amount> for LimitShape {
 }
 
 /// Returns the limits with what is used and left of those of the archive.
-pub(super) fn shape(limits: &Limits, lineage: &Lineage) -> Shape {
+pub(super) fn shape(limits: &Limits, lineage: &Lineage) -> BudgetShape {
     let (used, unsettled) = lineage.spend().used();
     let in_hours = |time: Duration| super::json::round(time.as_secs_f64() / 3600.0);
     let time = lineage.run_time();
-    Shape {
+    BudgetShape {
         archive: ArchiveBudgetShape {
             limit: LimitShape {
                 hours: limits.hours.map(in_hours),

@@ -4,7 +4,7 @@ use super::style::Ink;
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum CheckState {
     /// In order.
     Ok,
     /// Works, but something is worth doing.
@@ -13,7 +13,7 @@ pub enum State {
     Missing,
 }
 
-impl State {
+impl CheckState {
     /// Returns the name used in JSON and terminal.
     pub fn name(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ pub struct Check {
     /// What was looked at.
     pub name: String,
     /// How it came out.
-    pub state: State,
+    pub state: CheckState,
     /// What was found.
     pub found: String,
     /// What to do about it.
@@ -50,7 +50,7 @@ impl Check {
     pub fn ok(name: impl Into<String>, found: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            state: State::Ok,
+            state: CheckState::Ok,
             found: found.into(),
             advice: None,
         }
@@ -64,7 +64,7 @@ impl Check {
     ) -> Self {
         Self {
             name: name.into(),
-            state: State::Warn,
+            state: CheckState::Warn,
             found: found.into(),
             advice: Some(advice.into()),
         }
@@ -77,7 +77,7 @@ impl Check {
         advice: impl Into<String>,
     ) -> Self {
         Self {
-            state: State::Missing,
+            state: CheckState::Missing,
             ..Self::warn(name, found, advice)
         }
     }

@@ -3,7 +3,7 @@
 use super::check::Check;
 use super::json;
 use super::line;
-use super::models::{self, Asked};
+use super::models::{self, AskedModel};
 use super::style::{Ink, Style};
 use serde::Serialize;
 
@@ -42,7 +42,7 @@ struct DoctorShape<'a> {
     checks: Vec<CheckShape<'a>>,
     conclusion: &'a str,
     /// What each role's model said; null: they were not asked.
-    models: Option<Vec<models::Shape<'a>>>,
+    models: Option<Vec<models::ModelsShape<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -59,7 +59,7 @@ pub fn doctor_json(
     checks: &[Check],
     usable: bool,
     conclusion: &str,
-    asked: Option<&[Asked]>,
+    asked: Option<&[AskedModel]>,
 ) -> String {
     json::text(&DoctorShape {
         schema: "dgm.doctor/1",

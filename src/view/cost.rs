@@ -294,8 +294,8 @@ struct CostShape<'a> {
     others: BTreeMap<&'static str, Spent>,
     #[serde(skip_serializing_if = "Option::is_none")]
     groups: Option<Vec<CrossShape>>,
-    budgets: Option<budget::Shape>,
-    replayed: Option<replays::Shape<'a>>,
+    budgets: Option<budget::BudgetShape>,
+    replayed: Option<replays::ReplaysShape<'a>>,
 }
 
 #[derive(Serialize)]

@@ -50,12 +50,12 @@ pub struct Graded<'a> {
 /// Returns the grade as one line of JSON (`dgm.grade/1`).
 pub fn line(graded: &Graded<'_>) -> String {
     #[derive(Serialize)]
-    struct Document<'a> {
+    struct GradeDocument<'a> {
         schema: &'static str,
         #[serde(flatten)]
         graded: &'a Graded<'a>,
     }
-    let document = Document {
+    let document = GradeDocument {
         schema: "dgm.grade/1",
         graded,
     };

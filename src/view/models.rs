@@ -1,6 +1,6 @@
 //! What became of one tiny call to each role's model: `dgm doctor --models`.
 
-use super::check::{Check, State};
+use super::check::{Check, CheckState};
 use super::figure::{count, duration, money};
 use super::json::TokenCount;
 use crate::domain::{Role, Tokens, Usd};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// A role's model, and what it said.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct AskedModel {
     /// Whose model.
     pub role: Role,
     /// Who serves it.
@@ -45,7 +45,7 @@ pub enum Answer {
     },
 }
 
-impl Asked {
+impl AskedModel {
     /// Returns whether it answered.
     pub fn is_well(&self) -> bool {
         matches!(self.answer, Answer::Given { .. })
@@ -76,7 +76,7 @@ impl Asked {
             }
             Answer::Missing { what, advice } => Check {
                 name,
-                state: State::Missing,
+                state: CheckState::Missing,
                 found: match self.cost {
                     Usd(0) => format!("{who}: {what}"),
                     cost => format!("{who}: {what}; may have cost {}", money(cost)),
@@ -115,7 +115,7 @@ fn latency(ms: u64) -> String {
 
 /// One model in `dgm.doctor/1`.
 #[derive(Serialize)]
-pub(super) struct Shape<'a> {
+pub(super) struct ModelsShape<'a> {
     role: &'static str,
     provider: &'a str,
     model: &'a str,
@@ -130,11 +130,11 @@ pub(super) struct Shape<'a> {
     advice: Option<&'a str>,
 }
 
-pub(super) fn shapes(asked: &[Asked]) -> Vec<Shape<'_>> {
+pub(super) fn shapes(asked: &[AskedModel]) -> Vec<ModelsShape<'_>> {
     asked.iter().map(shape).collect()
 }
 
-fn shape(asked: &Asked) -> Shape<'_> {
+fn shape(asked: &AskedModel) -> ModelsShape<'_> {
     let (given, missing) = match &asked.answer {
         Answer::Given {
             latency_ms,
@@ -143,7 +143,7 @@ fn shape(asked: &Asked) -> Shape<'_> {
         } => (Some((*latency_ms, *tokens, *estimated)), None),
         Answer::Missing { what, advice } => (None, Some((what.as_str(), advice.as_str()))),
     };
-    Shape {
+    ModelsShape {
         role: asked.role.name(),
         provider: &asked.provider,
         model: &asked.model,
@@ -162,7 +162,7 @@ fn shape(asked: &Asked) -> Shape<'_> {
 }
 
 /// Returns a sentence about all of them.
-pub fn conclusion(asked: &[Asked], is_booked: bool) -> String {
+pub fn conclusion(asked: &[AskedModel], is_booked: bool) -> String {
     let answered = asked.iter().filter(|asked| asked.is_well()).count();
     let cost = asked
         .iter()

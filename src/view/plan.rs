@@ -205,7 +205,7 @@ struct PlanShape<'a> {
     attempts: u64,
     evaluations: Vec<PlanGroupShape<'a>>,
     models: Vec<RoleShape<'a>>,
-    budgets: budget::Shape,
+    budgets: budget::BudgetShape,
     work: Vec<WorkShape>,
     estimate: SpreadShape,
     assumptions: Vec<String>,

@@ -27,7 +27,7 @@ pub(super) fn text(lineage: &Lineage) -> Option<String> {
 
 /// What runs that replay amount to.
 #[derive(Serialize)]
-pub(super) struct Shape<'a> {
+pub(super) struct ReplaysShape<'a> {
     runs: Vec<RunShape<'a>>,
     #[serde(flatten)]
     spent: Spent,
@@ -41,7 +41,7 @@ struct RunShape<'a> {
 }
 
 /// Returns it; none where there are none.
-pub(super) fn shape(lineage: &Lineage) -> Option<Shape<'_>> {
+pub(super) fn shape(lineage: &Lineage) -> Option<ReplaysShape<'_>> {
     let runs: Vec<RunShape<'_>> = lineage
         .replays()
         .map(|replay| RunShape {
@@ -50,7 +50,7 @@ pub(super) fn shape(lineage: &Lineage) -> Option<Shape<'_>> {
             place: &replay.place,
         })
         .collect();
-    (!runs.is_empty()).then(|| Shape {
+    (!runs.is_empty()).then(|| ReplaysShape {
         runs,
         spent: lineage.replayed().into(),
     })

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What the rest of the check needs of the facts.
 #[derive(Default)]
-pub(super) struct Facts {
+pub(super) struct CheckedFacts {
     /// All variants.
     pub(super) variants: BTreeMap<VariantId, Variant>,
     /// Variants in the pool of parents.
@@ -30,7 +30,7 @@ pub(super) struct Facts {
 }
 
 /// Checks the database; returns no facts where they cannot be read.
-pub(super) fn check(reader: &Reader, findings: &mut Findings) -> Result<Option<Facts>> {
+pub(super) fn check(reader: &Reader, findings: &mut Findings) -> Result<Option<CheckedFacts>> {
     let fault = |error| ArchiveError::read(&reader.layout.database(), error);
     let db = reader.connection.unchecked_transaction().map_err(fault)?;
     integrity(&db, findings).map_err(fault)?;
@@ -39,7 +39,7 @@ pub(super) fn check(reader: &Reader, findings: &mut Findings) -> Result<Option<F
         schema(&db, findings).map_err(fault)?;
     }
     positions(&db, findings).map_err(fault)?;
-    let mut facts = Facts::default();
+    let mut facts = CheckedFacts::default();
     let read = fact_row::each(&db, &mut |_, fact| facts.take(&fact));
     if let Err(error) = read {
         findings.damage(format!("the facts cannot be read: {error}"));
@@ -49,7 +49,7 @@ pub(super) fn check(reader: &Reader, findings: &mut Findings) -> Result<Option<F
     Ok(Some(facts))
 }
 
-impl Facts {
+impl CheckedFacts {
     fn take(&mut self, fact: &Fact) {
         for blob in about::blobs(fact) {
             if !self.blobs.contains_key(blob) {

@@ -1,7 +1,7 @@
 //! Blobs, settings and leftover files.
 
 use super::Severity;
-use super::database::Facts;
+use super::database::CheckedFacts;
 use super::findings::Findings;
 use crate::archive::error::Result;
 use crate::archive::git::Git;
@@ -38,7 +38,7 @@ pub(super) fn stale(layout: &Layout, findings: &mut Findings) -> Result<()> {
 /// looks for those that no fact names.
 pub(super) fn blobs(
     reader: &Reader,
-    facts: &Facts,
+    facts: &CheckedFacts,
     locked: bool,
     findings: &mut Findings,
 ) -> Result<()> {

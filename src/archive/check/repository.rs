@@ -1,7 +1,7 @@
 //! The repository against the facts.
 
 use super::Severity;
-use super::database::Facts;
+use super::database::CheckedFacts;
 use super::findings::Findings;
 use crate::archive::error::{ArchiveError, Result};
 use crate::archive::git::{self, DRAFTS, Git, MAIN, VARIANTS};
@@ -22,7 +22,7 @@ struct Named<'a> {
 
 /// Checks that the commit, tree, ref and note of every variant, and of every draft, are there
 /// and right.
-pub(super) fn check(reader: &Reader, facts: &Facts, findings: &mut Findings) -> Result<()> {
+pub(super) fn check(reader: &Reader, facts: &CheckedFacts, findings: &mut Findings) -> Result<()> {
     let git = &reader.git;
     let refs: BTreeMap<VariantId, Oid> = git.kept(VARIANTS)?.into_iter().collect();
     let mut seen = HashSet::new();
@@ -83,7 +83,7 @@ fn point(
 fn commit(
     git: &Git,
     named: &Named<'_>,
-    facts: &Facts,
+    facts: &CheckedFacts,
     seen: &mut HashSet<Oid>,
     findings: &mut Findings,
 ) -> Result<Option<Oid>> {
@@ -145,7 +145,11 @@ fn tree(git: &Git, root: Oid, of: &str, seen: &mut HashSet<Oid>, findings: &mut 
 }
 
 /// Looks for refs of variants and drafts that were never recorded. The lock is held.
-pub(super) fn leftovers(reader: &Reader, facts: &Facts, findings: &mut Findings) -> Result<()> {
+pub(super) fn leftovers(
+    reader: &Reader,
+    facts: &CheckedFacts,
+    findings: &mut Findings,
+) -> Result<()> {
     for (place, id) in reap::find_unrecorded(reader)? {
         let what = match place {
             DRAFTS => "draft",

@@ -17,7 +17,7 @@ pub(super) use artifact::Artifact;
 use environment::variables;
 pub(super) use environment::{Environment, OPENED};
 use own::Own;
-pub(super) use phase::{Agent, Collect, Mode, Verifier};
+pub(super) use phase::{Agent, Collect, Verifier, VerifierMode};
 pub(super) use step::Step;
 pub(crate) use step::Strategy;
 

@@ -34,7 +34,7 @@ impl Agent {
 
 /// Where a verifier runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::benchmark) enum Mode {
+pub(in crate::benchmark) enum VerifierMode {
     /// In what the agent left, after every process of it is dead.
     Shared,
     /// In a fresh sandbox that gets the artifacts.
@@ -49,7 +49,7 @@ pub(in crate::benchmark) struct Verifier {
     pub user: Option<String>,
     pub network: Option<Network>,
     /// As written, or as an environment of its own implies.
-    pub mode: Option<Mode>,
+    pub mode: Option<VerifierMode>,
     pub environment: Option<Environment>,
     pub collect: Vec<Collect>,
 }
@@ -75,9 +75,9 @@ impl Verifier {
                 let why = "`shared` contradicts `[verifier.environment]`; leave one of them out";
                 return Err(section.wrong("environment_mode", why));
             }
-            Some("shared") => Some(Mode::Shared),
-            Some("separate") => Some(Mode::Separate),
-            None => own.is_there().then_some(Mode::Separate),
+            Some("shared") => Some(VerifierMode::Shared),
+            Some("separate") => Some(VerifierMode::Separate),
+            None => own.is_there().then_some(VerifierMode::Separate),
             Some(other) => {
                 let why = format!("`{other}` is neither `separate` nor `shared`");
                 return Err(section.wrong("environment_mode", why));

@@ -106,7 +106,7 @@ impl ListArgs {
     }
 }
 
-fn own(stored: &store::Stored) -> bench::Image {
+fn own(stored: &store::StoredImage) -> bench::Image {
     bench::Image {
         name: stored.names.first().cloned().unwrap_or_default(),
         id: Some(stored.id.clone()),
@@ -120,7 +120,7 @@ fn own(stored: &store::Stored) -> bench::Image {
     }
 }
 
-fn is_of_task(stored: &store::Stored) -> bool {
+fn is_of_task(stored: &store::StoredImage) -> bool {
     let of_task = |name: &String| name.starts_with("dgm-task/");
     stored.names.is_empty() || stored.names.iter().any(of_task)
 }

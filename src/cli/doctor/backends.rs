@@ -3,7 +3,7 @@
 use crate::sandbox::docker::{Engine, Survey};
 use crate::sandbox::local::LocalSandbox;
 use crate::sandbox::{Sandbox as _, SandboxError};
-use crate::view::check::{Check, State};
+use crate::view::check::{Check, CheckState};
 
 /// What a backend said.
 pub(super) struct Backend {
@@ -112,7 +112,7 @@ fn unusable(name: &str, error: &SandboxError) -> Check {
     };
     Check {
         name: name.to_owned(),
-        state: State::Missing,
+        state: CheckState::Missing,
         found,
         advice,
     }
@@ -120,7 +120,7 @@ fn unusable(name: &str, error: &SandboxError) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::{State, Survey, images, unusable};
+    use super::{CheckState, Survey, images, unusable};
     use crate::sandbox::SandboxError;
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
         };
         let check = unusable("local sandbox", &error);
         assert_eq!(check.found, "could not start: outer: inner");
-        assert_eq!((check.state, check.advice), (State::Missing, None));
+        assert_eq!((check.state, check.advice), (CheckState::Missing, None));
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
             storage: "overlay2".to_owned(),
             images: images.iter().map(|&image| image.to_owned()).collect(),
         };
-        assert_eq!(images(&survey(&[])).state, State::Warn);
+        assert_eq!(images(&survey(&[])).state, CheckState::Warn);
         assert_eq!(
             images(&survey(&["dgm-a:1", "dgm-b:1"])).found,
             "dgm-a:1, dgm-b:1"

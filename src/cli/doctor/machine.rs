@@ -230,23 +230,23 @@ pub(super) fn keys(named: Option<&[String]>, is_set: &dyn Fn(&str) -> bool) -> C
 #[cfg(test)]
 mod tests {
     use super::{confinement, keys, memory, python};
-    use crate::view::check::State;
+    use crate::view::check::CheckState;
 
     #[test]
     fn knows_an_old_python() {
-        assert_eq!(python(Some("Python 3.11.2")).state, State::Ok);
-        assert_eq!(python(Some("Python 3.7.9")).state, State::Warn);
-        assert_eq!(python(Some("Python 2.7.18")).state, State::Warn);
-        assert_eq!(python(Some("gibberish")).state, State::Warn);
-        assert_eq!(python(None).state, State::Missing);
+        assert_eq!(python(Some("Python 3.11.2")).state, CheckState::Ok);
+        assert_eq!(python(Some("Python 3.7.9")).state, CheckState::Warn);
+        assert_eq!(python(Some("Python 2.7.18")).state, CheckState::Warn);
+        assert_eq!(python(Some("gibberish")).state, CheckState::Warn);
+        assert_eq!(python(None).state, CheckState::Missing);
     }
 
     #[test]
     fn reads_memory() {
         let check = memory("MemTotal:  8388608 kB\nMemFree: 1 kB\nMemAvailable: 1048576 kB\n");
         assert_eq!(check.found, "1.0 GiB available of 8.0 GiB");
-        assert_eq!(check.state, State::Warn);
-        assert_eq!(memory("").state, State::Warn);
+        assert_eq!(check.state, CheckState::Warn);
+        assert_eq!(memory("").state, CheckState::Warn);
     }
 
     #[test]
@@ -256,27 +256,27 @@ mod tests {
         assert_eq!(found("lockdown,landlock,yama"), "seccomp yes, landlock yes");
         assert_eq!(found("capability"), "seccomp yes, landlock no");
         assert_eq!(found(""), "seccomp yes, landlock not known");
-        assert_eq!(confinement("", "Name:\tx\n").state, State::Missing);
+        assert_eq!(confinement("", "Name:\tx\n").state, CheckState::Missing);
     }
 
     #[test]
     fn one_of_the_usual_keys_is_enough() {
         assert_eq!(
             keys(None, &|name| name == "OPENAI_API_KEY").state,
-            State::Ok
+            CheckState::Ok
         );
-        assert_eq!(keys(None, &|_| false).state, State::Warn);
+        assert_eq!(keys(None, &|_| false).state, CheckState::Warn);
     }
 
     #[test]
     fn every_key_that_is_named_is_needed_and_no_other() {
         let named = ["FIRST".to_owned(), "SECOND".to_owned()];
         let check = keys(Some(&named), &|name| name == "FIRST");
-        assert_eq!(check.state, State::Warn);
+        assert_eq!(check.state, CheckState::Warn);
         assert_eq!(check.found, "FIRST set, SECOND not set");
         let advice = check.advice.unwrap_or_default();
         assert!(advice.starts_with("set SECOND to "), "{advice}");
-        assert_eq!(keys(Some(&named), &|_| true).state, State::Ok);
-        assert_eq!(keys(Some(&[]), &|_| false).state, State::Ok);
+        assert_eq!(keys(Some(&named), &|_| true).state, CheckState::Ok);
+        assert_eq!(keys(Some(&[]), &|_| false).state, CheckState::Ok);
     }
 }

@@ -12,9 +12,9 @@ use crate::archive::{self, Reader};
 use crate::config::Overrides;
 use crate::model::ModelSettings;
 use crate::view;
-use crate::view::check::{Check, State};
+use crate::view::check::{Check, CheckState};
 use crate::view::checks::{self};
-use crate::view::models::Asked;
+use crate::view::models::AskedModel;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -68,9 +68,9 @@ impl Args {
             false => None,
         };
         let asked = found.as_ref().map(|found| found.asked.as_slice());
-        let is_well = asked.is_none_or(|asked| asked.iter().all(Asked::is_well));
+        let is_well = asked.is_none_or(|asked| asked.iter().all(AskedModel::is_well));
         if let Some(found) = &found {
-            checks.extend(found.asked.iter().map(Asked::check));
+            checks.extend(found.asked.iter().map(AskedModel::check));
             conclusion += "\n";
             conclusion += &view::models::conclusion(&found.asked, found.is_booked);
         }
@@ -121,7 +121,7 @@ fn archive_check(dir: &Path) -> Option<Check> {
         ),
         Err(error) => Check {
             name: "archive".to_owned(),
-            state: State::Missing,
+            state: CheckState::Missing,
             advice: error.hint(),
             found: error.to_string(),
         },

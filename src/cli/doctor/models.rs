@@ -12,7 +12,7 @@ use crate::model::{
     ModelSettings, Price, Reply, Retry,
 };
 use crate::view::duration;
-use crate::view::models::{Answer, Asked};
+use crate::view::models::{Answer, AskedModel};
 use futures_util::future::{BoxFuture, join_all};
 use serde_json::json;
 use std::path::Path;
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What was found, and whether it is on an archive's books.
 pub(super) struct Found {
-    pub(super) asked: Vec<Asked>,
+    pub(super) asked: Vec<AskedModel>,
     pub(super) is_booked: bool,
 }
 
@@ -60,13 +60,13 @@ pub(super) async fn ask(dir: &Path) -> anyhow::Result<Found> {
 }
 
 /// Asks all of them at once: how long one takes is nothing to the others.
-async fn each(settings: &Settings, books: Option<Arc<dyn Books>>) -> Vec<Asked> {
+async fn each(settings: &Settings, books: Option<Arc<dyn Books>>) -> Vec<AskedModel> {
     let each = Role::ALL.into_iter().zip(&settings.models);
     let asked = each.map(|(role, model)| {
         let books = Arc::new(Counting::new(books.clone()));
         async move {
             let (price, answer) = one(role, model, books.clone()).await;
-            Asked {
+            AskedModel {
                 role,
                 provider: model.provider.clone(),
                 model: model.model.clone(),

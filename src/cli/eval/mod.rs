@@ -10,7 +10,7 @@ use super::exit::Code;
 use super::place::{Place as Archive, Shape, split};
 use super::run::{Budget, KEEP, Models, configured, out_of_budget};
 use super::runtime::block_on;
-use super::traffic::Traffic;
+use super::traffic::TrafficArgs;
 use super::ui::Ui;
 use super::workplace;
 use crate::archive::{Reader, Writer};
@@ -26,7 +26,7 @@ use anyhow::Context as _;
 use begin::{Begin, Ready};
 use order::{Chosen, Order};
 use std::sync::Arc;
-use subject::{Subject, config_name};
+use subject::{EvalSubject, config_name};
 
 const SHAPE: Shape = Shape {
     verb: "eval",
@@ -90,11 +90,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "BACKEND")]
     sandbox: Option<String>,
     #[command(flatten)]
-    subject: Subject,
+    subject: EvalSubject,
     #[command(flatten)]
     budget: Budget,
     #[command(flatten)]
-    traffic: Traffic,
+    traffic: TrafficArgs,
     /// Show every task
     #[arg(long)]
     full: bool,

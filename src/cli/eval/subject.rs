@@ -6,7 +6,7 @@
 use crate::archive::{Layout, Reader, exists};
 use crate::benchmark::read_folder;
 use crate::cli::error::{Hint as _, usage};
-use crate::cli::init::{self, Source, Text};
+use crate::cli::init::{self, InitText, Source};
 use crate::cli::run::configured;
 use crate::cli::ui::Ui;
 use crate::config::{Overrides, Raw, parse};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// An agent, what it is tried on, and what answers it.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "An agent that is in no archive")]
-pub(super) struct Subject {
+pub(super) struct EvalSubject {
     /// Folder of the agent
     #[arg(
         long,
@@ -55,7 +55,7 @@ pub(super) struct Subject {
     preset: Option<crate::cli::preset::Preset>,
 }
 
-impl Subject {
+impl EvalSubject {
     /// Returns the archive whose seed is the agent; makes it if it is not there.
     pub(super) fn archive(&self, ui: Ui) -> anyhow::Result<Option<PathBuf>> {
         let (Some(agent), Some(out)) = (&self.agent, &self.out) else {
@@ -144,7 +144,7 @@ impl Subject {
             }
         }
         let text = toml::to_string(&raw).context("could not write the configuration")?;
-        let text = Text {
+        let text = InitText {
             text: &text,
             dir: Path::new("."),
             name: &name,

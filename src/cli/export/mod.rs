@@ -42,7 +42,7 @@ impl Args {
                 &variants.collect::<anyhow::Result<Vec<VariantId>>>()?,
             )
         };
-        let instances = || swebench::Exporter::open(&place.dir, &reader, &lineage);
+        let instances = || swebench::SwebenchExporter::open(&place.dir, &reader, &lineage);
         match self.format {
             Format::Atif => {
                 let exporter = Exporter {

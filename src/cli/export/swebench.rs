@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// An archive with the benchmark that it evaluates on.
-pub(super) struct Exporter<'a> {
+pub(super) struct SwebenchExporter<'a> {
     reader: &'a Reader,
     lineage: &'a Lineage,
     suite: Suite,
@@ -34,7 +34,7 @@ pub(super) struct Answered<'a> {
     pub(super) patch: Vec<u8>,
 }
 
-impl<'a> Exporter<'a> {
+impl<'a> SwebenchExporter<'a> {
     /// Reads the archive's benchmark.
     pub(super) fn open(
         dir: &Path,
@@ -128,7 +128,7 @@ fn facts(task: &Task) -> Option<&GradeFacts> {
 /// Returns what a variant answered.
 pub(super) fn predictions(
     ui: Ui,
-    exporter: &Exporter<'_>,
+    exporter: &SwebenchExporter<'_>,
     evaluations: &[&Evaluation],
 ) -> anyhow::Result<Vec<Prediction>> {
     let mut predictions = Vec::new();
@@ -154,7 +154,7 @@ pub(super) fn predictions(
 pub(super) fn report(
     args: &Args,
     ui: Ui,
-    exporter: &Exporter<'_>,
+    exporter: &SwebenchExporter<'_>,
     evaluations: &[&Evaluation],
 ) -> anyhow::Result<Code> {
     let Some(out) = &args.out else {
@@ -199,7 +199,7 @@ pub(super) fn report(
     Ok(Code::Done)
 }
 
-impl Exporter<'_> {
+impl SwebenchExporter<'_> {
     /// Returns the instances that were to be answered: all of the benchmark that are meant.
     fn instances(&self, args: &Args) -> BTreeSet<String> {
         let facts = self.suite.tasks.iter().filter_map(|task| {

@@ -12,7 +12,7 @@ use crate::cli::ui::Ui;
 use crate::domain::{BlobId, FileTree, TreePath, VariantId};
 use crate::lineage::Lineage;
 use crate::model::transcript;
-use crate::view::export::{self, Subject, Work};
+use crate::view::export::{self, ExportSubject, Work};
 use anyhow::Context as _;
 
 /// Exports one trajectory, or all of a variant.
@@ -117,7 +117,7 @@ impl Exporter<'_> {
         let agent = self.lineage.variant(agent);
         let agent = agent.context("the agent is not in the archive")?;
         let manifest = Manifest::read(&self.reader.files(&agent.commit)?);
-        Ok(export::atif(&Subject {
+        Ok(export::atif(&ExportSubject {
             archive: self.reader.id(),
             lineage: self.lineage,
             work,

@@ -1,7 +1,7 @@
 //! A response as server-sent events, each within its time and all within their size.
 
 use super::key::{self, Key};
-use super::{About, LIMIT};
+use super::{LIMIT, ServerAbout};
 use crate::model::wire::Event;
 use crate::model::{ModelError, verdict};
 use eventsource_stream::{EventStreamError, Eventsource as _};
@@ -19,7 +19,7 @@ const UNNAMED: &str = "message";
 /// Returns the events of a response; nothing follows an error.
 pub(super) fn decode(
     response: Response,
-    about: Arc<About>,
+    about: Arc<ServerAbout>,
     key: Option<Key>,
     deadline: Instant,
 ) -> BoxStream<'static, Result<Event, ModelError>> {
@@ -38,7 +38,7 @@ pub(super) fn decode(
 /// call's, and no more than may be.
 fn bytes(
     response: Response,
-    about: Arc<About>,
+    about: Arc<ServerAbout>,
     deadline: Instant,
 ) -> impl Stream<Item = Result<impl AsRef<[u8]>, ModelError>> + Send {
     stream::unfold((response, 0), move |(mut response, read)| {

@@ -1,6 +1,6 @@
 //! From what went wrong to whose fault it is: the table of `docs/models.md`, as code.
 
-use super::{About, trust};
+use super::{ServerAbout, trust};
 use crate::model::{ModelError, clip, error_object, verdict};
 use crate::sys::clock::now_ms;
 use jiff::fmt::rfc2822::DateTimeParser;
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Characters of a server's answer that a message quotes.
 const QUOTED: usize = 600;
 
-impl About {
+impl ServerAbout {
     /// Returns what a request becomes that got no response.
     pub(super) fn unsent(&self, error: reqwest::Error) -> ModelError {
         let error = error.without_url();
@@ -101,7 +101,7 @@ impl About {
 
 /// Returns what a response becomes whose status is no success.
 pub(super) fn from_status(
-    about: &About,
+    about: &ServerAbout,
     status: u16,
     headers: &HeaderMap,
     text: &str,

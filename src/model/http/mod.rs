@@ -15,7 +15,7 @@ mod key;
 mod place;
 mod trust;
 
-use super::wire::Answer;
+use super::wire::ProviderAnswer;
 use super::{ModelError, ModelSettings, SettingsError};
 use key::Key;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -58,12 +58,12 @@ pub(super) struct Http {
     key_prefix: &'static str,
     // A missing key is told when it is asked for, not when settings are only looked at.
     key: Result<Option<Key>, SettingsError>,
-    about: Arc<About>,
+    about: Arc<ServerAbout>,
 }
 
 /// What messages and time-outs need to know, also while a stream goes on.
 #[derive(Debug)]
-struct About {
+struct ServerAbout {
     /// The server, without anything that could be secret.
     server: String,
     model: String,
@@ -95,7 +95,7 @@ impl Http {
         let key = Key::find(settings, service.key_env);
         Ok(Self {
             client: client::make(settings, &service.url)?,
-            about: Arc::new(About {
+            about: Arc::new(ServerAbout {
                 server: place::shown(&service.url),
                 model: settings.model.clone(),
                 key_name: key.as_ref().ok().and_then(|key| Some(key.as_ref()?.name())),
@@ -117,7 +117,11 @@ impl Http {
     }
 
     /// Sends one request. Asked for a stream, a server may all the same answer whole.
-    pub(super) async fn post(&self, body: &Value, stream: bool) -> Result<Answer, ModelError> {
+    pub(super) async fn post(
+        &self,
+        body: &Value,
+        stream: bool,
+    ) -> Result<ProviderAnswer, ModelError> {
         self.post_with(body, stream, &[]).await
     }
 
@@ -128,7 +132,7 @@ impl Http {
         body: &Value,
         stream: bool,
         own: &[(&'static str, String)],
-    ) -> Result<Answer, ModelError> {
+    ) -> Result<ProviderAnswer, ModelError> {
         let deadline = Instant::now() + self.about.timeout;
         let mut headers = self.headers.clone();
         for (name, value) in own {
@@ -142,12 +146,12 @@ impl Http {
         if is_stream {
             let about = self.about.clone();
             let events = events::decode(response, about, key.cloned(), deadline);
-            return Ok(Answer::Stream(events));
+            return Ok(ProviderAnswer::Stream(events));
         }
         let bytes = self.about.read(response, LIMIT, deadline).await?;
         let text = key::redact(key, String::from_utf8_lossy(&bytes));
         match serde_json::from_str(&text) {
-            Ok(body) => Ok(Answer::Whole(body)),
+            Ok(body) => Ok(ProviderAnswer::Whole(body)),
             Err(error) => Err(self.about.malformed(&error, &text)),
         }
     }
@@ -204,7 +208,7 @@ impl Http {
     }
 }
 
-impl About {
+impl ServerAbout {
     /// Returns the next part of a response, or nothing at its end.
     async fn part(
         &self,

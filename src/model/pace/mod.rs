@@ -11,7 +11,7 @@
 mod regulator;
 mod signal;
 
-pub use signal::{Advice, Heard};
+pub use signal::{Advice, Signal};
 
 use crate::sys::clock::now_ms;
 use regulator::{Condition, Regulator, Ticket};
@@ -242,7 +242,7 @@ impl Call {
     }
 
     /// Tells what came of a try, and returns what to do next where that was a failure.
-    pub fn hear(&mut self, permit: &Permit, heard: Heard) -> Advice {
+    pub fn hear(&mut self, permit: &Permit, heard: Signal) -> Advice {
         let ticket = permit.turn.ticket;
         let advice = self
             .pace
@@ -259,7 +259,7 @@ impl Call {
 
 impl Permit {
     /// Tells what came of a try later, when its call does not ask what to do any more.
-    pub fn hear(&self, heard: Heard) {
+    pub fn hear(&self, heard: Signal) {
         let CallTurn { pace, ticket } = &self.turn;
         pace.change(|state, now| state.regulator.hear(*ticket, heard, now));
     }
@@ -277,14 +277,14 @@ impl Drop for CallTurn {
 
 #[cfg(test)]
 mod tests {
-    use super::{Advice, Health, Heard, Pace};
+    use super::{Advice, Health, Pace, Signal};
     use std::future::Future as _;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
     use std::time::{Duration, Instant};
 
-    fn failure() -> Heard {
-        Heard::Failure {
+    fn failure() -> Signal {
+        Signal::Failure {
             what: "connection refused".to_owned(),
         }
     }
@@ -331,7 +331,7 @@ mod tests {
             .collect();
         let permit = first.await;
         assert!(began.elapsed() >= Duration::from_secs(3));
-        probing.hear(&permit, Heard::Answer);
+        probing.hear(&permit, Signal::Answer);
         assert_eq!(*health.borrow_and_update(), Health::Well);
         for call in waiting {
             call.await.expect("it was let through");
@@ -362,7 +362,7 @@ mod tests {
         let permit = call.admit().await;
         let began = Instant::now();
         let pause = Duration::from_millis(300);
-        let heard = Heard::SlowDown {
+        let heard = Signal::SlowDown {
             retry_after: Some(pause),
             what: "rate limit".to_owned(),
         };
@@ -376,7 +376,7 @@ mod tests {
         let mut other = pace.call();
         let permit = other.admit().await;
         assert!(began.elapsed() >= pause);
-        other.hear(&permit, Heard::Answer);
+        other.hear(&permit, Signal::Answer);
     }
 
     #[tokio::test]
@@ -386,7 +386,7 @@ mod tests {
         let mut turns = 0;
         loop {
             let permit = call.admit().await;
-            let heard = Heard::SlowDown {
+            let heard = Signal::SlowDown {
                 retry_after: Some(Duration::from_millis(1)),
                 what: "rate limit".to_owned(),
             };

@@ -9,7 +9,7 @@
 //! - during an outage one call at a time is let through as a probe, and the first answer
 //!   ends the outage.
 
-use super::signal::{Advice, Heard};
+use super::signal::{Advice, Signal};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -138,21 +138,21 @@ impl Regulator {
     }
 
     /// Takes in what was heard of a try that was let through.
-    pub(super) fn hear(&mut self, ticket: Ticket, heard: Heard, now: Duration) -> Advice {
+    pub(super) fn hear(&mut self, ticket: Ticket, heard: Signal, now: Duration) -> Advice {
         let Some(flight) = self.in_flight.get(&ticket).copied() else {
             return Advice::Own;
         };
         match heard {
-            Heard::Answer => {
+            Signal::Answer => {
                 self.answered(flight, now);
                 Advice::Own
             }
-            Heard::SlowDown { retry_after, what } => {
+            Signal::SlowDown { retry_after, what } => {
                 self.cut(flight, retry_after, what.clone(), now);
                 self.failed(ticket, flight.call, what, now);
                 Advice::Wait
             }
-            Heard::Failure { what } => {
+            Signal::Failure { what } => {
                 self.failed(ticket, flight.call, what, now);
                 if self.out.is_some() {
                     Advice::Wait
@@ -160,7 +160,7 @@ impl Regulator {
                     Advice::Own
                 }
             }
-            Heard::Barred { what } => {
+            Signal::Barred { what } => {
                 self.barred = Some(what);
                 Advice::Own
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// What was heard of one try.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Signal {
     /// The provider answered, be it that it refused this request.
     Answer,
     /// It asks for fewer calls.

@@ -9,7 +9,7 @@ const BEFORE: usize = 40;
 
 /// Where two values begin to differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Difference {
+pub(super) struct ReplayDifference {
     /// Path to the place, such as `messages[3].content`.
     pub at: String,
     /// What was recorded there.
@@ -19,11 +19,11 @@ pub(super) struct Difference {
 }
 
 /// Returns the first difference; none where there is none.
-pub(super) fn first(recorded: &Value, asked: &Value) -> Option<Difference> {
+pub(super) fn first(recorded: &Value, asked: &Value) -> Option<ReplayDifference> {
     find(recorded, asked, String::new())
 }
 
-fn find(recorded: &Value, asked: &Value, at: String) -> Option<Difference> {
+fn find(recorded: &Value, asked: &Value, at: String) -> Option<ReplayDifference> {
     if recorded == asked {
         return None;
     }
@@ -47,7 +47,7 @@ fn find(recorded: &Value, asked: &Value, at: String) -> Option<Difference> {
         (Value::String(a), Value::String(b)) => {
             let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
             let from = same.saturating_sub(BEFORE);
-            Some(Difference {
+            Some(ReplayDifference {
                 at,
                 recorded: excerpt(a, from),
                 asked: excerpt(b, from),
@@ -57,12 +57,16 @@ fn find(recorded: &Value, asked: &Value, at: String) -> Option<Difference> {
     }
 }
 
-fn in_place(recorded: Option<&Value>, asked: Option<&Value>, at: String) -> Option<Difference> {
+fn in_place(
+    recorded: Option<&Value>,
+    asked: Option<&Value>,
+    at: String,
+) -> Option<ReplayDifference> {
     match (recorded, asked) {
         (None, None) => None,
         (Some(a), Some(b)) if kind(a) == kind(b) && is_deep(a) => find(a, b, at),
         (a, b) if a == b => None,
-        (a, b) => Some(Difference {
+        (a, b) => Some(ReplayDifference {
             at,
             recorded: shown(a),
             asked: shown(b),

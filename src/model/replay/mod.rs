@@ -12,12 +12,12 @@
 mod difference;
 mod steady;
 
-use super::exchange::{Ending, Heard, Outline, canonical, piece, whole, without_messages};
+use super::exchange::{Ending, Outline, RecordedAnswer, canonical, piece, whole, without_messages};
 use super::tape::Tape;
-use super::wire::{Answer, Dialect};
+use super::wire::{Dialect, ProviderAnswer};
 use super::{Exchange, JobSubject, ModelError};
 use crate::domain::{BlobId, CallId, CallSettlement, CallStatus, JobId, Recording, Role};
-use difference::Difference;
+use difference::ReplayDifference;
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -98,7 +98,7 @@ pub struct Replayed {
 #[derive(Debug)]
 struct Replaying {
     /// The answer; none: the caller had gone away before anything came.
-    heard: Option<Heard>,
+    heard: Option<RecordedAnswer>,
     /// What the books say about it.
     settlement: Option<CallSettlement>,
 }
@@ -152,7 +152,7 @@ impl Replay {
         tape: &Tape,
         dialect: Dialect,
         body: &Value,
-    ) -> Result<Answer, ModelError> {
+    ) -> Result<ProviderAnswer, ModelError> {
         let found = self.find(tape.who(), dialect, body)?;
         tape.replay(found.settlement.clone());
         found.answer().await
@@ -320,7 +320,7 @@ impl Replay {
             None => None,
             Some(blob) => {
                 let bytes = (self.load)(blob).map_err(unreadable)?;
-                let heard = Heard::decode(&bytes);
+                let heard = RecordedAnswer::decode(&bytes);
                 Some(heard.ok_or_else(|| unreadable("it is no answer".to_owned()))?)
             }
         };
@@ -357,7 +357,7 @@ impl Replay {
             told(&call.subject)
         );
         match difference::first(&recorded, body) {
-            Some(Difference {
+            Some(ReplayDifference {
                 at,
                 recorded,
                 asked: now,
@@ -409,14 +409,14 @@ impl Replay {
 impl Replaying {
     /// Answers as it was answered then. Where the caller had gone away, nothing more comes: it
     /// will go away again.
-    async fn answer(self) -> Result<Answer, ModelError> {
+    async fn answer(self) -> Result<ProviderAnswer, ModelError> {
         match self.heard {
             None => std::future::pending().await,
-            Some(Heard::Whole(body)) => Ok(Answer::Whole(body)),
-            Some(Heard::Error(error)) => Err(error),
-            Some(Heard::Events(events, ending)) => {
+            Some(RecordedAnswer::Whole(body)) => Ok(ProviderAnswer::Whole(body)),
+            Some(RecordedAnswer::Error(error)) => Err(error),
+            Some(RecordedAnswer::Events(events, ending)) => {
                 let events = stream::iter(events.into_iter().map(Ok));
-                Ok(Answer::Stream(match ending {
+                Ok(ProviderAnswer::Stream(match ending {
                     Ending::Complete => events.boxed(),
                     Ending::Broken(error) => events.chain(stream::iter([Err(error)])).boxed(),
                     Ending::Left => events.chain(stream::pending()).boxed(),

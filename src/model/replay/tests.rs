@@ -3,7 +3,7 @@
 use super::{Recorded, Replay};
 use crate::domain::CallSettlement;
 use crate::domain::{BlobId, CallId, CallStatus, JobId, Recording, Role, Tokens, Usd, VariantId};
-use crate::model::exchange::{Ending, Exchange, Heard};
+use crate::model::exchange::{Ending, Exchange, RecordedAnswer};
 use crate::model::fixture::{Remembered, Row, job, metered};
 use crate::model::{
     Allowance, CallError, Dialect, Event, JobSubject, Metered, Model, ModelError, ModelSettings,
@@ -27,13 +27,13 @@ fn body(content: &str) -> Value {
         "messages": [{"role": "user", "content": content}]})
 }
 
-fn said(text: &str) -> Heard {
-    Heard::Whole(json!({"choices": [{"message": {"content": text}}],
+fn said(text: &str) -> RecordedAnswer {
+    RecordedAnswer::Whole(json!({"choices": [{"message": {"content": text}}],
         "usage": {"prompt_tokens": 3, "completion_tokens": 2}}))
 }
 
-fn failed() -> Heard {
-    Heard::Error(ModelError::Failed {
+fn failed() -> RecordedAnswer {
+    RecordedAnswer::Error(ModelError::Failed {
         what: "gone".to_owned(),
         retryable: true,
         may_be_charged: false,
@@ -49,14 +49,14 @@ impl Tape {
     }
 
     /// Adds a call of the fixture's job, stored after the one before it.
-    fn add(&mut self, body: &Value, heard: Option<Heard>) -> &mut Recorded {
+    fn add(&mut self, body: &Value, heard: Option<RecordedAnswer>) -> &mut Recorded {
         let exchange = Exchange::new(Dialect::Chat, false, body);
         let call = CallId(self.calls.len() as u64 + 1);
         let before = self.last.as_ref();
         let stored = exchange.stored_after(before.map(|(_, outline)| outline));
         let base = before.map(|(call, _)| (*call, stored.kept));
         let status = match &heard {
-            Some(Heard::Error(_)) => CallStatus::Failed,
+            Some(RecordedAnswer::Error(_)) => CallStatus::Failed,
             Some(_) => CallStatus::Answered,
             None => CallStatus::Abandoned,
         };
@@ -218,15 +218,18 @@ async fn streams_come_as_streams() {
     let mut tape = Tape::default();
     tape.add(
         &body("whole"),
-        Some(Heard::Events(whole.clone(), Ending::Complete)),
+        Some(RecordedAnswer::Events(whole.clone(), Ending::Complete)),
     );
     tape.add(
         &body("broken"),
-        Some(Heard::Events(vec![chunk("a")], Ending::Broken(broken))),
+        Some(RecordedAnswer::Events(
+            vec![chunk("a")],
+            Ending::Broken(broken),
+        )),
     );
     tape.add(
         &body("left"),
-        Some(Heard::Events(vec![chunk("a")], Ending::Left)),
+        Some(RecordedAnswer::Events(vec![chunk("a")], Ending::Left)),
     );
     let (metered, _) = asking(&tape.replay());
     let events = metered.stream(&body("whole")).await.expect("a stream");

@@ -24,7 +24,7 @@ mod record;
 mod render;
 
 pub use read::read;
-pub(super) use record::Recorder;
+pub(super) use record::TranscriptRecorder;
 pub use render::render;
 
 #[cfg(test)]

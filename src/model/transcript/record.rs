@@ -15,7 +15,7 @@ const HALF: usize = 4 << 20;
 const LINE: usize = 512 << 10;
 
 /// A transcript as it grows.
-pub(in crate::model) struct Recorder {
+pub(in crate::model) struct TranscriptRecorder {
     known: Vec<Known>,
     // Keyed by chance, so that no agent can make two messages that look like one.
     hashes: RandomState,
@@ -40,13 +40,13 @@ struct Known {
     essence: u64,
 }
 
-impl Default for Recorder {
+impl Default for TranscriptRecorder {
     fn default() -> Self {
         Self::with_half(HALF)
     }
 }
 
-impl Recorder {
+impl TranscriptRecorder {
     /// Returns one with this many bytes for the oldest lines, and again for the newest.
     pub(super) fn with_half(half: usize) -> Self {
         Self {

@@ -1,6 +1,6 @@
 //! Recording and rendering together.
 
-use super::record::Recorder;
+use super::record::TranscriptRecorder;
 use super::{read, render};
 use crate::domain::{Speaker, Step, Tokens, Trajectory, TurnEnd, Usd};
 use crate::model::{CallError, Denied, ModelError, Reply, Scope};
@@ -29,11 +29,11 @@ fn overflow() -> Result<Reply, CallError> {
     }))
 }
 
-fn record(recorder: &mut Recorder, request: &Value, result: &Result<Reply, CallError>) {
+fn record(recorder: &mut TranscriptRecorder, request: &Value, result: &Result<Reply, CallError>) {
     recorder.record(request, Some(result), Duration::from_millis(7), 1);
 }
 
-fn lines(recorder: &Recorder) -> Vec<Value> {
+fn lines(recorder: &TranscriptRecorder) -> Vec<Value> {
     let bytes = recorder.to_bytes();
     let text = String::from_utf8(bytes).expect("a transcript is text");
     text.lines()
@@ -42,7 +42,7 @@ fn lines(recorder: &Recorder) -> Vec<Value> {
 }
 
 /// A tool loop of three calls; clients repeat a reply without its nulls and extras.
-fn tool_loop(recorder: &mut Recorder) {
+fn tool_loop(recorder: &mut TranscriptRecorder) {
     let call = json!([{
         "id": "c1", "type": "function",
         "function": {"name": "bash", "arguments": "{ \"command\": \"ls\\n-l\" }"}
@@ -81,7 +81,7 @@ fn tool_loop(recorder: &mut Recorder) {
 
 #[test]
 fn a_line_holds_what_is_new() {
-    let mut recorder = Recorder::default();
+    let mut recorder = TranscriptRecorder::default();
     tool_loop(&mut recorder);
     let lines = lines(&recorder);
     assert_eq!(lines[0]["tools"], json!(["bash"]));
@@ -155,7 +155,7 @@ fn told(trajectory: &Trajectory) -> Vec<String> {
 
 #[test]
 fn is_read_with_results_beside_their_calls() {
-    let mut recorder = Recorder::default();
+    let mut recorder = TranscriptRecorder::default();
     tool_loop(&mut recorder);
     let trajectory = read(&recorder.to_bytes());
     assert_eq!(
@@ -186,7 +186,7 @@ fn a_rewritten_history_is_told_from_what_is_new() {
     let asked = |id: &str| json!({"role": "assistant", "content": "", "tool_calls": call(id)});
     let result = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "out"});
     let user = |text: &str| json!({"role": "user", "content": text});
-    let mut recorder = Recorder::default();
+    let mut recorder = TranscriptRecorder::default();
     let mut say = |messages: Value, message: Value| {
         let request = json!({"messages": messages});
         record(&mut recorder, &request, &reply(message, "stop"));
@@ -249,7 +249,7 @@ fn the_other_dialect_is_read_as_well() {
 
 #[test]
 fn is_rendered_in_order_of_time() {
-    let mut recorder = Recorder::default();
+    let mut recorder = TranscriptRecorder::default();
     tool_loop(&mut recorder);
     insta::assert_snapshot!(render(&recorder.to_bytes(), 10_000), @r#"
     system: You are an agent.
@@ -269,7 +269,7 @@ fn is_rendered_in_order_of_time() {
 
 #[test]
 fn every_kind_of_end_has_a_name() {
-    let mut recorder = Recorder::default();
+    let mut recorder = TranscriptRecorder::default();
     let request = json!({"messages": []});
     for error in [
         CallError::Denied(Denied::Stopping),
@@ -306,7 +306,7 @@ fn every_kind_of_end_has_a_name() {
 
 #[test]
 fn a_long_transcript_keeps_head_and_tail_and_says_so() {
-    let mut recorder = Recorder::with_half(1000);
+    let mut recorder = TranscriptRecorder::with_half(1000);
     for n in 0..200 {
         let request = json!({"messages": [{"role": "user", "content": format!("message {n}")}]});
         record(
@@ -339,7 +339,7 @@ fn a_long_transcript_keeps_head_and_tail_and_says_so() {
 
 #[test]
 fn a_huge_message_is_shortened_and_says_so() {
-    let mut recorder = Recorder::default();
+    let mut recorder = TranscriptRecorder::default();
     let huge = "x".repeat(1 << 20);
     record(
         &mut recorder,
@@ -383,7 +383,7 @@ proptest! {
         said in "(\\[call 1\\] error=x|\n|\r|tool_call x|\u{2028}|a| ){0,12}",
         role in "user|assistant|tool|system",
     ) {
-        let mut recorder = Recorder::default();
+        let mut recorder = TranscriptRecorder::default();
         let call = json!({"id": "c", "function": {"name": said, "arguments": said}});
         let messages = json!([
             {"role": role, "content": said, "tool_calls": [call]},

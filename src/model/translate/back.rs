@@ -1,7 +1,7 @@
 //! From Messages to Chat Completions: replies for callers, and requests for transcripts.
 
 use super::parts::to_content;
-use super::thinking::{Place, carry, is_thinking};
+use super::thinking::{ThinkingPlace, carry, is_thinking};
 use super::{reply as said, texts, tools};
 use serde_json::{Map, Value, json};
 
@@ -33,7 +33,7 @@ fn assistant(content: &Value) -> Map<String, Value> {
     let mut reasoning = String::new();
     let mut thinking = Vec::new();
     let mut calls = Vec::new();
-    let mut place = Place::default();
+    let mut place = ThinkingPlace::default();
     if let Value::String(whole) = content {
         text = Some(whole.clone());
     }

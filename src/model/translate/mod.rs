@@ -25,7 +25,7 @@ mod tests;
 
 pub(super) use back::{reply as reply_to_chat, request as request_to_chat};
 pub(super) use fields::{Target, request};
-pub(super) use stream::{Chunks, Fault};
+pub(super) use stream::{Chunks, StreamFault};
 
 use super::ModelError;
 use serde_json::{Value, json};

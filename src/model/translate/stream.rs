@@ -1,7 +1,7 @@
 //! The events of a Messages stream as chunks of Chat Completions, one by one.
 
 use super::reply::{arguments, reasons, refusal, usage};
-use super::thinking::{Place, carry};
+use super::thinking::{ThinkingPlace, carry};
 use crate::model::wire::Event;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ pub(in crate::model) struct Chunks {
     /// Blocks that have begun and not ended, by their number.
     open: BTreeMap<u64, OpenBlock>,
     /// What has come so far.
-    place: Place,
+    place: ThinkingPlace,
 }
 
 /// A block that has begun.
@@ -32,14 +32,14 @@ enum OpenBlock {
     },
     Thinking {
         block: Value,
-        place: Place,
+        place: ThinkingPlace,
     },
     Other,
 }
 
 /// Why a stream cannot go on.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::model) enum Fault {
+pub(in crate::model) enum StreamFault {
     /// The provider said so; this is its error object.
     Error(Value),
     /// What came is none of its events.
@@ -54,19 +54,19 @@ impl Chunks {
             message: Map::new(),
             usage: Map::new(),
             open: BTreeMap::new(),
-            place: Place::default(),
+            place: ThinkingPlace::default(),
         }
     }
 
     /// Takes in an event and returns what it is in chunks: none, one, or at the end several;
     /// the last of all is `[DONE]`.
-    pub(in crate::model) fn push(&mut self, event: &Event) -> Result<Vec<Event>, Fault> {
+    pub(in crate::model) fn push(&mut self, event: &Event) -> Result<Vec<Event>, StreamFault> {
         let data: Value = serde_json::from_str(&event.data)
-            .map_err(|error| Fault::Unreadable(format!("an event is no JSON: {error}")))?;
+            .map_err(|error| StreamFault::Unreadable(format!("an event is no JSON: {error}")))?;
         let kind = data["type"].as_str().or(event.name.as_deref());
         let index = data["index"].as_u64().unwrap_or(0);
         let delta = match kind {
-            Some("error") => return Err(Fault::Error(data["error"].clone())),
+            Some("error") => return Err(StreamFault::Error(data["error"].clone())),
             Some("message_start") => Some(self.start(&data["message"])),
             Some("content_block_start") => self.open(index, &data["content_block"]),
             Some("content_block_delta") => self.grow(index, &data["delta"]),
@@ -78,7 +78,7 @@ impl Chunks {
             Some("message_stop") => return Ok(vec![Event::unnamed("[DONE]")]),
             // `ping`, and kinds that are yet to come.
             Some(_) => None,
-            None => return Err(Fault::Unreadable("an event has no type".to_owned())),
+            None => return Err(StreamFault::Unreadable("an event has no type".to_owned())),
         };
         let chunk = delta.map(|delta| self.delta(&delta));
         Ok(chunk.into_iter().collect())
@@ -222,7 +222,7 @@ fn reasoning(text: &Value) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Chunks, Fault};
+    use super::{Chunks, StreamFault};
     use crate::model::wire::Event;
     use serde_json::{Value, json};
 
@@ -358,11 +358,11 @@ mod tests {
         let event = json!({"type": "error", "error": error});
         assert_eq!(
             chunks.push(&Event::named("error", event.to_string())),
-            Err(Fault::Error(error))
+            Err(StreamFault::Error(error))
         );
         for data in ["no JSON", "{}", "[]"] {
             let fault = chunks.push(&Event::unnamed(data)).expect_err("a fault");
-            assert!(matches!(fault, Fault::Unreadable(_)), "{fault:?}");
+            assert!(matches!(fault, StreamFault::Unreadable(_)), "{fault:?}");
         }
     }
 }

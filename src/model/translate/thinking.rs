@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 /// What of a message was there before a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct ThinkingPlace {
     /// Characters of text.
     pub(super) chars: usize,
     /// Tool calls.
@@ -27,9 +27,9 @@ pub(super) fn is_thinking(block: &Value) -> bool {
 }
 
 /// Returns a block as it leaves in a message.
-pub(super) fn carry(block: &Value, place: Place) -> Value {
+pub(super) fn carry(block: &Value, place: ThinkingPlace) -> Value {
     let mut block = block.clone();
-    if place != Place::default() {
+    if place != ThinkingPlace::default() {
         block["position"] = json!({"text": place.chars, "tool_calls": place.calls});
     }
     block
@@ -37,7 +37,7 @@ pub(super) fn carry(block: &Value, place: Place) -> Value {
 
 /// Returns the blocks that a message brought back, as they were, with their places. What was
 /// not made here, or lost its signature, is left out: it would be refused.
-pub(super) fn brought(message: &Value) -> Vec<(Place, Value)> {
+pub(super) fn brought(message: &Value) -> Vec<(ThinkingPlace, Value)> {
     let blocks = message["thinking_blocks"].as_array().into_iter().flatten();
     let is_whole = |block: &&Value| match block["type"].as_str() {
         Some("thinking") => block["signature"].is_string() && block["thinking"].is_string(),
@@ -51,7 +51,7 @@ pub(super) fn brought(message: &Value) -> Vec<(Place, Value)> {
                 let count = block["position"][name].as_u64().unwrap_or(0);
                 usize::try_from(count).unwrap_or(usize::MAX)
             };
-            let place = Place {
+            let place = ThinkingPlace {
                 chars: count("text"),
                 calls: count("tool_calls"),
             };
@@ -66,11 +66,13 @@ pub(super) fn brought(message: &Value) -> Vec<(Place, Value)> {
 
 /// Puts thinking blocks into their places among the text and the calls of a message.
 pub(super) fn weave(
-    thinking: Vec<(Place, Value)>,
+    thinking: Vec<(ThinkingPlace, Value)>,
     text: Vec<Value>,
     calls: Vec<Value>,
 ) -> Vec<Value> {
-    let is_in_front = thinking.iter().all(|(place, _)| *place == Place::default());
+    let is_in_front = thinking
+        .iter()
+        .all(|(place, _)| *place == ThinkingPlace::default());
     let mut woven = Vec::new();
     if is_in_front {
         woven.extend(thinking.into_iter().map(|(_, block)| block));
@@ -112,7 +114,7 @@ fn split(text: &str, chars: usize) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, brought, carry, weave};
+    use super::{ThinkingPlace, brought, carry, weave};
     use serde_json::{Value, json};
 
     fn thought(signature: &str) -> Value {
@@ -125,10 +127,10 @@ mod tests {
 
     #[test]
     fn blocks_come_back_as_they_were() {
-        let place = Place { chars: 3, calls: 1 };
+        let place = ThinkingPlace { chars: 3, calls: 1 };
         let first = json!({"type": "redacted_thinking", "data": "EmwK"});
         let message = json!({"thinking_blocks": [
-            carry(&first, Place::default()),
+            carry(&first, ThinkingPlace::default()),
             carry(&thought("a"), place),
             {"type": "thinking", "thinking": "forged"},
             {"type": "text", "text": "no"},
@@ -137,14 +139,14 @@ mod tests {
         assert_eq!(message["thinking_blocks"][0], first);
         assert_eq!(
             brought(&message),
-            [(Place::default(), first), (place, thought("a"))]
+            [(ThinkingPlace::default(), first), (place, thought("a"))]
         );
         assert_eq!(brought(&json!({})), []);
     }
 
     #[test]
     fn each_finds_its_place() {
-        let at = |chars, calls| Place { chars, calls };
+        let at = |chars, calls| ThinkingPlace { chars, calls };
         let call = json!({"type": "tool_use", "id": "c"});
         assert_eq!(
             weave(

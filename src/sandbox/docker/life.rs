@@ -8,7 +8,7 @@ use super::container::{self, Setting};
 use super::engine::{Engine, failed, is_missing};
 use super::run::{self, Drained};
 use super::{layer, reap};
-use crate::sandbox::flow::{self, Intake, Seen};
+use crate::sandbox::flow::{self, Intake, SeenEnd};
 use crate::sandbox::{Ended, ImageRoot, SandboxError, Spec};
 use bollard::errors::Error;
 use bollard::models::ContainerCreateBody;
@@ -73,7 +73,7 @@ impl Life<'_> {
         layer::put(engine, id, spec, self.workdir, user).await?;
         let streams = run::start(engine, spec, id).await?;
         let mut intake = Intake::new(spec, flow::GRACE);
-        let mut seen = Seen::default();
+        let mut seen = SeenEnd::default();
         tokio::select! {
             drained = run::drain(streams, Vec::new(), &mut intake, spec) => match drained? {
                 Drained::Ended | Drained::Full => {}
@@ -90,7 +90,7 @@ impl Life<'_> {
     }
 
     /// Returns once the container is dead.
-    async fn stop(&self, id: &str, seen: &mut Seen) -> Result<(), SandboxError> {
+    async fn stop(&self, id: &str, seen: &mut SeenEnd) -> Result<(), SandboxError> {
         let ends = run::wait(self.engine, id);
         if !seen.late
             && !seen.full

@@ -5,7 +5,7 @@
 //! Programs for another processor are killed. The processor is named because engines that
 //! ignore the default's number answer `ENOSYS` to calls of tomorrow only for named ones.
 
-use crate::sandbox::calls::{self, Bits, Call};
+use crate::sandbox::calls::{self, Bits, SystemCall};
 use serde_json::{Value, json};
 
 /// Returns the profile.
@@ -47,8 +47,8 @@ pub(super) fn json() -> String {
     profile.to_string()
 }
 
-fn answer(calls: impl Iterator<Item = Call>, errno: Option<i32>) -> Value {
-    let names: Vec<&str> = calls.map(Call::name).collect();
+fn answer(calls: impl Iterator<Item = SystemCall>, errno: Option<i32>) -> Value {
+    let names: Vec<&str> = calls.map(SystemCall::name).collect();
     match errno {
         None => json!({"names": names, "action": "SCMP_ACT_ALLOW"}),
         Some(errno) => json!({"names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": errno}),

@@ -6,7 +6,7 @@
 
 use super::engine::{Engine, failed, is_missing};
 use super::reap;
-use crate::sandbox::flow::{self, Intake, Seen, Want};
+use crate::sandbox::flow::{self, Intake, SeenEnd, Want};
 use crate::sandbox::{Ended, SandboxError, Spec};
 use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error;
@@ -103,11 +103,11 @@ pub(super) async fn start(
 }
 
 /// Lets the container live until both of its streams have ended or its time is over.
-async fn live(engine: &Engine, spec: &Spec, id: &str) -> Result<(Intake, Seen), SandboxError> {
+async fn live(engine: &Engine, spec: &Spec, id: &str) -> Result<(Intake, SeenEnd), SandboxError> {
     let streams = start(engine, spec, id).await?;
     let mut intake = Intake::new(spec, flow::GRACE);
     let drained = drain(streams, flow::input(spec), &mut intake, spec).await?;
-    let mut seen = Seen::default();
+    let mut seen = SeenEnd::default();
     match drained {
         Drained::Ended => match timeout(ENDING, wait(engine, id)).await {
             Ok(code) => seen.code = Some(code?),

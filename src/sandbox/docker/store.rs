@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 /// An image of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredImage {
     /// Its names; none: a newer one has taken its name.
     pub names: Vec<String>,
     /// Its id (`sha256:…`).
@@ -28,14 +28,14 @@ pub struct Stored {
 }
 
 /// Returns the images that were built from recipes of ours, largest first.
-pub async fn list(engine: &Engine) -> Result<Vec<Stored>, SandboxError> {
+pub async fn list(engine: &Engine) -> Result<Vec<StoredImage>, SandboxError> {
     let filters = HashMap::from([("label", vec![RECIPE_LABEL.to_owned()])]);
     let options = ListImagesOptionsBuilder::default()
         .filters(&filters)
         .build();
     let images = engine.docker.list_images(Some(options)).await;
     let images = images.map_err(failed("could not list images"))?;
-    let mut stored: Vec<Stored> = images
+    let mut stored: Vec<StoredImage> = images
         .into_iter()
         // What others build on an image of ours inherits its label, and so does the state that
         // a run keeps: neither is ours to throw away.
@@ -44,7 +44,7 @@ pub async fn list(engine: &Engine) -> Result<Vec<Stored>, SandboxError> {
                 && !image.labels.contains_key(STATE_LABEL)
                 && image.repo_tags.iter().all(|name| is_ours(name))
         })
-        .map(|image| Stored {
+        .map(|image| StoredImage {
             names: image
                 .repo_tags
                 .into_iter()
@@ -64,7 +64,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// Removes an image of ours with all its names; false: a container uses it.
-pub async fn remove(engine: &Engine, stored: &Stored) -> Result<bool, SandboxError> {
+pub async fn remove(engine: &Engine, stored: &StoredImage) -> Result<bool, SandboxError> {
     // By name, one after the other: an id with several names is not removed without force,
     // and force would also take it from a stopped container.
     let names = match stored.names.as_slice() {

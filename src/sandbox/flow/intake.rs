@@ -34,7 +34,7 @@ pub(in crate::sandbox) enum Want {
 
 /// What the backend knows about the end of the runner.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::sandbox) struct Seen {
+pub(in crate::sandbox) struct SeenEnd {
     /// Exit code of the runner (128 + n: by signal n), where it is known.
     pub(in crate::sandbox) code: Option<i32>,
     /// Whether the memory limit killed some process.
@@ -101,7 +101,7 @@ impl Intake {
     pub(in crate::sandbox) fn finish(
         self,
         spec: &Spec,
-        seen: Seen,
+        seen: SeenEnd,
         took: Duration,
     ) -> Result<Ended, SandboxError> {
         let Some((begun, rest)) = self.streams() else {
@@ -154,7 +154,7 @@ impl Intake {
         Some((seconds(line.text)?, line.rest))
     }
 
-    fn not_started(self, spec: &Spec, seen: Seen) -> SandboxError {
+    fn not_started(self, spec: &Spec, seen: SeenEnd) -> SandboxError {
         let (log, _) = self.log.finish();
         let text = String::from_utf8_lossy(&log);
         let source = match (text.trim(), seen.code) {
@@ -262,7 +262,7 @@ impl KeptLog {
 
 #[cfg(test)]
 mod tests {
-    use super::{GRACE, Intake, Seen, Want};
+    use super::{GRACE, Intake, SeenEnd, Want};
     use crate::domain::{FileTree, TreePath};
     use crate::sandbox::{Ended, Exit, Limits, Placed, Root, SandboxError, Spec, archive};
     use proptest::prelude::*;
@@ -303,7 +303,7 @@ mod tests {
         archive::write(&[placed]).expect("memory takes it")
     }
 
-    fn end(parts: &[&[u8]], seen: Seen) -> Result<Ended, SandboxError> {
+    fn end(parts: &[&[u8]], seen: SeenEnd) -> Result<Ended, SandboxError> {
         let mut intake = Intake::new(&spec(), GRACE);
         for part in parts {
             intake.stdout(part);
@@ -315,19 +315,19 @@ mod tests {
 
     #[test]
     fn tells_how_the_command_ended() {
-        let code = |code| Seen {
+        let code = |code| SeenEnd {
             code: Some(code),
-            ..Seen::default()
+            ..SeenEnd::default()
         };
-        let oom = Seen {
+        let oom = SeenEnd {
             oom: true,
             ..code(0)
         };
-        let late = Seen {
+        let late = SeenEnd {
             late: true,
             ..code(0)
         };
-        let cases: [(&[u8], Seen, Exit); 8] = [
+        let cases: [(&[u8], SeenEnd, Exit); 8] = [
             (b"dgm-end 3 101.00\n", code(3), Exit::Code(3)),
             (b"dgm-end 137 101.00\n", code(137), Exit::Code(137)),
             (b"dgm-end 137 110.24\n", code(137), Exit::TimedOut),
@@ -348,10 +348,10 @@ mod tests {
     fn a_stream_without_its_end_is_truncated() {
         let whole = [START, b"dgm-end 0 101.00\n", &tar(), b"dgm-tar 0\n"].concat();
         for length in START.len()..whole.len() {
-            let ended = end(&[&whole[..length]], Seen::default()).unwrap();
+            let ended = end(&[&whole[..length]], SeenEnd::default()).unwrap();
             assert!(ended.collected[0].truncated, "{length}");
         }
-        let ended = end(&[&whole], Seen::default()).unwrap();
+        let ended = end(&[&whole], SeenEnd::default()).unwrap();
         assert!(!ended.collected[0].truncated && ended.collected[0].files.len() == 1);
     }
 
@@ -360,7 +360,7 @@ mod tests {
         let mut intake = Intake::new(&spec(), GRACE);
         intake.stderr(b"tar: no space left\n");
         assert!(!intake.started());
-        let error = intake.finish(&spec(), Seen::default(), Duration::ZERO);
+        let error = intake.finish(&spec(), SeenEnd::default(), Duration::ZERO);
         let error = anyhow::Error::from(error.unwrap_err());
         assert_eq!(
             format!("{error:#}"),
@@ -380,7 +380,7 @@ mod tests {
         assert!(taken.count() < 20);
         assert!(intake.stdout.len() <= 4096 + 1536 + (1 << 20));
         let ended = intake
-            .finish(&spec(), Seen::default(), Duration::ZERO)
+            .finish(&spec(), SeenEnd::default(), Duration::ZERO)
             .unwrap();
         assert_eq!(ended.log_total, 588_890);
         let log = String::from_utf8(ended.log).unwrap();
@@ -408,7 +408,7 @@ mod tests {
                 intake.stdout(part);
                 intake.stderr(part);
             }
-            let seen = Seen { late, ..Seen::default() };
+            let seen = SeenEnd { late, ..SeenEnd::default() };
             let ended = intake.finish(&spec(), seen, Duration::ZERO);
             prop_assert_eq!(ended.is_ok(), started);
         }

@@ -27,7 +27,7 @@ use anyhow::{bail, ensure};
 use std::time::Duration;
 
 pub(super) use image::argv as image_argv;
-pub(super) use intake::{GRACE, Intake, Seen, Want};
+pub(super) use intake::{GRACE, Intake, SeenEnd, Want};
 
 /// The script. `$1` deadline in seconds, `$2` working directory, `$3` whether a tar comes,
 /// `$4` `$5` `$6` how many folders to make, folders to collect and variables follow; then the

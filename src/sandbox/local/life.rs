@@ -2,7 +2,7 @@
 
 use super::cgroup::Group;
 use super::kill;
-use crate::sandbox::flow::{self, Intake, Seen, Want};
+use crate::sandbox::flow::{self, Intake, SeenEnd, Want};
 use crate::sandbox::{Ended, SandboxError, Spec};
 use anyhow::Context as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -18,7 +18,7 @@ const CHUNK: usize = 64 << 10;
 const DYING: Duration = Duration::from_secs(5);
 
 /// A running bubblewrap; dropping it kills everything inside.
-pub(super) struct Life {
+pub(super) struct ProcessLife {
     /// Both are there until the end has been awaited.
     parts: Option<(Child, Group)>,
 }
@@ -31,7 +31,7 @@ enum PausedTime {
     Cancelled,
 }
 
-impl Life {
+impl ProcessLife {
     /// Takes charge of a bubblewrap that was just started in a group.
     pub(super) fn new(child: Child, group: Group) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Life {
                 .code()
                 .or_else(|| status.signal().map(|signal| 128 + signal))
         });
-        let seen = Seen {
+        let seen = SeenEnd {
             code,
             oom,
             late: matches!(pause, PausedTime::Late),
@@ -110,7 +110,7 @@ impl Life {
     }
 }
 
-impl Drop for Life {
+impl Drop for ProcessLife {
     fn drop(&mut self) {
         self.kill();
         let Some((mut child, group)) = self.parts.take() else {

@@ -22,7 +22,7 @@ use anyhow::Context as _;
 use cgroup::{Control, Group, Groups};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use runtime::{Agent, Runtime};
+use runtime::{AgentFolder, Runtime};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -140,7 +140,7 @@ impl LocalSandbox {
         let command = ready.command(&spec, agent.as_deref(), &group);
         let command = command.map_err(failed)?;
         let child = spawner::spawn(command).await;
-        let life = life::Life::new(child.map_err(failed)?, group);
+        let life = life::ProcessLife::new(child.map_err(failed)?, group);
         life.run(&spec, self.grace, cancel, begun).await
     }
 }
@@ -150,7 +150,7 @@ impl ReadyRun {
     fn command(
         &self,
         spec: &Spec,
-        agent: Option<&Agent>,
+        agent: Option<&AgentFolder>,
         group: &Group,
     ) -> anyhow::Result<Command> {
         let etc = self.runtime.etc();

@@ -29,12 +29,12 @@ const NSSWITCH: &str = "passwd: files\ngroup: files\nhosts: files\n";
 #[derive(Debug)]
 pub(super) struct Runtime {
     folder: PathBuf,
-    agents: tokio::sync::Mutex<VecDeque<Arc<Agent>>>,
+    agents: tokio::sync::Mutex<VecDeque<Arc<AgentFolder>>>,
 }
 
 /// An agent's source on this machine; removed when the last user drops it.
 #[derive(Debug)]
-pub(super) struct Agent {
+pub(super) struct AgentFolder {
     id: String,
     /// Where it is.
     pub(super) folder: PathBuf,
@@ -73,7 +73,7 @@ impl Runtime {
     }
 
     /// Returns an agent's source as a folder, written unless it is there already.
-    pub(super) async fn agent(&self, source: &AgentSource) -> anyhow::Result<Arc<Agent>> {
+    pub(super) async fn agent(&self, source: &AgentSource) -> anyhow::Result<Arc<AgentFolder>> {
         let mut agents = self.agents.lock().await;
         if let Some(at) = agents.iter().position(|agent| agent.id == source.id) {
             let agent = agents.remove(at).context("the agent was just found")?;
@@ -89,7 +89,7 @@ impl Runtime {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = self.folder.join(format!("agents/{}-{number}", source.id));
-        let agent = Arc::new(Agent {
+        let agent = Arc::new(AgentFolder {
             id: source.id.clone(),
             folder: folder.clone(),
         });
@@ -110,7 +110,7 @@ impl Drop for Runtime {
     }
 }
 
-impl Drop for Agent {
+impl Drop for AgentFolder {
     fn drop(&mut self) {
         // The whole runtime folder goes in the end.
         drop(fs::remove_dir_all(&self.folder));

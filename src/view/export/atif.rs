@@ -4,7 +4,7 @@
 //! under `extra`. A result stands in the step of its call, as the format demands; one whose
 //! call is not known stands in a step of the system.
 
-use super::{Subject, Work, timestamp};
+use super::{ExportSubject, Work, timestamp};
 use crate::domain::{Answer, JobId, Role, RunId, Said, Speaker, Step, ToolCall, Turn, TurnEnd};
 use crate::lineage::SubjectSpend;
 use crate::view::{figure, json};
@@ -113,7 +113,7 @@ struct Execution {
     name: String,
 }
 
-pub(super) fn text(subject: &Subject<'_>) -> Option<String> {
+pub(super) fn text(subject: &ExportSubject<'_>) -> Option<String> {
     let steps = steps(subject);
     if steps.is_empty() {
         return None;
@@ -143,7 +143,7 @@ pub(super) fn text(subject: &Subject<'_>) -> Option<String> {
     }))
 }
 
-fn execution(subject: &Subject<'_>) -> Option<Execution> {
+fn execution(subject: &ExportSubject<'_>) -> Option<Execution> {
     Some(match subject.work {
         Work::Evaluation(evaluation) => {
             let key = &evaluation.key;
@@ -168,7 +168,7 @@ fn execution(subject: &Subject<'_>) -> Option<Execution> {
     })
 }
 
-fn agent<'a>(subject: &Subject<'a>, model_name: Option<&'a str>) -> AgentShape<'a> {
+fn agent<'a>(subject: &ExportSubject<'a>, model_name: Option<&'a str>) -> AgentShape<'a> {
     let variant = subject.agent;
     let definitions = subject.trajectory.tools.iter();
     AgentShape {
@@ -193,7 +193,7 @@ fn agent<'a>(subject: &Subject<'a>, model_name: Option<&'a str>) -> AgentShape<'
     }
 }
 
-fn steps<'a>(subject: &Subject<'a>) -> Vec<AtifStep<'a>> {
+fn steps<'a>(subject: &ExportSubject<'a>) -> Vec<AtifStep<'a>> {
     let steps = subject.trajectory.steps.iter().enumerate();
     steps
         .map(|(index, step)| {
@@ -342,7 +342,7 @@ fn final_metrics(spent: &SubjectSpend, steps: usize) -> FinalMetrics {
 }
 
 /// Says why the totals are not the sums of the steps, where they are not.
-fn notes(subject: &Subject<'_>, spent: &SubjectSpend) -> Option<String> {
+fn notes(subject: &ExportSubject<'_>, spent: &SubjectSpend) -> Option<String> {
     let answers = subject.trajectory.turns().filter_map(Turn::answer);
     let shown: crate::domain::Tokens = answers.map(|answer| answer.tokens).sum();
     let cut = subject.trajectory.calls_cut();
@@ -357,7 +357,7 @@ fn notes(subject: &Subject<'_>, spent: &SubjectSpend) -> Option<String> {
     (!notes.is_empty()).then(|| notes.join(" "))
 }
 
-fn extra(subject: &Subject<'_>, execution: &Execution) -> Value {
+fn extra(subject: &ExportSubject<'_>, execution: &Execution) -> Value {
     // An attempt has its own diagnosis beside those of its ancestors.
     let made = match subject.work {
         Work::Evaluation(_) => subject.agent.id,

@@ -34,7 +34,7 @@ pub enum Work<'a> {
 
 /// A trajectory with what is known around it.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub struct ExportSubject<'a> {
     /// Random id of the archive.
     pub archive: &'a str,
     /// The archive.
@@ -52,7 +52,7 @@ pub struct Subject<'a> {
 }
 
 /// Returns a trajectory as ATIF, the interchange format of Harbor; none where nothing was said.
-pub fn atif(subject: &Subject<'_>) -> Option<String> {
+pub fn atif(subject: &ExportSubject<'_>) -> Option<String> {
     atif::text(subject)
 }
 

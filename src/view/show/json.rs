@@ -42,7 +42,7 @@ struct ShownVariantShape<'a> {
     evaluations: Vec<ShownEvaluationShape<'a>>,
     children: Vec<u32>,
     attempts_failed: Vec<FailedShape<'a>>,
-    cost: CostShape,
+    cost: ShownCostShape,
     faults: Vec<FaultShape<'a>>,
 }
 
@@ -135,7 +135,7 @@ struct FailedShape<'a> {
 }
 
 #[derive(Serialize)]
-struct CostShape {
+struct ShownCostShape {
     total: Spent,
     by_role: BTreeMap<&'static str, Spent>,
 }
@@ -347,10 +347,10 @@ fn regrade(regrade: &Regrade) -> ShownRegradeShape<'_> {
     }
 }
 
-fn cost(subject: Subject<'_>) -> CostShape {
+fn cost(subject: Subject<'_>) -> ShownCostShape {
     let books = subject.lineage.spend();
     let own = |of: &JobId| belongs(of, subject.id);
-    CostShape {
+    ShownCostShape {
         total: books.total(|intent| own(&intent.subject)).into(),
         by_role: Role::ALL
             .into_iter()
@@ -387,7 +387,7 @@ struct ShownAttemptShape<'a> {
     kind: &'static str,
     number: u32,
     origin: OriginShape<'a>,
-    cost: CostShape,
+    cost: ShownCostShape,
     faults: Vec<FaultShape<'a>>,
     texts: BTreeMap<&'static str, &'a str>,
     trajectory: Option<TrajectoryShape<'a>>,

@@ -18,7 +18,7 @@ struct TreeShape<'a> {
     best: Option<u32>,
     best_path: Vec<u32>,
     totals: TreeTotals,
-    replayed: Option<replays::Shape<'a>>,
+    replayed: Option<replays::ReplaysShape<'a>>,
 }
 
 #[derive(Serialize)]

@@ -10,7 +10,7 @@ use crate::domain::{
     BlobId, Decision, Disclosure, Entry, Evaluation, FileTree, Outcome, Pattern, Purpose,
 };
 use crate::lineage::Lineage;
-use crate::propose::{Evidence, Hidden, Material, Run, TestResult};
+use crate::propose::{Evidence, HiddenFiles, Material, Run, TestResult};
 use std::sync::Arc;
 
 /// Most runs that a pattern is shown.
@@ -110,7 +110,7 @@ fn run(
         .unwrap_or_default();
     let verifier_log = text(&evaluation.verifier_log)?;
     let disclosed = task.and_then(|task| task.disclose(disclosure));
-    let hidden = disclosed.map(|disclosed| Hidden {
+    let hidden = disclosed.map(|disclosed| HiddenFiles {
         tests: disclosed.tests,
         test_output: verifier_log.clone(),
         solution: disclosed.solution,

@@ -1,7 +1,7 @@
 //! The regulator told what happens and when, step by step and by chance.
 
 use super::{Condition, LONGEST_ASKED, LONGEST_PROBE, QUIET, Regulator, SHARED, Ticket};
-use crate::model::pace::{Advice, Heard};
+use crate::model::pace::{Advice, Signal};
 use proptest::prelude::{
     Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest,
 };
@@ -12,14 +12,14 @@ fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn failure() -> Heard {
-    Heard::Failure {
+fn failure() -> Signal {
+    Signal::Failure {
         what: "no route".to_owned(),
     }
 }
 
-fn slow_down(retry_after: Option<u64>) -> Heard {
-    Heard::SlowDown {
+fn slow_down(retry_after: Option<u64>) -> Signal {
+    Signal::SlowDown {
         retry_after: retry_after.map(at),
         what: "too many requests".to_owned(),
     }
@@ -33,7 +33,7 @@ fn go(regulator: &mut Regulator, call: u64, now: Duration) -> Ticket {
 }
 
 /// Makes a try end.
-fn end(regulator: &mut Regulator, ticket: Ticket, heard: Heard, now: Duration) -> Advice {
+fn end(regulator: &mut Regulator, ticket: Ticket, heard: Signal, now: Duration) -> Advice {
     let advice = regulator.hear(ticket, heard, now);
     regulator.leave(ticket, now);
     advice
@@ -56,7 +56,7 @@ fn nothing_waits_while_the_provider_is_well() {
         .map(|call| go(&mut regulator, call, at(1)))
         .collect();
     for ticket in tickets {
-        end(&mut regulator, ticket, Heard::Answer, at(2));
+        end(&mut regulator, ticket, Signal::Answer, at(2));
     }
     assert_eq!(regulator.condition(), Condition::Well);
     assert_eq!(regulator.next_change(at(2)), None);
@@ -73,7 +73,7 @@ fn one_call_that_fails_again_and_again_slows_nobody_down() {
     assert_eq!(regulator.condition(), Condition::Well);
     assert_eq!(regulator.trouble(), Some("no route"));
     let ticket = go(&mut regulator, 8, at(20));
-    end(&mut regulator, ticket, Heard::Answer, at(20));
+    end(&mut regulator, ticket, Signal::Answer, at(20));
     assert_eq!(regulator.trouble(), None);
 }
 
@@ -94,10 +94,10 @@ fn a_slow_down_halves_once_for_all_and_keeps_the_longest_pause() {
     let tickets: Vec<Ticket> = (0..8).map(|call| go(&mut regulator, call, at(0))).collect();
     end(&mut regulator, tickets[0], slow_down(Some(5)), at(1));
     end(&mut regulator, tickets[1], slow_down(Some(30)), at(1));
-    end(&mut regulator, tickets[2], Heard::Answer, at(1));
+    end(&mut regulator, tickets[2], Signal::Answer, at(1));
     end(&mut regulator, tickets[3], slow_down(None), at(1));
     for ticket in &tickets[4..] {
-        end(&mut regulator, *ticket, Heard::Answer, at(2));
+        end(&mut regulator, *ticket, Signal::Answer, at(2));
     }
     let waiting: Vec<Ticket> = (8..20).map(|call| regulator.ask(call)).collect();
     assert_eq!(regulator.advance(at(30)), []);
@@ -107,7 +107,7 @@ fn a_slow_down_halves_once_for_all_and_keeps_the_longest_pause() {
     end(&mut regulator, waiting[0], slow_down(Some(1)), at(32));
     end(&mut regulator, waiting[1], slow_down(Some(1)), at(32));
     assert_eq!(regulator.advance(at(33)), []);
-    end(&mut regulator, waiting[2], Heard::Answer, at(33));
+    end(&mut regulator, waiting[2], Signal::Answer, at(33));
     assert_eq!(regulator.advance(at(33)), [waiting[4]]);
     assert!(matches!(regulator.condition(), Condition::Slowed { .. }));
 }
@@ -129,7 +129,7 @@ fn pauses_that_nobody_asked_for_grow_until_something_is_answered() {
     }
     assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30, 30]);
     let ticket = go(&mut regulator, 7, now);
-    end(&mut regulator, ticket, Heard::Answer, now);
+    end(&mut regulator, ticket, Signal::Answer, now);
     let ticket = go(&mut regulator, 7, now);
     end(&mut regulator, ticket, slow_down(None), now);
     assert_eq!(regulator.not_before, now + at(1));
@@ -183,7 +183,7 @@ fn an_outage_is_probed_by_one_call_at_a_time_with_growing_pauses() {
 
     let next = regulator.next_change(now).expect("a probe is due");
     let probe = regulator.advance(next);
-    end(&mut regulator, probe[0], Heard::Answer, next);
+    end(&mut regulator, probe[0], Signal::Answer, next);
     assert_eq!(regulator.condition(), Condition::Well);
     assert_eq!(regulator.advance(next).len(), 8, "everybody goes on");
 }
@@ -202,7 +202,7 @@ fn a_call_from_before_can_end_the_outage_and_a_lost_probe_is_replaced() {
     regulator.leave(probe, at(4));
     assert_eq!(regulator.next_change(at(4)), Some(at(5)));
     assert_eq!(regulator.advance(at(5)), [next]);
-    end(&mut regulator, early, Heard::Answer, at(6));
+    end(&mut regulator, early, Signal::Answer, at(6));
     let free = regulator.ask(7);
     assert_eq!(regulator.advance(at(6)), [free]);
 }
@@ -212,12 +212,12 @@ fn who_is_barred_is_told_and_a_later_answer_takes_it_back() {
     let mut regulator = Regulator::default();
     let ticket = go(&mut regulator, 1, at(0));
     let what = "the key is wrong".to_owned();
-    let advice = end(&mut regulator, ticket, Heard::Barred { what }, at(0));
+    let advice = end(&mut regulator, ticket, Signal::Barred { what }, at(0));
     assert_eq!(advice, Advice::Own);
     let what = "the key is wrong";
     assert_eq!(regulator.condition(), Condition::Barred { what });
     let ticket = go(&mut regulator, 2, at(1));
-    end(&mut regulator, ticket, Heard::Answer, at(1));
+    end(&mut regulator, ticket, Signal::Answer, at(1));
     assert_eq!(regulator.condition(), Condition::Well);
 }
 
@@ -225,7 +225,7 @@ fn who_is_barred_is_told_and_a_later_answer_takes_it_back() {
 #[derive(Clone, Debug)]
 enum Happens {
     Ask(u64),
-    Hear(usize, Heard),
+    Hear(usize, Signal),
     Leave(usize),
     LeaveQueue(usize),
     Time(u64),
@@ -233,10 +233,10 @@ enum Happens {
 
 fn happens() -> impl Strategy<Value = Happens> {
     let heard = prop_oneof![
-        3 => Just(Heard::Answer),
+        3 => Just(Signal::Answer),
         2 => proptest::option::of(0_u64..10_000).prop_map(slow_down),
         4 => Just(failure()),
-        1 => Just(Heard::Barred { what: String::new() }),
+        1 => Just(Signal::Barred { what: String::new() }),
     ];
     prop_oneof![
         4 => (0_u64..20).prop_map(Happens::Ask),
@@ -291,9 +291,9 @@ fn run(provider: &Provider, calls: u64, regulator: &mut Regulator) -> (Duration,
                 slow_down(provider.retry_after)
             } else {
                 answered += 1;
-                Heard::Answer
+                Signal::Answer
             };
-            let again = heard != Heard::Answer;
+            let again = heard != Signal::Answer;
             end(regulator, ticket, heard, now);
             if again {
                 let call = call_of[&ticket];
@@ -323,10 +323,10 @@ proptest! {
             match step {
                 Happens::Ask(call) => queue.push(regulator.ask(call)),
                 Happens::Hear(which, heard) => if let Some(ticket) = pick(&flying, which) {
-                    if let Heard::SlowDown { retry_after: Some(asked), .. } = &heard {
+                    if let Signal::SlowDown { retry_after: Some(asked), .. } = &heard {
                         not_before = not_before.max(now + (*asked).min(LONGEST_ASKED));
                     }
-                    silent_since_outage &= heard != Heard::Answer;
+                    silent_since_outage &= heard != Signal::Answer;
                     regulator.hear(ticket, heard, now);
                 },
                 Happens::Leave(which) => if let Some(ticket) = pick(&flying, which) {
@@ -355,7 +355,7 @@ proptest! {
         let patience = now + LONGEST_ASKED + Duration::from_mins(10);
         loop {
             for ticket in flying.drain(..) {
-                end(&mut regulator, ticket, Heard::Answer, now);
+                end(&mut regulator, ticket, Signal::Answer, now);
             }
             flying = regulator.advance(now);
             queue.retain(|waiting| !flying.contains(waiting));

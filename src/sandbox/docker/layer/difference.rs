@@ -49,7 +49,7 @@ pub(in crate::sandbox::docker) async fn difference(
     }
     let inside = inside(&changes, workdir);
     let ignoring = spec.root.image().is_some_and(|root| root.ignoring) && !inside.is_empty();
-    let before = match ignoring || !Plan::of(&inside, None).before.is_empty() {
+    let before = match ignoring || !LayerPlan::of(&inside, None).before.is_empty() {
         true => Some(pristine().await?),
         false => None,
     };
@@ -87,7 +87,7 @@ impl FolderLook<'_> {
             Some(pristine) => self.ignored(pristine, inside).await?,
             None => None,
         };
-        let plan = Plan::of(inside, ignored.as_ref());
+        let plan = LayerPlan::of(inside, ignored.as_ref());
         let mut after = self.gather(id, &plan.after).await?;
         let Some(pristine) = pristine else {
             return Ok((FileTree::new(), after));
@@ -210,14 +210,14 @@ fn inside<'a>(changes: &'a [FilesystemChange], workdir: &str) -> Inside<'a> {
 
 /// What is to be looked at, relative to the working directory.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct LayerPlan {
     /// In the container that ran: what was changed or added; true: a folder is taken whole.
     pub(super) after: BTreeMap<String, bool>,
     /// In the pristine one: what was changed or deleted.
     pub(super) before: BTreeMap<String, bool>,
 }
 
-impl Plan {
+impl LayerPlan {
     pub(super) fn of(inside: &Inside<'_>, ignored: Option<&Ignored>) -> Self {
         let folders: BTreeSet<&str> = inside.keys().flat_map(|path| parents(path)).collect();
         // What was in a folder that was deleted is not listed.
@@ -329,7 +329,7 @@ fn anything(changes: &[FilesystemChange], spec: &Spec) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ignored, Plan, inside};
+    use super::{Ignored, LayerPlan, inside};
     use bollard::models::{ChangeType, FilesystemChange};
 
     fn plan(changes: &[(&str, ChangeType)]) -> (Vec<String>, Vec<String>) {
@@ -347,7 +347,7 @@ mod tests {
                 kind: *kind,
             })
             .collect();
-        let plan = Plan::of(&inside(&changes, "/app"), ignored);
+        let plan = LayerPlan::of(&inside(&changes, "/app"), ignored);
         let words = |paths: std::collections::BTreeMap<String, bool>| {
             let word = |(path, whole)| if whole { format!("{path}/") } else { path };
             paths.into_iter().map(word).collect()

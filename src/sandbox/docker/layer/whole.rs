@@ -4,7 +4,7 @@
 //! Invariant: what is laid is what was kept, with owners, modes and links; extended attributes
 //! and device files are not. Nothing of it is unpacked on this machine.
 
-use super::difference::{EngineOwn, Plan};
+use super::difference::{EngineOwn, LayerPlan};
 use super::take::{Archive, FRAME, fetch, overhead};
 use crate::sandbox::docker::engine::{Engine, failed};
 use crate::sandbox::{RootLayer, SandboxError, Spec};
@@ -36,7 +36,7 @@ pub(in crate::sandbox::docker) async fn changed(
         .iter()
         .map(|change| (change.path.trim_start_matches('/'), change.kind))
         .collect();
-    let plan = Plan::of(&inside, None);
+    let plan = LayerPlan::of(&inside, None);
     let removed = inside
         .iter()
         .filter(|(path, kind)| **kind == ChangeType::_2 && plan.before.contains_key(**path))

@@ -118,8 +118,8 @@ struct Title(String);
 
 impl<'de> Deserialize<'de> for Title {
     fn deserialize<D: Deserializer<'de>>(test: D) -> Result<Self, D::Error> {
-        struct Test;
-        impl<'de> Visitor<'de> for Test {
+        struct MochaTest;
+        impl<'de> Visitor<'de> for MochaTest {
             type Value = Title;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,7 +138,7 @@ impl<'de> Deserialize<'de> for Title {
                 title.ok_or_else(|| A::Error::missing_field("fullTitle"))
             }
         }
-        test.deserialize_map(Test)
+        test.deserialize_map(MochaTest)
     }
 }
 
