@@ -1,4 +1,4 @@
-//! Files that nobody may see who is judged by them.
+//! Files that no agent may see.
 
 use crate::domain::FileTree;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::sync::Arc;
 pub struct Hidden(pub(super) Arc<FileTree>);
 
 impl Hidden {
-    /// Opens the files, to place them into a sandbox that may see them. `tests/tidy.rs` keeps
-    /// everything but `trial` from calling this.
+    /// Opens the files, to place them into a sandbox that may see them. A test of the source's
+    /// shape keeps everything but `trial` from calling this.
     pub(crate) fn reveal(&self) -> &Arc<FileTree> {
         &self.0
     }

@@ -43,6 +43,22 @@ fn files_say_what_they_are_for() {
     report(&problems);
 }
 
+/// Hidden tests and solutions are opened where they are placed into a sandbox, and nowhere else.
+#[test]
+fn only_trials_open_hidden_files() {
+    let opened = |text: &str| text.contains(".reveal()");
+    let mut problems = Vec::new();
+    let mut is_found = false;
+    for source in sources("src").iter().filter(|source| opened(&source.text)) {
+        match source.name.starts_with("trial/") {
+            true => is_found = true,
+            false => problems.push(format!("{}: opens hidden files", source.name)),
+        }
+    }
+    report(&problems);
+    assert!(is_found, "the test looks for what is called so");
+}
+
 #[test]
 fn files_are_short() {
     let mut problems = Vec::new();
