@@ -239,9 +239,13 @@ fn files(task: &Task, contents: Contents, unread: &mut Unread) -> io::Result<Ans
             .collect::<Result<_, _>>()?,
     };
     Ok(Answer {
-        before: match before {
-            Some(number) => Arc::new(take(unread, BEFORE, number)?),
-            None => task.workspace.clone(),
+        before: match (before, task.delivery) {
+            (Some(number), _) => Arc::new(take(unread, BEFORE, number)?),
+            (None, Delivery::Workspace) => task.workspace.clone(),
+            // Without them it would be another patch.
+            (None, Delivery::Folder | Delivery::InImage) => {
+                return Err(io::Error::other("it lacks the files as they were"));
+            }
         },
         change,
         folder,

@@ -100,8 +100,8 @@ async fn a_kept_answer_is_judged_again_as_it_was() {
     assert_eq!(again["regrade"]["judged"], 1, "{again}");
     assert_eq!(again["regrade"]["changed"], Value::Array(Vec::new()));
     assert_eq!(again["score"]["resolved"], 1, "{again}");
-    // What an older program kept does not say what the files were like: nothing can be said of
-    // it, least of all that it fails.
+    // An answer that does not say what the files were like: nothing can be said of it, least of
+    // all that it fails.
     let evaluation = whole.evaluation();
     let lineage = whole.reader().lineage().unwrap();
     let kept = lineage.answer(&evaluation.key).unwrap();
@@ -116,8 +116,10 @@ async fn a_kept_answer_is_judged_again_as_it_was() {
     );
     assert_eq!(changed, Ok(1));
     let left = whole.eval("--regrade=all");
-    assert_eq!(left["regrade"]["left_out"], 1, "{left}");
-    assert_eq!(left["score"]["resolved"], 1, "{left}");
+    let judged = &left["tasks"][0]["evaluations"][0];
+    assert_eq!(judged["outcome"], "verifier_error", "{left}");
+    assert_eq!(judged["no_reward"], "no_answer", "{left}");
+    assert_eq!(left["score"]["counted"], 0, "{left}");
 }
 
 /// What no diff for people tells: binary content, another encoding, a large text, another name.
